@@ -1,1 +1,3 @@
-//! To be filled.
+//! Sale actors around the pure domain. The only reader of a clock.
+
+pub mod calls;

@@ -1,1 +1,25 @@
-//! To be filled.
+//! The node: the only reader of files, environment and arguments. Wires the crates below; decides
+//! nothing.
+//!
+//! ```text
+//! main ─ cli ─┬─ serve ── grpc ── gateway ─┐   partners
+//!             │        └─ http ── index    ├── actors, cluster
+//!             ├─ ctl ───── http            ┘   operators
+//!             ├─ demo ─┬── local ── serve (as processes)
+//!             └─ bench ┴── load ─── grpc
+//! ```
+
+pub mod access;
+pub mod bench;
+pub mod cli;
+pub mod config;
+pub mod ctl;
+pub mod demo;
+pub mod gateway;
+pub mod grpc;
+pub mod http;
+pub mod index;
+pub mod load;
+pub mod local;
+pub mod plan;
+pub mod serve;

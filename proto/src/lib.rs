@@ -1,1 +1,31 @@
-//! To be filled.
+//! Wire and durable formats: generated code only, no behaviour.
+//!
+//! One package per audience and promise: [`channel`] for partners (stable for years),
+//! [`cluster`] between nodes (one version apart), [`log`] for our own past (readable for ever).
+
+/// What channel partners call.
+pub mod channel {
+    pub mod v1 {
+        #![allow(clippy::all, missing_docs)] // generated
+        tonic::include_proto!("onsale.channel.v1");
+    }
+}
+
+/// What nodes say to each other.
+pub mod cluster {
+    pub mod v1 {
+        #![allow(clippy::all, missing_docs)] // generated
+        tonic::include_proto!("onsale.cluster.v1");
+    }
+}
+
+/// The durable log and its snapshots.
+pub mod log {
+    pub mod v1 {
+        #![allow(clippy::all, missing_docs)] // generated
+        tonic::include_proto!("onsale.log.v1");
+    }
+}
+
+/// Descriptors of all packages, for the reflection service.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

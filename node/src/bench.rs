@@ -1,0 +1,9 @@
+//! `onsale bench`: measured load on three real nodes.
+
+/// Arguments of the subcommand.
+#[derive(clap::Args, Debug)]
+pub struct Args {}
+
+pub fn run(_args: Args) -> anyhow::Result<()> {
+    anyhow::bail!("not built yet")
+}

@@ -1,0 +1,238 @@
+//! Everything that can be set for a node, in one TOML file. `config/default.toml` lists every key
+//! with its meaning and equals `Config::default()` (tested). Values only: what is injected is in
+//! `Components`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub node: NodeConfig,
+    pub cluster: ClusterConfig,
+    pub raft: RaftConfig,
+    pub log: LogConfig,
+    pub sale: SaleConfig,
+    pub partner: PartnerConfig,
+    pub http: HttpConfig,
+    pub index: IndexConfig,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeConfig {
+    /// Never reused: a node that lost its folder joins under a new id.
+    pub id: u64,
+    pub data_dir: PathBuf,
+    /// Runtime threads beside the log's own.
+    pub threads: usize,
+    /// Where peers, partners and operators reach this node, `host:port` each.
+    pub peer_address: String,
+    pub partner_address: String,
+    pub http_address: String,
+    /// `text` or `json`, to standard error.
+    pub log_format: String,
+    /// As in tracing's EnvFilter.
+    pub log_filter: String,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        NodeConfig {
+            id: 1,
+            data_dir: "data".into(),
+            threads: 2,
+            peer_address: "127.0.0.1:7300".into(),
+            partner_address: "127.0.0.1:7100".into(),
+            http_address: "127.0.0.1:7200".into(),
+            log_format: "text".into(),
+            log_filter: "info,openraft=warn".into(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClusterConfig {
+    /// The nodes a new cluster starts with, this one among them; empty: a cluster of this node
+    /// alone. The node with the lowest id founds it. Not read again once the cluster exists.
+    pub founders: Vec<Founder>,
+    /// Instead: ask this node's HTTP address to be taken into its cluster.
+    pub join: String,
+    /// Sale groups of a new cluster.
+    pub sale_groups: u32,
+    /// Replicas of each group (the nodes there are, when fewer).
+    pub replicas: u32,
+    /// Secret all nodes of the cluster share; peers that do not know it are refused.
+    pub secret: String,
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        ClusterConfig {
+            founders: Vec::new(),
+            join: String::new(),
+            sale_groups: 8,
+            replicas: 3,
+            secret: String::new(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Founder {
+    pub id: u64,
+    pub peer_address: String,
+    pub partner_address: String,
+    pub http_address: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RaftConfig {
+    pub heartbeat_ms: u64,
+    pub election_min_ms: u64,
+    pub election_max_ms: u64,
+    /// Entries a group keeps after a snapshot.
+    pub keep_entries: u64,
+    /// A group is snapshotted when its log since the last one is longer than this.
+    pub snapshot_after_mib: u64,
+    /// Entries a group may have proposed and not yet committed.
+    pub in_flight_entries: usize,
+    /// Bytes of proposals merged into one entry.
+    pub entry_bytes_max: usize,
+}
+
+impl Default for RaftConfig {
+    fn default() -> Self {
+        RaftConfig {
+            heartbeat_ms: 250,
+            election_min_ms: 1000,
+            election_max_ms: 1500,
+            keep_entries: 2000,
+            snapshot_after_mib: 256,
+            in_flight_entries: 8,
+            entry_bytes_max: 1 << 20,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    pub segment_mib: u64,
+    /// Recent entries kept in memory for followers, all groups together.
+    pub cache_mib: u64,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig {
+            segment_mib: 64,
+            cache_mib: 128,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SaleConfig {
+    /// Commands a sale's queue holds; one more is refused as busy.
+    pub queue_commands: usize,
+    /// Commands closed into one proposal.
+    pub batch_commands: usize,
+    pub batch_bytes: usize,
+    /// Proposals of one sale under way.
+    pub in_flight: usize,
+    /// Changes kept for watchers; a reader further behind takes a new snapshot.
+    pub changes_kept: usize,
+}
+
+impl Default for SaleConfig {
+    fn default() -> Self {
+        SaleConfig {
+            queue_commands: 65_536,
+            batch_commands: 1000,
+            batch_bytes: 64 << 10,
+            in_flight: 4,
+            changes_kept: 65_536,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PartnerConfig {
+    /// Largest message of a partner.
+    pub message_kib: usize,
+    /// Calls outstanding on one session stream.
+    pub session_calls: usize,
+    /// Deadline of a call that brings none, milliseconds.
+    pub timeout_ms: u64,
+    /// Calls one partner may make per second on this node; 0 is no limit.
+    pub calls_per_s: u32,
+}
+
+impl Default for PartnerConfig {
+    fn default() -> Self {
+        PartnerConfig {
+            message_kib: 1024,
+            session_calls: 16_384,
+            timeout_ms: 5000,
+            calls_per_s: 0,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// Secret of the first operator; more are made through the API. Empty: none.
+    pub operator_key: String,
+    /// Largest body (seating plans), MiB.
+    pub body_mib: usize,
+    pub workers: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        HttpConfig {
+            operator_key: String::new(),
+            body_mib: 64,
+            workers: 1,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexConfig {
+    pub enabled: bool,
+    /// Memory sled may use for its cache.
+    pub cache_mib: u64,
+    /// Orders and holds indexed per second at most, so that the index never starves the sale.
+    pub rows_per_s_max: u32,
+}
+
+impl Default for IndexConfig {
+    fn default() -> Self {
+        IndexConfig {
+            enabled: true,
+            cache_mib: 64,
+            rows_per_s_max: 50_000,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file; keys it does not name keep their defaults, unknown keys are refused.
+    pub fn read(path: &Path) -> anyhow::Result<Config> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        toml::from_str(&text)
+            .with_context(|| format!("{} is not a valid configuration", path.display()))
+    }
+}

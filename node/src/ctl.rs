@@ -1,0 +1,9 @@
+//! `onsale ctl`: the cluster API from a shell.
+
+/// Arguments of the subcommand.
+#[derive(clap::Args, Debug)]
+pub struct Args {}
+
+pub fn run(_args: Args) -> anyhow::Result<()> {
+    anyhow::bail!("not built yet")
+}

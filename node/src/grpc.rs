@@ -1,0 +1,1 @@
+//! The partners' gRPC services: authenticate, convert, hand to the gateway, convert back.

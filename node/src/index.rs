@@ -1,0 +1,1 @@
+//! The node's rebuildable index of orders and holds.

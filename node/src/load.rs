@@ -1,0 +1,1 @@
+//! A partner's client for the demo and the benchmark: sessions, buyers, histories.
