@@ -278,7 +278,7 @@ fn check_addresses(addresses: &[(&str, &String)]) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_address(key: &str, address: &str) -> Result<(), Fault> {
+pub fn check_address(key: &str, address: &str) -> Result<(), Fault> {
     let port = address
         .rsplit_once(':')
         .filter(|(host, _)| !host.is_empty() && !host.contains(char::is_whitespace))
