@@ -24,16 +24,44 @@ pub enum SeatState {
 pub enum Fact {
     /// The seats of the run changed from one state to another (for general admission: as many
     /// of the capacity).
-    SeatsChanged { run: SeatRun, from: SeatState, to: SeatState },
-    PhaseChanged { phase: Phase },
+    SeatsChanged {
+        run: SeatRun,
+        from: SeatState,
+        to: SeatState,
+    },
+    PhaseChanged {
+        phase: Phase,
+    },
     RulesSet,
-    HoldPlaced { hold: HoldId, buyer: BuyerId, partner: PartnerId, channel: ChannelId, seats: u32, deadline_ms: u64 },
-    HoldExtended { hold: HoldId, deadline_ms: u64 },
-    HoldReleased { hold: HoldId },
-    HoldExpired { hold: HoldId },
+    HoldPlaced {
+        hold: HoldId,
+        buyer: BuyerId,
+        partner: PartnerId,
+        channel: ChannelId,
+        seats: u32,
+        deadline_ms: u64,
+    },
+    HoldExtended {
+        hold: HoldId,
+        deadline_ms: u64,
+    },
+    HoldReleased {
+        hold: HoldId,
+    },
+    HoldExpired {
+        hold: HoldId,
+    },
     /// The hold became an order.
-    OrderPlaced { order: OrderId, hold: HoldId, seats: u32 },
-    OrderCancelled { order: OrderId },
+    OrderPlaced {
+        order: OrderId,
+        hold: HoldId,
+        seats: u32,
+    },
+    OrderCancelled {
+        order: OrderId,
+    },
     /// Test mode only: every order was forgotten and its seats are free.
-    SaleReopened { seats: u32 },
+    SaleReopened {
+        seats: u32,
+    },
 }

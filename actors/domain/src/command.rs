@@ -24,13 +24,28 @@ pub enum Command<'a> {
     /// Only in test mode: everything sold is free again and its orders are forgotten; holds stay.
     ReopenSale,
     SetRules(Box<SaleRules>),
-    BlockSeats { seats: &'a [SeatRef] },
-    UnblockSeats { seats: &'a [SeatRef] },
+    BlockSeats {
+        seats: &'a [SeatRef],
+    },
+    UnblockSeats {
+        seats: &'a [SeatRef],
+    },
     PlaceHold(PlaceHold<'a>),
-    ExtendHold { hold: HoldId, ttl_ms: u32 },
-    ReleaseHold { hold: HoldId },
-    ConfirmHold { hold: HoldId, order: OrderId, payment: PaymentReference },
-    CancelOrder { order: OrderId },
+    ExtendHold {
+        hold: HoldId,
+        ttl_ms: u32,
+    },
+    ReleaseHold {
+        hold: HoldId,
+    },
+    ConfirmHold {
+        hold: HoldId,
+        order: OrderId,
+        payment: PaymentReference,
+    },
+    CancelOrder {
+        order: OrderId,
+    },
     /// Proposed by the leader when something is due; it only moves the sale's `now`.
     ExpireHolds,
 }
@@ -52,7 +67,9 @@ pub struct PlaceHold<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldLine {
     /// The next `count` of `PlaceHold::seats`.
-    Seats { count: u16 },
+    Seats {
+        count: u16,
+    },
     BestAvailable {
         quantity: u16,
         category: CategoryChoice,
@@ -63,7 +80,10 @@ pub enum HoldLine {
         /// When the group cannot sit together, the fewest pieces will do.
         split: bool,
     },
-    General { section: u16, quantity: u16 },
+    General {
+        section: u16,
+        quantity: u16,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +108,10 @@ impl PaymentReference {
     pub fn new(reference: &[u8]) -> Option<PaymentReference> {
         let mut bytes = [0; Self::LEN_MAX];
         bytes.get_mut(..reference.len())?.copy_from_slice(reference);
-        Some(PaymentReference { len: reference.len() as u8, bytes })
+        Some(PaymentReference {
+            len: reference.len() as u8,
+            bytes,
+        })
     }
 
     pub fn as_bytes(&self) -> &[u8] {

@@ -16,42 +16,81 @@ pub enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
     // The request cannot be carried out as it stands.
-    UnknownSection { section: u16 },
-    UnknownSeat { seat: SeatRef },
-    DuplicateSeat { seat: SeatRef },
+    UnknownSection {
+        section: u16,
+    },
+    UnknownSeat {
+        seat: SeatRef,
+    },
+    DuplicateSeat {
+        seat: SeatRef,
+    },
     /// No line, or a line that asks for nothing.
     EmptyHold,
-    TooManySeats { asked: u32, max: u32 },
+    TooManySeats {
+        asked: u32,
+        max: u32,
+    },
     /// Seats were asked for in a general-admission section, or a quantity in a seated one.
-    WrongSectionKind { section: u16 },
+    WrongSectionKind {
+        section: u16,
+    },
     HoldIdInUse,
     OrderIdInUse,
-    PhaseForbids { phase: Phase },
+    PhaseForbids {
+        phase: Phase,
+    },
     OnlyInTestMode,
     RulesInvalid,
 
     // The world is not so.
-    NotOnSale { phase: Phase },
+    NotOnSale {
+        phase: Phase,
+    },
     /// Seats that are held or sold: the first of them and how many.
-    SeatTaken { seat: SeatRef, count: u16 },
-    SeatBlocked { seat: SeatRef, count: u16 },
+    SeatTaken {
+        seat: SeatRef,
+        count: u16,
+    },
+    SeatBlocked {
+        seat: SeatRef,
+        count: u16,
+    },
     /// Only for `BlockSeats` and `UnblockSeats`: the seat is not in the state that needs.
-    SeatNotFree { seat: SeatRef },
-    SeatNotBlocked { seat: SeatRef },
+    SeatNotFree {
+        seat: SeatRef,
+    },
+    SeatNotBlocked {
+        seat: SeatRef,
+    },
     /// Seats match and are free, but not so many side by side.
-    NotEnoughAdjacent { longest: u16, free: u32 },
+    NotEnoughAdjacent {
+        longest: u16,
+        free: u32,
+    },
     /// Fewer free than asked. `held` of the matching ones may come back, the first at
     /// `next_deadline_ms` (0: none is held).
-    SoldOut { free: u32, held: u32, next_deadline_ms: u64 },
-    LimitPerBuyer { limit: u32, already: u32 },
-    ChannelQuota { left: u32 },
+    SoldOut {
+        free: u32,
+        held: u32,
+        next_deadline_ms: u64,
+    },
+    LimitPerBuyer {
+        limit: u32,
+        already: u32,
+    },
+    ChannelQuota {
+        left: u32,
+    },
     UnknownHold,
     HoldExpired,
     HoldReleased,
     HoldConfirmed,
     /// The hold is another partner's.
     HoldOfAnotherPartner,
-    ExtensionTooLong { latest_deadline_ms: u64 },
+    ExtensionTooLong {
+        latest_deadline_ms: u64,
+    },
     UnknownOrder,
     OrderCancelled,
     OrderOfAnotherPartner,
@@ -79,12 +118,15 @@ impl Rejection {
     pub fn retry(self) -> Retry {
         use Rejection::*;
         match self {
-            NotOnSale { phase: Phase::Announced | Phase::Paused } => Retry::Later,
+            NotOnSale {
+                phase: Phase::Announced | Phase::Paused,
+            } => Retry::Later,
             SoldOut { held, .. } if held > 0 => Retry::Later,
             ChannelQuota { .. } => Retry::Later,
-            SeatTaken { .. } | SeatBlocked { .. } | NotEnoughAdjacent { .. } | DuplicateSeat { .. } => {
-                Retry::WithOtherSeats
-            }
+            SeatTaken { .. }
+            | SeatBlocked { .. }
+            | NotEnoughAdjacent { .. }
+            | DuplicateSeat { .. } => Retry::WithOtherSeats,
             _ => Retry::Never,
         }
     }
