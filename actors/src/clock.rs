@@ -26,7 +26,10 @@ pub struct DisciplinedClock {
 impl DisciplinedClock {
     /// Starts at the given wall time; call `follow` with the first median before trusting it.
     pub fn new(wall_ms: u64) -> DisciplinedClock {
-        DisciplinedClock { state: Mutex::new(Discipline::new(wall_ms)), started: Instant::now() }
+        DisciplinedClock {
+            state: Mutex::new(Discipline::new(wall_ms)),
+            started: Instant::now(),
+        }
     }
 
     /// Tells the clock what a majority of wall clocks say in the median, Unix milliseconds.
@@ -46,7 +49,9 @@ impl Clock for DisciplinedClock {
     fn now_ms(&self) -> u64 {
         let elapsed_ms = self.elapsed_ms();
         // A poisoned lock would mean a panic in three lines of arithmetic.
-        self.state.lock().map_or(0, |mut state| state.now_ms(elapsed_ms))
+        self.state
+            .lock()
+            .map_or(0, |mut state| state.now_ms(elapsed_ms))
     }
 }
 
@@ -64,20 +69,29 @@ pub struct Discipline {
 
 impl Discipline {
     pub fn new(wall_ms: u64) -> Discipline {
-        Discipline { read_ms: wall_ms, read_at_ms: 0, behind_ms: 0, followed: false }
+        Discipline {
+            read_ms: wall_ms,
+            read_at_ms: 0,
+            behind_ms: 0,
+            followed: false,
+        }
     }
 
     /// The time at `elapsed_ms` of the monotonic clock; never earlier than an earlier reading.
     pub fn now_ms(&mut self, elapsed_ms: u64) -> u64 {
         let passed_ms = elapsed_ms.saturating_sub(self.read_at_ms);
-        let slew_max_ms = i64::try_from(passed_ms.saturating_mul(SLEW_MS_PER_S) / 1000).unwrap_or(i64::MAX);
+        let slew_max_ms =
+            i64::try_from(passed_ms.saturating_mul(SLEW_MS_PER_S) / 1000).unwrap_or(i64::MAX);
         if self.behind_ms != 0 && slew_max_ms == 0 {
             // Too little has passed to correct by a whole millisecond: keep the anchor.
             return self.read_ms.saturating_add(passed_ms);
         }
         let slew_ms = self.behind_ms.clamp(-slew_max_ms, slew_max_ms);
         self.behind_ms -= slew_ms;
-        self.read_ms = self.read_ms.saturating_add(passed_ms).saturating_add_signed(slew_ms);
+        self.read_ms = self
+            .read_ms
+            .saturating_add(passed_ms)
+            .saturating_add_signed(slew_ms);
         self.read_at_ms = elapsed_ms;
         self.read_ms
     }

@@ -14,7 +14,10 @@ pub struct Faults {
 impl Faults {
     pub(crate) fn strike(&self, key: IdempotencyKey) {
         assert!(self.panic_in_check != Some(key), "fault switch: check half");
-        assert!(self.panic_in_change != Some(key), "fault switch: change half");
+        assert!(
+            self.panic_in_change != Some(key),
+            "fault switch: change half"
+        );
     }
 
     pub(crate) fn strikes_change_half(&self, key: IdempotencyKey) -> bool {

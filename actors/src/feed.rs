@@ -10,7 +10,10 @@ use tokio::sync::mpsc;
 /// One step of the feed.
 #[derive(Clone, Debug)]
 pub enum Fed {
-    Changes { sale: SaleId, changes: Arc<[Change]> },
+    Changes {
+        sale: SaleId,
+        changes: Arc<[Change]>,
+    },
     /// Changes of this sale were left out: take its state anew.
     Gap { sale: SaleId },
 }
@@ -36,14 +39,22 @@ impl FeedSender {
 
     pub fn offer(&self, sale: SaleId, changes: &Arc<[Change]>) {
         let Some(to) = self.to.get() else { return };
-        let Ok(mut gaps) = self.gaps.lock() else { return };
+        let Ok(mut gaps) = self.gaps.lock() else {
+            return;
+        };
         if !gaps.is_empty() {
             gaps.retain(|gapped| to.try_send(Fed::Gap { sale: *gapped }).is_err());
         }
         if gaps.contains(&sale) {
             return;
         }
-        if to.try_send(Fed::Changes { sale, changes: Arc::clone(changes) }).is_err() {
+        if to
+            .try_send(Fed::Changes {
+                sale,
+                changes: Arc::clone(changes),
+            })
+            .is_err()
+        {
             gaps.push(sale);
         }
     }

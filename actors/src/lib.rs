@@ -25,4 +25,4 @@ pub mod sales;
 
 pub use config::Config;
 pub use sale::SaleHandle;
-pub use sales::Sales;
+pub use sales::{SaleMachines, Sales};

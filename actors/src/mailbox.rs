@@ -16,8 +16,6 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub struct Wake;
 
-impl ractor::Message for Wake {}
-
 /// The queue is full, or the actor has ended; the message comes back.
 #[derive(Debug)]
 pub struct Refused<M>(pub M);
@@ -39,8 +37,19 @@ impl<M, N> Mailbox<M, N> {
     pub fn new(messages_max: usize) -> (Mailbox<M, N>, Inbox<M, N>) {
         let (ring, ring_inbox) = mpsc::channel(messages_max);
         let (notes, notes_inbox) = mpsc::unbounded_channel();
-        let mailbox = Mailbox { ring, notes, armed: AtomicBool::new(false), actor: OnceLock::new() };
-        (mailbox, Inbox { ring: ring_inbox, notes: notes_inbox })
+        let mailbox = Mailbox {
+            ring,
+            notes,
+            armed: AtomicBool::new(false),
+            actor: OnceLock::new(),
+        };
+        (
+            mailbox,
+            Inbox {
+                ring: ring_inbox,
+                notes: notes_inbox,
+            },
+        )
     }
 
     /// Connects the doorbell; what was queued before rings now.
@@ -58,9 +67,10 @@ impl<M, N> Mailbox<M, N> {
                 self.ring();
                 Ok(())
             }
-            Err(mpsc::error::TrySendError::Full(message) | mpsc::error::TrySendError::Closed(message)) => {
-                Err(Refused(message))
-            }
+            Err(
+                mpsc::error::TrySendError::Full(message)
+                | mpsc::error::TrySendError::Closed(message),
+            ) => Err(Refused(message)),
         }
     }
 

@@ -24,20 +24,36 @@ impl SaleMetrics {
         };
         let buckets = prometheus::exponential_buckets(1.0, 2.0, 12)?;
         let batch_commands = Histogram::with_opts(
-            HistogramOpts::new("onsale_sale_batch_commands", "Commands closed into one proposal").buckets(buckets),
+            HistogramOpts::new(
+                "onsale_sale_batch_commands",
+                "Commands closed into one proposal",
+            )
+            .buckets(buckets),
         )?;
         registry.register(Box::new(batch_commands.clone()))?;
-        let frozen = IntGauge::new("onsale_sale_frozen", "Sales frozen on this node after a panic of their logic")?;
+        let frozen = IntGauge::new(
+            "onsale_sale_frozen",
+            "Sales frozen on this node after a panic of their logic",
+        )?;
         registry.register(Box::new(frozen.clone()))?;
         Ok(SaleMetrics {
-            commands: counter("onsale_sale_commands_total", "Commands applied on this replica")?,
+            commands: counter(
+                "onsale_sale_commands_total",
+                "Commands applied on this replica",
+            )?,
             done: counter("onsale_sale_done_total", "Commands applied and carried out")?,
-            rejected: counter("onsale_sale_rejected_total", "Commands applied and rejected")?,
+            rejected: counter(
+                "onsale_sale_rejected_total",
+                "Commands applied and rejected",
+            )?,
             refused_without_entry: counter(
                 "onsale_sale_refused_without_entry_total",
                 "Hopeless holds refused by the leader after proving leadership, without a log entry",
             )?,
-            batches: counter("onsale_sale_batches_total", "Batches proposed by this node's sales")?,
+            batches: counter(
+                "onsale_sale_batches_total",
+                "Batches proposed by this node's sales",
+            )?,
             batch_commands,
             frozen,
         })

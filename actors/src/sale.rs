@@ -17,12 +17,9 @@ mod refuse;
 mod view;
 
 pub(crate) use actor::{Birth, Origin, spawn};
+pub use change_log::{ChangeFeed, WatchFailure};
 pub use handle::{ReadFailure, SaleHandle};
 pub(crate) use journal::{Body, Frozen, JournalEntry};
 pub(crate) use message::{Creation, Delivery, DeliveryBody, SalePart};
 pub(crate) use owner::Surroundings;
-pub use change_log::{ChangeFeed, WatchFailure};
 pub use view::{Exported, Frost, SeatsView, SectionSeats, Summary};
-
-#[cfg(test)]
-mod tests;

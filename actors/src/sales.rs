@@ -10,7 +10,7 @@ use std::sync::{Arc, RwLock};
 use bytes::Bytes;
 use cluster::group::{Group, ProposeReply, Proposed};
 use cluster::machine::Machine;
-use cluster::node::Machines;
+use cluster::machine::Machines;
 use cluster::types::GroupId;
 use domain::ids::SaleId;
 use domain::rules::SaleRules;
@@ -95,7 +95,10 @@ impl Sales {
 
     /// All sales of this node.
     pub fn all(&self) -> Vec<SaleHandle> {
-        self.here.read().map(|here| here.values().cloned().collect()).unwrap_or_default()
+        self.here
+            .read()
+            .map(|here| here.values().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// The changes of all sales, for one reader; `None` when there is one already.
@@ -117,7 +120,9 @@ impl Sales {
         if self.get(sale).is_some() {
             return Ok(());
         }
-        let proposal = self.next_creation.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let proposal = self
+            .next_creation
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let create = log::CreateSale {
             layout,
             venue: Some(venue::to_proto(plan)),
@@ -150,7 +155,11 @@ impl Sales {
 
     /// Proposes that a frozen sale is taken up again.
     pub async fn release(&self, sale: &SaleHandle) -> Proposed {
-        let entry = self.entry(sale.id(), 0, log::part::Body::ReleaseSale(log::ReleaseSale {}));
+        let entry = self.entry(
+            sale.id(),
+            0,
+            log::part::Body::ReleaseSale(log::ReleaseSale {}),
+        );
         propose(sale.shared.group.as_ref(), entry).await
     }
 
@@ -169,7 +178,11 @@ impl Sales {
         if proposer != self.around.proposer {
             return;
         }
-        let waiting = self.creating.lock().ok().and_then(|mut creating| creating.remove(&proposal));
+        let waiting = self
+            .creating
+            .lock()
+            .ok()
+            .and_then(|mut creating| creating.remove(&proposal));
         if let Some(done) = waiting {
             // Who asked may have given up.
             let _ = done.send(result);
@@ -183,16 +196,23 @@ impl Sales {
     }
 
     fn leave(&self, sale: SaleId) {
-        let left = self.here.write().ok().and_then(|mut here| here.remove(&sale));
+        let left = self
+            .here
+            .write()
+            .ok()
+            .and_then(|mut here| here.remove(&sale));
         if let Some(handle) = left {
             handle.stop();
         }
     }
 }
 
-impl Machines for Arc<Sales> {
+/// The cluster's way to the sales: makes the machine of each group that starts here.
+pub struct SaleMachines(pub Arc<Sales>);
+
+impl Machines for SaleMachines {
     fn machine(&self, group: GroupId, handle: Arc<dyn Group>) -> Arc<dyn Machine> {
-        Arc::new(GroupSales::new(group, handle, Arc::clone(self)))
+        Arc::new(GroupSales::new(group, handle, Arc::clone(&self.0)))
     }
 }
 

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use domain::Sale;
+use domain::SectionPlanes;
 use domain::command::PaymentReference;
 use domain::hold::Hold;
 use domain::ids::{BuyerId, ChannelId, HoldId, IdempotencyKey, OrderId, PartnerId, Revision};
 use domain::order::{Order, OrderState};
 use domain::outcome::{Done, SeatRun, SeatRuns};
 use domain::state::{
-    EndedHold, Ending, RememberedRejection, RememberedSuccess, SaleState, SectionPlanes, Watermark,
+    EndedHold, Ending, RememberedRejection, RememberedSuccess, SaleState, Watermark,
 };
 use proto::log::v1 as log;
 
@@ -21,7 +22,9 @@ pub enum Unreadable {
     Field(&'static str),
     #[error("the parts do not fit together: {0}")]
     Inconsistent(String),
-    #[error("the hash over the whole state differs: stored {stored:016x}, restored {restored:016x}")]
+    #[error(
+        "the hash over the whole state differs: stored {stored:016x}, restored {restored:016x}"
+    )]
     Hash { stored: u64, restored: u64 },
 }
 
@@ -82,25 +85,40 @@ pub fn restore(contents: &log::SaleContents) -> Result<Sale, Unreadable> {
         full_hash,
     } = contents;
     let state = SaleState {
-        venue: stored_venue.as_ref().and_then(venue::from_proto).ok_or(Unreadable::Field("venue"))?,
-        rules: stored_rules.as_ref().and_then(rules::from_proto).ok_or(Unreadable::Field("rules"))?,
+        venue: stored_venue
+            .as_ref()
+            .and_then(venue::from_proto)
+            .ok_or(Unreadable::Field("venue"))?,
+        rules: stored_rules
+            .as_ref()
+            .and_then(rules::from_proto)
+            .ok_or(Unreadable::Field("rules"))?,
         hash_seed: *hash_seed,
         phase: rejection::phase_from_number(u64::from(*phase)).ok_or(Unreadable::Field("phase"))?,
         now_ms: *now_ms,
         revision: Revision(*revision),
         digest: *digest,
-        planes: planes.iter().map(planes_from_proto).collect::<Option<_>>().ok_or(Unreadable::Field("planes"))?,
+        planes: planes
+            .iter()
+            .map(planes_from_proto)
+            .collect::<Option<_>>()
+            .ok_or(Unreadable::Field("planes"))?,
         holds: unpack(holds, hold).ok_or(Unreadable::Field("holds"))?,
         orders: unpack(orders, order).ok_or(Unreadable::Field("orders"))?,
         ended: unpack(ended, ended_hold).ok_or(Unreadable::Field("ended"))?,
         successes: unpack(successes, success).ok_or(Unreadable::Field("successes"))?,
-        rejections: unpack(rejections, remembered_rejection).ok_or(Unreadable::Field("rejections"))?,
+        rejections: unpack(rejections, remembered_rejection)
+            .ok_or(Unreadable::Field("rejections"))?,
         watermarks: unpack(watermarks, watermark).ok_or(Unreadable::Field("watermarks"))?,
     };
-    let sale = Sale::restore(state).map_err(|fault| Unreadable::Inconsistent(format!("{fault:?}")))?;
+    let sale =
+        Sale::restore(state).map_err(|fault| Unreadable::Inconsistent(format!("{fault:?}")))?;
     match sale.full_hash() {
         restored if restored == *full_hash => Ok(sale),
-        restored => Err(Unreadable::Hash { stored: *full_hash, restored }),
+        restored => Err(Unreadable::Hash {
+            stored: *full_hash,
+            restored,
+        }),
     }
 }
 
@@ -122,7 +140,12 @@ fn unpack<T>(bytes: &[u8], read: fn(&mut Fields<'_>) -> Option<T>) -> Option<Vec
 fn put_runs(seats: &SeatRuns, out: &mut Vec<u8>) {
     let runs = seats.as_slice();
     out.extend_from_slice(&(runs.len() as u16).to_le_bytes());
-    for SeatRun { section, count, first } in runs {
+    for SeatRun {
+        section,
+        count,
+        first,
+    } in runs
+    {
         out.extend_from_slice(&section.to_le_bytes());
         out.extend_from_slice(&count.to_le_bytes());
         out.extend_from_slice(&first.to_le_bytes());
@@ -133,18 +156,32 @@ fn runs(fields: &mut Fields<'_>) -> Option<SeatRuns> {
     match fields.u16()? {
         1 => Some(SeatRuns::One(run(fields)?)),
         count => {
-            let runs = (0..count).map(|_| run(fields)).collect::<Option<Vec<_>>>()?;
+            let runs = (0..count)
+                .map(|_| run(fields))
+                .collect::<Option<Vec<_>>>()?;
             Some(SeatRuns::from_slice(&runs))
         }
     }
 }
 
 fn run(fields: &mut Fields<'_>) -> Option<SeatRun> {
-    Some(SeatRun { section: fields.u16()?, count: fields.u16()?, first: fields.u32()? })
+    Some(SeatRun {
+        section: fields.u16()?,
+        count: fields.u16()?,
+        first: fields.u32()?,
+    })
 }
 
 fn put_hold(item: &Hold, out: &mut Vec<u8>) {
-    let Hold { id, buyer, partner, channel, placed_at_ms, deadline_ms, seats } = item;
+    let Hold {
+        id,
+        buyer,
+        partner,
+        channel,
+        placed_at_ms,
+        deadline_ms,
+        seats,
+    } = item;
     out.extend_from_slice(&id.0.to_be_bytes());
     out.extend_from_slice(&buyer.0.to_be_bytes());
     out.extend_from_slice(&partner.0.to_le_bytes());
@@ -167,7 +204,17 @@ fn hold(fields: &mut Fields<'_>) -> Option<Hold> {
 }
 
 fn put_order(item: &Order, out: &mut Vec<u8>) {
-    let Order { id, hold, buyer, partner, channel, payment, placed_at_ms, seats, state } = item;
+    let Order {
+        id,
+        hold,
+        buyer,
+        partner,
+        channel,
+        payment,
+        placed_at_ms,
+        seats,
+        state,
+    } = item;
     out.extend_from_slice(&id.0.to_be_bytes());
     out.extend_from_slice(&hold.0.to_be_bytes());
     out.extend_from_slice(&buyer.0.to_be_bytes());
@@ -197,7 +244,17 @@ fn order(fields: &mut Fields<'_>) -> Option<Order> {
     };
     let payment_len = usize::from(fields.u8()?);
     let payment = PaymentReference::new(fields.take(payment_len)?)?;
-    Some(Order { id, hold, buyer, partner, channel, payment, placed_at_ms, seats: runs(fields)?, state })
+    Some(Order {
+        id,
+        hold,
+        buyer,
+        partner,
+        channel,
+        payment,
+        placed_at_ms,
+        seats: runs(fields)?,
+        state,
+    })
 }
 
 fn put_ended(item: &EndedHold, out: &mut Vec<u8>) {
@@ -222,8 +279,18 @@ fn ended_hold(fields: &mut Fields<'_>) -> Option<EndedHold> {
 }
 
 fn put_success(item: &RememberedSuccess, out: &mut Vec<u8>) {
-    let RememberedSuccess { partner, key, request_hash, at_ms, done } = item;
-    let Done { revision, deadline_ms, seats } = done;
+    let RememberedSuccess {
+        partner,
+        key,
+        request_hash,
+        at_ms,
+        done,
+    } = item;
+    let Done {
+        revision,
+        deadline_ms,
+        seats,
+    } = done;
     out.extend_from_slice(&partner.0.to_le_bytes());
     out.extend_from_slice(&key.0.to_be_bytes());
     out.extend_from_slice(&request_hash.to_le_bytes());
@@ -239,13 +306,28 @@ fn success(fields: &mut Fields<'_>) -> Option<RememberedSuccess> {
         key: IdempotencyKey(fields.id()?),
         request_hash: fields.u64()?,
         at_ms: fields.u64()?,
-        done: Done { revision: Revision(fields.u64()?), deadline_ms: fields.u64()?, seats: runs(fields)? },
+        done: Done {
+            revision: Revision(fields.u64()?),
+            deadline_ms: fields.u64()?,
+            seats: runs(fields)?,
+        },
     })
 }
 
 fn put_rejection(item: &RememberedRejection, out: &mut Vec<u8>) {
-    let RememberedRejection { partner, key, request_hash, rejection } = item;
-    let rejection::Packed { reason, section, seat, a, b } = rejection::pack(*rejection);
+    let RememberedRejection {
+        partner,
+        key,
+        request_hash,
+        rejection,
+    } = item;
+    let rejection::Packed {
+        reason,
+        section,
+        seat,
+        a,
+        b,
+    } = rejection::pack(*rejection);
     out.extend_from_slice(&partner.0.to_le_bytes());
     out.extend_from_slice(&key.0.to_be_bytes());
     out.extend_from_slice(&request_hash.to_le_bytes());
@@ -267,29 +349,49 @@ fn remembered_rejection(fields: &mut Fields<'_>) -> Option<RememberedRejection> 
         a: fields.u64()?,
         b: fields.u64()?,
     };
-    Some(RememberedRejection { partner, key, request_hash, rejection: rejection::unpack(packed)? })
+    Some(RememberedRejection {
+        partner,
+        key,
+        request_hash,
+        rejection: rejection::unpack(packed)?,
+    })
 }
 
 fn put_watermark(item: &Watermark, out: &mut Vec<u8>) {
-    let Watermark { partner, made_at_ms } = item;
+    let Watermark {
+        partner,
+        made_at_ms,
+    } = item;
     out.extend_from_slice(&partner.0.to_le_bytes());
     out.extend_from_slice(&made_at_ms.to_le_bytes());
 }
 
 fn watermark(fields: &mut Fields<'_>) -> Option<Watermark> {
-    Some(Watermark { partner: PartnerId(fields.u32()?), made_at_ms: fields.u64()? })
+    Some(Watermark {
+        partner: PartnerId(fields.u32()?),
+        made_at_ms: fields.u64()?,
+    })
 }
 
 fn planes_to_proto(planes: &SectionPlanes) -> log::SectionPlanes {
     match planes {
-        SectionPlanes::Seated { seats, held, sold, blocked } => log::SectionPlanes {
+        SectionPlanes::Seated {
+            seats,
+            held,
+            sold,
+            blocked,
+        } => log::SectionPlanes {
             seats: *seats,
             held: words_to_bytes(held),
             sold: words_to_bytes(sold),
             blocked: words_to_bytes(blocked),
             ..Default::default()
         },
-        SectionPlanes::General { capacity, held, sold } => log::SectionPlanes {
+        SectionPlanes::General {
+            capacity,
+            held,
+            sold,
+        } => log::SectionPlanes {
             capacity: *capacity,
             held_count: *held,
             sold_count: *sold,
@@ -299,9 +401,21 @@ fn planes_to_proto(planes: &SectionPlanes) -> log::SectionPlanes {
 }
 
 fn planes_from_proto(planes: &log::SectionPlanes) -> Option<SectionPlanes> {
-    let log::SectionPlanes { seats, held, sold, blocked, capacity, held_count, sold_count } = planes;
+    let log::SectionPlanes {
+        seats,
+        held,
+        sold,
+        blocked,
+        capacity,
+        held_count,
+        sold_count,
+    } = planes;
     if *seats == 0 {
-        return Some(SectionPlanes::General { capacity: *capacity, held: *held_count, sold: *sold_count });
+        return Some(SectionPlanes::General {
+            capacity: *capacity,
+            held: *held_count,
+            sold: *sold_count,
+        });
     }
     Some(SectionPlanes::Seated {
         seats: *seats,
@@ -313,10 +427,15 @@ fn planes_from_proto(planes: &log::SectionPlanes) -> Option<SectionPlanes> {
 
 /// Words as little-endian bytes.
 pub fn words_to_bytes(words: &[u64]) -> Bytes {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>().into()
+    words
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect::<Vec<u8>>()
+        .into()
 }
 
 fn bytes_to_words(bytes: &[u8]) -> Option<Vec<u64>> {
     let (words, rest) = bytes.as_chunks::<8>();
-    rest.is_empty().then(|| words.iter().map(|word| u64::from_le_bytes(*word)).collect())
+    rest.is_empty()
+        .then(|| words.iter().map(|word| u64::from_le_bytes(*word)).collect())
 }

@@ -49,7 +49,12 @@ pub(crate) async fn spawn(
     group: Arc<dyn Group>,
     supervisor: ActorCell,
 ) -> Result<SaleHandle, SpawnErr> {
-    let Birth { id, creation, applied_index, origin } = birth;
+    let Birth {
+        id,
+        creation,
+        applied_index,
+        origin,
+    } = birth;
     let state = match origin {
         Origin::Created(sale) => State::live(*sale, around.config.journal_bytes),
         Origin::Restored(body) => State::from_body(body, around.config.journal_bytes),
@@ -101,7 +106,11 @@ impl Actor for SaleActor {
     type State = ActorState;
     type Arguments = ActorState;
 
-    async fn pre_start(&self, _: ActorRef<Wake>, state: ActorState) -> Result<ActorState, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _: ActorRef<Wake>,
+        state: ActorState,
+    ) -> Result<ActorState, ActorProcessingErr> {
         Ok(state)
     }
 

@@ -22,7 +22,11 @@ const ANSWER_LEN: usize = 42;
 
 impl Piece {
     pub fn new(answers: Arc<dyn Answers>, call_ids: Vec<u32>, deadline: Instant) -> Piece {
-        Piece { call_ids, deadline, answers: Some(answers) }
+        Piece {
+            call_ids,
+            deadline,
+            answers: Some(answers),
+        }
     }
 
     pub fn answer_unknown(&mut self) {
@@ -34,9 +38,13 @@ impl Piece {
     }
 
     fn answer_all(&mut self, put: impl Fn(u32, &mut Vec<u8>)) {
-        let Some(answers) = self.answers.take() else { return };
+        let Some(answers) = self.answers.take() else {
+            return;
+        };
         let mut packed = Vec::with_capacity(self.call_ids.len() * ANSWER_LEN);
-        self.call_ids.iter().for_each(|call_id| put(*call_id, &mut packed));
+        self.call_ids
+            .iter()
+            .for_each(|call_id| put(*call_id, &mut packed));
         if !self.call_ids.is_empty() {
             answers.answer(packed.into(), self.call_ids.len() as u32);
         }
@@ -45,7 +53,12 @@ impl Piece {
 
 /// Answers calls that were not put into a batch.
 pub(crate) fn fail_calls(calls: Calls, reason: FailureReason, retry_after_ms: u32) {
-    let Calls { records: _, call_ids, deadline, answers } = calls;
+    let Calls {
+        records: _,
+        call_ids,
+        deadline,
+        answers,
+    } = calls;
     Piece::new(answers, call_ids, deadline).answer_failed(reason, retry_after_ms);
 }
 
@@ -59,16 +72,26 @@ pub(crate) struct Answering {
 
 impl Answering {
     pub fn new(pieces: Vec<Piece>) -> Answering {
-        let mut answering =
-            Answering { pieces: pieces.into_iter(), current: None, answered: 0, packed: Vec::new() };
+        let mut answering = Answering {
+            pieces: pieces.into_iter(),
+            current: None,
+            answered: 0,
+            packed: Vec::new(),
+        };
         answering.advance();
         answering
     }
 
     fn advance(&mut self) {
-        self.current = self.pieces.by_ref().find(|piece| !piece.call_ids.is_empty());
+        self.current = self
+            .pieces
+            .by_ref()
+            .find(|piece| !piece.call_ids.is_empty());
         self.answered = 0;
-        let room = self.current.as_ref().map_or(0, |piece| piece.call_ids.len() * ANSWER_LEN);
+        let room = self
+            .current
+            .as_ref()
+            .map_or(0, |piece| piece.call_ids.len() * ANSWER_LEN);
         self.packed = Vec::with_capacity(room);
     }
 
@@ -81,14 +104,19 @@ impl Answering {
     }
 
     fn put_with(&mut self, put: impl FnOnce(u32, &mut Vec<u8>)) {
-        let Some(piece) = &mut self.current else { return };
+        let Some(piece) = &mut self.current else {
+            return;
+        };
         if let Some(call_id) = piece.call_ids.get(self.answered) {
             put(*call_id, &mut self.packed);
         }
         self.answered += 1;
         if self.answered == piece.call_ids.len() {
             if let Some(answers) = piece.answers.take() {
-                answers.answer(std::mem::take(&mut self.packed).into(), self.answered as u32);
+                answers.answer(
+                    std::mem::take(&mut self.packed).into(),
+                    self.answered as u32,
+                );
             }
             self.advance();
         }
@@ -97,10 +125,28 @@ impl Answering {
 
 /// A part of `calls`: `count` of its commands from the front, and the rest.
 pub(crate) fn split_calls(calls: Calls, count: usize) -> (Calls, Calls) {
-    let Calls { mut records, mut call_ids, deadline, answers } = calls;
+    let Calls {
+        mut records,
+        mut call_ids,
+        deadline,
+        answers,
+    } = calls;
     let len: usize = Records::new(&records).take(count).map(<[u8]>::len).sum();
     let rest_records = records.split_off(len);
     let rest_ids = call_ids.split_off(count.min(call_ids.len()));
-    let rest = Calls { records: rest_records, call_ids: rest_ids, deadline, answers: Arc::clone(&answers) };
-    (Calls { records, call_ids, deadline, answers }, rest)
+    let rest = Calls {
+        records: rest_records,
+        call_ids: rest_ids,
+        deadline,
+        answers: Arc::clone(&answers),
+    };
+    (
+        Calls {
+            records,
+            call_ids,
+            deadline,
+            answers,
+        },
+        rest,
+    )
 }

@@ -33,13 +33,21 @@ pub(super) enum Applied {
 
 impl Owner {
     pub(super) fn deliver(&mut self, delivery: Delivery) {
-        let Delivery { index, at_ms, proposer, proposal, body } = delivery;
+        let Delivery {
+            index,
+            at_ms,
+            proposer,
+            proposal,
+            body,
+        } = delivery;
         self.applied_index = index;
         match body {
             DeliveryBody::Commands { count, records } => {
                 let pieces = if proposer == self.around.proposer {
                     self.expiring = false;
-                    self.in_flight.take(proposal).map(|in_flight| in_flight.pieces)
+                    self.in_flight
+                        .take(proposal)
+                        .map(|in_flight| in_flight.pieces)
                 } else {
                     None
                 };
@@ -58,10 +66,23 @@ impl Owner {
         let mut count = OutcomeCount::default();
         if let State::Live { sale, journal } = &mut self.state {
             for (number, bytes) in (0..).zip(Records::new(&records)) {
-                match apply_one(sale, at_ms, bytes, &mut self.scratch, &mut self.changes, &self.around.faults) {
+                match apply_one(
+                    sale,
+                    at_ms,
+                    bytes,
+                    &mut self.scratch,
+                    &mut self.changes,
+                    &self.around.faults,
+                ) {
                     Applied::Decided(outcome) => {
                         count.add(&outcome);
-                        answering.put(At { revision: sale.revision(), log_index: index }, &outcome);
+                        answering.put(
+                            At {
+                                revision: sale.revision(),
+                                log_index: index,
+                            },
+                            &outcome,
+                        );
                     }
                     Applied::Broken(why) => {
                         broken = Some((number, why));
@@ -75,14 +96,23 @@ impl Owner {
                     journal.cut_when_long(sale);
                 }
                 Some((number, _)) => {
-                    let good: usize = Records::new(&records).take(*number as usize).map(<[u8]>::len).sum();
+                    let good: usize = Records::new(&records)
+                        .take(*number as usize)
+                        .map(<[u8]>::len)
+                        .sum();
                     journal.add(at_ms, records.slice(..good));
                 }
             }
         }
-        self.around.metrics.observe_outcomes(count.done, count.rejected);
+        self.around
+            .metrics
+            .observe_outcomes(count.done, count.rejected);
         if let Some((command, why)) = broken {
-            self.freeze(Frost { log_index: index, command, why });
+            self.freeze(Frost {
+                log_index: index,
+                command,
+                why,
+            });
         }
         if matches!(self.state, State::Frozen(_)) {
             for _ in Records::new(&records) {
@@ -96,8 +126,15 @@ impl Owner {
     }
 
     fn freeze(&mut self, frost: Frost) {
-        tracing::error!(sale = self.id.0, index = frost.log_index, why = frost.why, "sale frozen");
-        let State::Live { journal, .. } = &mut self.state else { return };
+        tracing::error!(
+            sale = self.id.0,
+            index = frost.log_index,
+            why = frost.why,
+            "sale frozen"
+        );
+        let State::Live { journal, .. } = &mut self.state else {
+            return;
+        };
         let frozen = journal.freeze(frost);
         self.state = State::Frozen(Box::new(frozen));
         self.around.metrics.observe_frozen();
@@ -107,7 +144,9 @@ impl Owner {
     /// Takes a frozen sale up again: its last good state and the journal, without the command that
     /// broke it. Every replica comes to the same state.
     fn release(&mut self) {
-        let State::Frozen(frozen) = &self.state else { return };
+        let State::Frozen(frozen) = &self.state else {
+            return;
+        };
         let replayed = replay(&frozen.checkpoint, &frozen.journal, &self.around.faults);
         match replayed {
             Ok(sale) => {

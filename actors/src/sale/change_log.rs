@@ -38,7 +38,16 @@ pub(crate) struct ChangeLog {
 impl ChangeLog {
     pub fn new(at: Revision, kept_max: usize) -> (ChangeLog, watch::Receiver<Revision>) {
         let (to, moved) = watch::channel(at);
-        (ChangeLog { chunks: VecDeque::new(), kept: 0, kept_max, from: at, to }, moved)
+        (
+            ChangeLog {
+                chunks: VecDeque::new(),
+                kept: 0,
+                kept_max,
+                from: at,
+                to,
+            },
+            moved,
+        )
     }
 
     /// Adds the changes of one batch; returns them shared.
@@ -65,7 +74,8 @@ impl ChangeLog {
         if after > *self.to.borrow() {
             return Err(WatchFailure::FromTheFuture);
         }
-        let is_newer = |chunk: &&Arc<[Change]>| chunk.last().is_some_and(|change| change.revision > after);
+        let is_newer =
+            |chunk: &&Arc<[Change]>| chunk.last().is_some_and(|change| change.revision > after);
         Ok(self.chunks.iter().filter(is_newer).cloned().collect())
     }
 
@@ -86,7 +96,11 @@ pub struct ChangeFeed {
 }
 
 impl ChangeFeed {
-    pub(crate) fn new(sale: SaleHandle, at: Revision, moved: watch::Receiver<Revision>) -> ChangeFeed {
+    pub(crate) fn new(
+        sale: SaleHandle,
+        at: Revision,
+        moved: watch::Receiver<Revision>,
+    ) -> ChangeFeed {
         ChangeFeed { sale, at, moved }
     }
 
@@ -95,13 +109,20 @@ impl ChangeFeed {
         loop {
             self.moved.borrow_and_update();
             let chunks = self.sale.changes_after(self.at).await?;
-            let changes: Vec<Change> =
-                chunks.iter().flat_map(|chunk| chunk.iter()).filter(|change| change.revision > self.at).copied().collect();
+            let changes: Vec<Change> = chunks
+                .iter()
+                .flat_map(|chunk| chunk.iter())
+                .filter(|change| change.revision > self.at)
+                .copied()
+                .collect();
             if let Some(last) = changes.last() {
                 self.at = last.revision;
                 return Ok(changes);
             }
-            self.moved.changed().await.map_err(|_| WatchFailure::Stopped)?;
+            self.moved
+                .changed()
+                .await
+                .map_err(|_| WatchFailure::Stopped)?;
         }
     }
 }

@@ -30,7 +30,10 @@ struct Batch {
 
 /// Commands that may make a refusal wrong that is decided before them.
 fn frees(kind: u8) -> bool {
-    !matches!(kind, kind::PLACE_HOLD | kind::EXTEND_HOLD | kind::CONFIRM_HOLD)
+    !matches!(
+        kind,
+        kind::PLACE_HOLD | kind::EXTEND_HOLD | kind::CONFIRM_HOLD
+    )
 }
 
 impl Owner {
@@ -51,7 +54,10 @@ impl Owner {
     }
 
     fn fill_batch(&mut self) -> Batch {
-        let (commands_max, bytes_max) = (self.around.config.batch_commands, self.around.config.batch_bytes);
+        let (commands_max, bytes_max) = (
+            self.around.config.batch_commands,
+            self.around.config.batch_bytes,
+        );
         let now = Instant::now();
         let mut batch = Batch::default();
         while let Some(calls) = self.waiting.pop_front() {
@@ -61,7 +67,9 @@ impl Owner {
                 continue;
             }
             let room = commands_max - batch.commands;
-            if room == 0 || (batch.commands > 0 && batch.records.len() + calls.records.len() > bytes_max) {
+            if room == 0
+                || (batch.commands > 0 && batch.records.len() + calls.records.len() > bytes_max)
+            {
                 self.waiting.push_front(calls);
                 break;
             }
@@ -82,13 +90,20 @@ impl Owner {
 
     /// Adds calls to a batch; those that are no command are answered at once.
     fn add(&mut self, calls: Calls, batch: &mut Batch) {
-        let Calls { records, call_ids, deadline, answers } = calls;
+        let Calls {
+            records,
+            call_ids,
+            deadline,
+            answers,
+        } = calls;
         let mut malformed: Vec<u32> = Vec::new();
         let mut good: Vec<u32> = Vec::new();
         let start = batch.records.len();
         for (call_id, bytes) in call_ids.iter().zip(Records::new(&records)) {
             match record::split(bytes) {
-                Some((header, body)) if decode_body(header.kind, body, &mut self.scratch).is_ok() => {
+                Some((header, body))
+                    if decode_body(header.kind, body, &mut self.scratch).is_ok() =>
+                {
                     batch.frees |= frees(header.kind);
                     batch.takes |= header.kind == kind::PLACE_HOLD;
                     if !malformed.is_empty() {
@@ -113,7 +128,9 @@ impl Owner {
             call_ids
         } else {
             let mut packed = Vec::new();
-            malformed.iter().for_each(|id| put_failed(*id, FailureReason::BadRequest, 0, &mut packed));
+            malformed
+                .iter()
+                .for_each(|id| put_failed(*id, FailureReason::BadRequest, 0, &mut packed));
             answers.answer(packed.into(), malformed.len() as u32);
             good
         };
@@ -125,10 +142,27 @@ impl Owner {
     fn propose(&mut self, batch: Batch) {
         let proposal = self.next_proposal;
         self.next_proposal += 1;
-        let Batch { records, commands, pieces, frees, takes } = batch;
-        let commands = log::Commands { count: commands as u32, records: records.into() };
+        let Batch {
+            records,
+            commands,
+            pieces,
+            frees,
+            takes,
+        } = batch;
+        let commands = log::Commands {
+            count: commands as u32,
+            records: records.into(),
+        };
         let entry = self.entry(proposal, log::part::Body::Commands(commands));
-        self.hand_over(InFlight { proposal, pieces, frees, takes }, entry);
+        self.hand_over(
+            InFlight {
+                proposal,
+                pieces,
+                frees,
+                takes,
+            },
+            entry,
+        );
     }
 
     fn entry(&mut self, proposal: u64, body: log::part::Body) -> Bytes {
@@ -168,9 +202,18 @@ impl Owner {
 
     /// Proposes `ExpireHolds` when a hold is due and nothing is under way that would expire it.
     pub(super) fn expire_when_due(&mut self) {
-        let State::Live { sale, .. } = &self.state else { return };
-        let due = sale.next_deadline_ms().is_some_and(|deadline_ms| deadline_ms <= self.around.clock.now_ms());
-        if !due || self.term.is_none() || self.expiring || self.in_flight.len() > 0 || self.stalled.is_some() {
+        let State::Live { sale, .. } = &self.state else {
+            return;
+        };
+        let due = sale
+            .next_deadline_ms()
+            .is_some_and(|deadline_ms| deadline_ms <= self.around.clock.now_ms());
+        if !due
+            || self.term.is_none()
+            || self.expiring
+            || self.in_flight.len() > 0
+            || self.stalled.is_some()
+        {
             return;
         }
         let request = Request {
@@ -180,7 +223,11 @@ impl Owner {
             hash: 0,
             command: Command::ExpireHolds,
         };
-        let mut batch = Batch { commands: 1, frees: true, ..Batch::default() };
+        let mut batch = Batch {
+            commands: 1,
+            frees: true,
+            ..Batch::default()
+        };
         if record::encode(&request, &mut batch.records).is_ok() {
             self.expiring = true;
             self.propose(batch);

@@ -117,10 +117,17 @@ impl SaleHandle {
     /// Every change after `from`, without a gap.
     pub async fn watch(&self, from: Revision) -> Result<ChangeFeed, WatchFailure> {
         self.changes_after(from).await?;
-        Ok(ChangeFeed::new(self.clone(), from, self.shared.moved.clone()))
+        Ok(ChangeFeed::new(
+            self.clone(),
+            from,
+            self.shared.moved.clone(),
+        ))
     }
 
-    pub(super) async fn changes_after(&self, after: Revision) -> Result<Vec<Arc<[Change]>>, WatchFailure> {
+    pub(super) async fn changes_after(
+        &self,
+        after: Revision,
+    ) -> Result<Vec<Arc<[Change]>>, WatchFailure> {
         let read = |reply| Read::Changes { after, reply };
         self.ask(read).await.map_err(|_| WatchFailure::Stopped)?
     }
@@ -158,13 +165,20 @@ impl SaleHandle {
         self.shared.mailbox.stop();
     }
 
-    async fn ask<T>(&self, read: impl FnOnce(oneshot::Sender<T>) -> Read) -> Result<T, ReadFailure> {
+    async fn ask<T>(
+        &self,
+        read: impl FnOnce(oneshot::Sender<T>) -> Read,
+    ) -> Result<T, ReadFailure> {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Read(read(reply))).await?;
         answer.await.map_err(|_| ReadFailure::Stopped)
     }
 
     async fn send(&self, message: Message) -> Result<(), ReadFailure> {
-        self.shared.mailbox.send(message).await.map_err(|_| ReadFailure::Stopped)
+        self.shared
+            .mailbox
+            .send(message)
+            .await
+            .map_err(|_| ReadFailure::Stopped)
     }
 }

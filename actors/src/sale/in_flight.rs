@@ -33,7 +33,10 @@ impl InFlights {
 
     /// Takes out a proposal, wherever it stands: one that was lost may stand before it.
     pub fn take(&mut self, proposal: u64) -> Option<InFlight> {
-        let at = self.proposals.iter().position(|in_flight| in_flight.proposal == proposal)?;
+        let at = self
+            .proposals
+            .iter()
+            .position(|in_flight| in_flight.proposal == proposal)?;
         self.proposals.remove(at)
     }
 
@@ -42,12 +45,18 @@ impl InFlights {
     }
 
     pub fn any_frees_or_takes(&self) -> bool {
-        self.proposals.iter().any(|in_flight| in_flight.frees || in_flight.takes)
+        self.proposals
+            .iter()
+            .any(|in_flight| in_flight.frees || in_flight.takes)
     }
 
     /// Answers callers whose deadline passed while their commands were under way: unknown.
     pub fn give_up(&mut self, now: Instant) {
-        for piece in self.proposals.iter_mut().flat_map(|in_flight| &mut in_flight.pieces) {
+        for piece in self
+            .proposals
+            .iter_mut()
+            .flat_map(|in_flight| &mut in_flight.pieces)
+        {
             if piece.deadline <= now {
                 piece.answer_unknown();
             }

@@ -14,7 +14,10 @@ use super::view::Frost;
 
 /// What a sale is on this replica.
 pub(crate) enum Body {
-    Live { state: Arc<SaleState>, full_hash: u64 },
+    Live {
+        state: Arc<SaleState>,
+        full_hash: u64,
+    },
     Frozen(Frozen),
 }
 

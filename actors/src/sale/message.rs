@@ -26,7 +26,10 @@ pub(crate) enum Message {
     /// Answers with the state after everything delivered before it.
     Barrier(oneshot::Sender<SalePart>),
     /// Becomes what a snapshot says.
-    Restore { part: SalePart, done: oneshot::Sender<()> },
+    Restore {
+        part: SalePart,
+        done: oneshot::Sender<()>,
+    },
     Read(Read),
 }
 
@@ -36,7 +39,10 @@ pub(crate) enum Read {
     Layout(oneshot::Sender<Bytes>),
     Hold(HoldId, oneshot::Sender<Option<Hold>>),
     Order(OrderId, oneshot::Sender<Option<Order>>),
-    Changes { after: Revision, reply: oneshot::Sender<Result<Vec<Arc<[Change]>>, WatchFailure>> },
+    Changes {
+        after: Revision,
+        reply: oneshot::Sender<Result<Vec<Arc<[Change]>>, WatchFailure>>,
+    },
     Export(oneshot::Sender<Option<Exported>>),
 }
 
@@ -50,7 +56,10 @@ pub(crate) struct Delivery {
 }
 
 pub(crate) enum DeliveryBody {
-    Commands { count: u32, records: Bytes },
+    Commands {
+        count: u32,
+        records: Bytes,
+    },
     /// Take up a frozen sale again.
     Release,
 }

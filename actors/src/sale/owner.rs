@@ -161,7 +161,9 @@ impl Owner {
             Proposed::Unknown => None,
         };
         self.expiring = false;
-        let Some(in_flight) = self.in_flight.take(proposal) else { return };
+        let Some(in_flight) = self.in_flight.take(proposal) else {
+            return;
+        };
         for mut piece in in_flight.pieces {
             match reason {
                 Some(reason) => piece.answer_failed(reason, 0),
@@ -181,7 +183,9 @@ impl Owner {
             self.around.clock.now_ms() + TICK_MS
         } else {
             match &self.state {
-                State::Live { sale, .. } if self.term.is_some() => sale.next_deadline_ms().unwrap_or(u64::MAX),
+                State::Live { sale, .. } if self.term.is_some() => {
+                    sale.next_deadline_ms().unwrap_or(u64::MAX)
+                }
                 _ => u64::MAX,
             }
         };
@@ -190,9 +194,10 @@ impl Owner {
 
     pub(super) fn part(&self) -> SalePart {
         let body = match &self.state {
-            State::Live { sale, .. } => {
-                Body::Live { state: Arc::new(sale.export()), full_hash: sale.full_hash() }
-            }
+            State::Live { sale, .. } => Body::Live {
+                state: Arc::new(sale.export()),
+                full_hash: sale.full_hash(),
+            },
             State::Frozen(frozen) => Body::Frozen((**frozen).clone()),
         };
         SalePart {
@@ -204,7 +209,12 @@ impl Owner {
     }
 
     fn restore(&mut self, part: SalePart) {
-        let SalePart { sale: _, applied_index, creation, body } = part;
+        let SalePart {
+            sale: _,
+            applied_index,
+            creation,
+            body,
+        } = part;
         self.fail_waiting(FailureReason::NoLeader);
         for in_flight in self.in_flight.drain() {
             for mut piece in in_flight.pieces {
@@ -314,13 +324,19 @@ impl Owner {
 impl State {
     pub fn live(sale: Sale, journal_bytes: usize) -> State {
         let journal = Journal::new(&sale, journal_bytes);
-        State::Live { sale: Box::new(sale), journal }
+        State::Live {
+            sale: Box::new(sale),
+            journal,
+        }
     }
 
     pub fn from_body(body: Body, journal_bytes: usize) -> State {
         match body {
             Body::Frozen(frozen) => State::Frozen(Box::new(frozen)),
-            Body::Live { state, full_hash: _ } => {
+            Body::Live {
+                state,
+                full_hash: _,
+            } => {
                 // The part was made from a sale that was restored and checked a moment ago.
                 match Sale::restore(Arc::unwrap_or_clone(state)) {
                     Ok(sale) => State::live(sale, journal_bytes),

@@ -36,7 +36,12 @@ impl Refusals {
 
 impl Owner {
     /// Sets calls aside that would all be refused; gives back what must go through the log.
-    pub(super) fn set_aside_for_refusal(&mut self, calls: Calls, frees: bool, takes: bool) -> Option<Calls> {
+    pub(super) fn set_aside_for_refusal(
+        &mut self,
+        calls: Calls,
+        frees: bool,
+        takes: bool,
+    ) -> Option<Calls> {
         if frees || takes || self.in_flight.any_frees_or_takes() || !self.looks_hopeless() {
             return Some(calls);
         }
@@ -59,10 +64,17 @@ impl Owner {
     /// Whether every call is hopeless; appends the refusals to `packed`.
     fn refuse_all(&mut self, calls: &Calls, mut packed: Option<&mut Vec<u8>>) -> bool {
         let now_ms = self.around.clock.now_ms();
-        let State::Live { sale, .. } = &mut self.state else { return false };
-        let at = At { revision: sale.revision(), log_index: self.applied_index };
+        let State::Live { sale, .. } = &mut self.state else {
+            return false;
+        };
+        let at = At {
+            revision: sale.revision(),
+            log_index: self.applied_index,
+        };
         for (call_id, bytes) in calls.call_ids.iter().zip(Records::new(&calls.records)) {
-            let Some(rejection) = hopeless(sale, bytes, now_ms, &mut self.scratch) else { return false };
+            let Some(rejection) = hopeless(sale, bytes, now_ms, &mut self.scratch) else {
+                return false;
+            };
             if let Some(packed) = packed.as_deref_mut() {
                 put_rejected(*call_id, at, rejection, packed);
             }
@@ -91,8 +103,12 @@ impl Owner {
             let mut packed = Vec::with_capacity(calls.call_ids.len() * 48);
             let may_refuse = proved && self.term.is_some() && !self.in_flight.any_frees_or_takes();
             if may_refuse && self.refuse_all(&calls, Some(&mut packed)) {
-                self.around.metrics.observe_refused_without_entry(calls.call_ids.len());
-                calls.answers.answer(packed.into(), calls.call_ids.len() as u32);
+                self.around
+                    .metrics
+                    .observe_refused_without_entry(calls.call_ids.len());
+                calls
+                    .answers
+                    .answer(packed.into(), calls.call_ids.len() as u32);
             } else {
                 self.return_to_log(calls);
             }
@@ -104,20 +120,32 @@ impl Owner {
         if self.term.is_some() {
             self.rejoin_queue(calls);
         } else {
-            let Calls { records: _, call_ids, deadline, answers } = calls;
+            let Calls {
+                records: _,
+                call_ids,
+                deadline,
+                answers,
+            } = calls;
             let mut piece = Piece::new(answers, call_ids, deadline);
             piece.answer_failed(crate::codec::answer::FailureReason::NoLeader, 0);
         }
     }
 
     fn rejoin_queue(&mut self, calls: Calls) {
-        self.shared.queued.fetch_add(calls.call_ids.len(), std::sync::atomic::Ordering::AcqRel);
+        self.shared
+            .queued
+            .fetch_add(calls.call_ids.len(), std::sync::atomic::Ordering::AcqRel);
         self.waiting.push_front(calls);
     }
 }
 
 /// Why a record would be refused on the present state, if that is certain.
-fn hopeless(sale: &mut domain::Sale, bytes: &[u8], now_ms: u64, scratch: &mut Scratch) -> Option<Rejection> {
+fn hopeless(
+    sale: &mut domain::Sale,
+    bytes: &[u8],
+    now_ms: u64,
+    scratch: &mut Scratch,
+) -> Option<Rejection> {
     let request = record::decode(bytes, scratch).ok()?;
     match request.command {
         Command::PlaceHold(_) => sale.hopeless(&request, now_ms),

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use domain::Sale;
+use domain::SectionPlanes;
 use domain::ids::Revision;
 use domain::rejection::Phase;
 use domain::rules::SaleRules;
 use domain::sale::Counts;
-use domain::state::{SaleState, SectionPlanes};
+use domain::state::SaleState;
 
 use crate::codec::snapshot::words_to_bytes;
 
@@ -68,22 +69,42 @@ pub struct Exported {
 }
 
 pub(crate) fn seats_view(sale: &Sale, applied_index: u64) -> SeatsView {
-    let sections = (0..=u16::MAX).map_while(|section| sale.planes(section)).map(section_seats).collect();
-    SeatsView { revision: sale.revision(), applied_index, sections }
+    let sections = (0..=u16::MAX)
+        .map_while(|section| sale.planes(section))
+        .map(section_seats)
+        .collect();
+    SeatsView {
+        revision: sale.revision(),
+        applied_index,
+        sections,
+    }
 }
 
 fn section_seats(planes: SectionPlanes) -> SectionSeats {
-    let bytes = |words: &[u64], seats: u32| words_to_bytes(words).slice(..seats.div_ceil(8) as usize);
+    let bytes =
+        |words: &[u64], seats: u32| words_to_bytes(words).slice(..seats.div_ceil(8) as usize);
     match planes {
-        SectionPlanes::Seated { seats, held, sold, blocked } => SectionSeats {
+        SectionPlanes::Seated {
+            seats,
+            held,
+            sold,
+            blocked,
+        } => SectionSeats {
             seat_count: seats,
             held: bytes(&held, seats),
             sold: bytes(&sold, seats),
             blocked: bytes(&blocked, seats),
             ..SectionSeats::default()
         },
-        SectionPlanes::General { capacity, held, sold } => {
-            SectionSeats { capacity, held_count: held, sold_count: sold, ..SectionSeats::default() }
-        }
+        SectionPlanes::General {
+            capacity,
+            held,
+            sold,
+        } => SectionSeats {
+            capacity,
+            held_count: held,
+            sold_count: sold,
+            ..SectionSeats::default()
+        },
     }
 }

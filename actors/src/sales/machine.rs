@@ -37,11 +37,27 @@ struct Registry {
 
 impl GroupSales {
     pub(super) fn new(group: GroupId, handle: Arc<dyn Group>, sales: Arc<Sales>) -> GroupSales {
-        GroupSales { group, handle, sales, registry: Mutex::default() }
+        GroupSales {
+            group,
+            handle,
+            sales,
+            registry: Mutex::default(),
+        }
     }
 
-    async fn deliver_part(&self, registry: &mut Registry, index: u64, part: log::Part) -> Result<(), MachineFault> {
-        let log::Part { sale_id, at_ms, proposer, proposal, body } = part;
+    async fn deliver_part(
+        &self,
+        registry: &mut Registry,
+        index: u64,
+        part: log::Part,
+    ) -> Result<(), MachineFault> {
+        let log::Part {
+            sale_id,
+            at_ms,
+            proposer,
+            proposal,
+            body,
+        } = part;
         let sale = SaleId(sale_id);
         let body = match body {
             Some(log::part::Body::Commands(log::Commands { count, records })) => {
@@ -61,7 +77,13 @@ impl GroupSales {
         };
         match registry.sales.get(&sale) {
             Some(handle) => handle
-                .deliver(Delivery { index, at_ms, proposer, proposal, body })
+                .deliver(Delivery {
+                    index,
+                    at_ms,
+                    proposer,
+                    proposal,
+                    body,
+                })
                 .await
                 .map_err(|_| MachineFault::Stopped),
             // A part for a sale that was never created here is a rejection without anybody to tell.
@@ -80,10 +102,21 @@ impl GroupSales {
         if registry.sales.contains_key(&id) {
             return Ok(());
         }
-        let log::CreateSale { layout, venue: plan, rules: sale_rules, hash_seed } = create;
+        let log::CreateSale {
+            layout,
+            venue: plan,
+            rules: sale_rules,
+            hash_seed,
+        } = create;
         let invalid = |why: &str| CreateFailure::Invalid(why.to_owned());
-        let plan = plan.as_ref().and_then(venue::from_proto).ok_or_else(|| invalid("venue"))?;
-        let sale_rules = sale_rules.as_ref().and_then(rules::from_proto).ok_or_else(|| invalid("rules"))?;
+        let plan = plan
+            .as_ref()
+            .and_then(venue::from_proto)
+            .ok_or_else(|| invalid("venue"))?;
+        let sale_rules = sale_rules
+            .as_ref()
+            .and_then(rules::from_proto)
+            .ok_or_else(|| invalid("rules"))?;
         let made = catch_unwind(AssertUnwindSafe(|| Sale::new(&plan, sale_rules, hash_seed)))
             .map_err(|_| invalid("the sale's logic panicked"))?;
         let sale = made.map_err(|fault| CreateFailure::Invalid(format!("{fault:?}")))?;
@@ -93,16 +126,22 @@ impl GroupSales {
             applied_index: index,
             origin: Origin::Created(Box::new(sale)),
         };
-        self.settle(registry, birth).await.map_err(|_| CreateFailure::Unknown)
+        self.settle(registry, birth)
+            .await
+            .map_err(|_| CreateFailure::Unknown)
     }
 
     async fn settle(&self, registry: &mut Registry, birth: Birth) -> Result<(), MachineFault> {
         let around = self.sales.around.clone();
         let supervisor = self.sales.supervisor.clone();
-        let handle =
-            spawn(birth, around, Arc::clone(&self.handle), supervisor).await.map_err(|_| MachineFault::Stopped)?;
+        let handle = spawn(birth, around, Arc::clone(&self.handle), supervisor)
+            .await
+            .map_err(|_| MachineFault::Stopped)?;
         if registry.term.is_some() {
-            handle.lead(registry.term).await.map_err(|_| MachineFault::Stopped)?;
+            handle
+                .lead(registry.term)
+                .await
+                .map_err(|_| MachineFault::Stopped)?;
         }
         registry.sales.insert(handle.id(), handle.clone());
         self.sales.arrive(handle);
@@ -113,9 +152,16 @@ impl GroupSales {
 #[async_trait]
 impl Machine for GroupSales {
     async fn deliver(&self, entry: Committed) -> Result<(), MachineFault> {
-        let Committed { group: _, term: _, index, payload } = entry;
-        let entry = log::Entry::decode(payload)
-            .map_err(|why| MachineFault::Unreadable { index, why: why.to_string() })?;
+        let Committed {
+            group: _,
+            term: _,
+            index,
+            payload,
+        } = entry;
+        let entry = log::Entry::decode(payload).map_err(|why| MachineFault::Unreadable {
+            index,
+            why: why.to_string(),
+        })?;
         let mut registry = self.registry.lock().await;
         for part in entry.parts {
             self.deliver_part(&mut registry, index, part).await?;
@@ -123,7 +169,9 @@ impl Machine for GroupSales {
         Ok(())
     }
 
-    async fn snapshot(&self) -> Result<BoxFuture<'static, Result<Bytes, MachineFault>>, MachineFault> {
+    async fn snapshot(
+        &self,
+    ) -> Result<BoxFuture<'static, Result<Bytes, MachineFault>>, MachineFault> {
         let registry = self.registry.lock().await;
         let mut parts = Vec::with_capacity(registry.sales.len());
         for sale in registry.sales.values() {
@@ -148,15 +196,22 @@ impl Machine for GroupSales {
             .map(|sale| part_from_proto(sale).map_err(|why| bad(why.to_string())))
             .collect::<Result<Vec<_>, _>>()?;
         let mut registry = self.registry.lock().await;
-        let gone: Vec<SaleId> =
-            registry.sales.keys().filter(|id| parts.iter().all(|part| part.sale != **id)).copied().collect();
+        let gone: Vec<SaleId> = registry
+            .sales
+            .keys()
+            .filter(|id| parts.iter().all(|part| part.sale != **id))
+            .copied()
+            .collect();
         for id in gone {
             registry.sales.remove(&id);
             self.sales.leave(id);
         }
         for part in parts {
             match registry.sales.get(&part.sale).cloned() {
-                Some(handle) => handle.restore(part).await.map_err(|_| MachineFault::Stopped)?,
+                Some(handle) => handle
+                    .restore(part)
+                    .await
+                    .map_err(|_| MachineFault::Stopped)?,
                 None => {
                     let birth = Birth {
                         id: part.sale,
@@ -176,7 +231,11 @@ impl Machine for GroupSales {
         registry.term = term;
         for sale in registry.sales.values() {
             if sale.lead(term).await.is_err() {
-                tracing::error!(group = self.group, sale = sale.id().0, "a sale actor has ended");
+                tracing::error!(
+                    group = self.group,
+                    sale = sale.id().0,
+                    "a sale actor has ended"
+                );
             }
         }
     }
