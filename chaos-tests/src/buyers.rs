@@ -122,7 +122,7 @@ impl Buyers {
         venue(&mut self.rng)
     }
 
-    pub fn next(&mut self) -> Asked {
+    pub fn draw(&mut self) -> Asked {
         // Proposers' stamps jump forward, and at times backwards after a change of leader.
         self.now_ms = match self.rng.random_range(0..100) {
             0 => self.now_ms.saturating_sub(10_000),

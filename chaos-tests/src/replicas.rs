@@ -47,7 +47,7 @@ pub fn run(seed: u64, replicas: usize, commands: usize) -> Run {
     let mut run = Run::default();
     let mut changes = Vec::new();
     for number in 0..commands {
-        let asked = buyers.next();
+        let asked = buyers.draw();
         let request = asked.request();
         let mut outcome: Option<Outcome> = None;
         for sale in &mut sales {
