@@ -23,6 +23,7 @@ mod set_rules;
 mod unblock_seats;
 mod views;
 
+pub use apply::TIME_MAX_MS;
 pub use views::Counts;
 
 use crate::change::{Change, Fact, SeatState};
