@@ -98,8 +98,7 @@ impl Sale {
             if !sale.claim(&hold.seats, SeatState::Held) {
                 return Err(StateFault::Hold { at });
             }
-            sale.deadlines.insert(hold.deadline_ms, hold.id);
-            sale.holds.insert(hold.id.0, hold);
+            sale.keep_hold(hold);
         }
         for (at, order) in orders.into_iter().enumerate() {
             if sale.orders.contains(order.id.0) {
