@@ -8,5 +8,6 @@ compile_error!(
 pub mod components;
 pub mod disk;
 pub mod group;
+pub mod log;
 pub mod machine;
 pub mod types;
