@@ -74,4 +74,17 @@ impl Components {
     {
         tokio::spawn(self.scope.enter(Box::pin(future)))
     }
+
+    /// Runs a future that calls into Raft inside the caller's task.
+    pub async fn enter<T, F>(&self, future: F) -> T
+    where
+        T: Send,
+        F: Future<Output = T> + Send,
+    {
+        let mut output = None;
+        self.scope
+            .enter(Box::pin(async { output = Some(future.await) }))
+            .await;
+        output.expect("a scope runs its future to the end")
+    }
 }
