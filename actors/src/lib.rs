@@ -1,3 +1,4 @@
 //! Sale actors around the pure domain. The only reader of a clock.
 
 pub mod calls;
+pub mod codec;
