@@ -56,6 +56,10 @@ impl PartnerLimit {
         PartnerLimit { limiter }
     }
 
+    pub fn is_on(&self) -> bool {
+        self.limiter.is_some()
+    }
+
     /// Lets `calls` in, all or none. More than a second's worth at once count as a second's.
     pub fn check(&self, partner: PartnerId, calls: usize) -> Result<(), OverLimit> {
         let Some((limiter, clock, burst)) = &self.limiter else {
