@@ -7,6 +7,7 @@ pub mod command;
 pub mod record;
 pub mod rejection;
 pub mod rules;
+pub mod snapshot;
 pub mod venue;
 
 /// Reads little-endian fields off the front of a slice; `None` once it is too short.
