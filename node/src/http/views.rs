@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bodies::Rules;
 use super::timestamp;
 
 /// An event as the cluster map knows it.
@@ -36,8 +37,10 @@ pub struct EventSummary {
     /// announced, open, paused or closed.
     pub phase: String,
     pub seats: SeatCounts,
-    pub holds: u64,
-    pub orders: u64,
+    /// Live holds and orders, when the node's index counts them.
+    pub holds: Option<u64>,
+    pub orders: Option<u64>,
+    pub rules: Rules,
     pub revision: u64,
     pub applied_index: u64,
     /// Hexadecimal.

@@ -102,8 +102,9 @@ impl Event {
                 blocked,
                 ..Default::default()
             },
-            holds: 0,
-            orders: 0,
+            holds: Some(0),
+            orders: None,
+            rules: Default::default(),
             revision: self.revision,
             applied_index: self.revision,
             digest: "00".into(),
