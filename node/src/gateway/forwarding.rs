@@ -122,16 +122,16 @@ impl Forwarded {
                 answered: self.answered.clone(),
             }),
         };
-        let (calls, reason, retry_after_ms) =
-            match self.directory.route_here(SaleId(sale_id), calls) {
-                Route::Taken => return Ok(None),
-                Route::Full(calls) => (calls, FailureReason::Busy, self.busy_retry_ms),
-                Route::NoLeader(calls) | Route::Node(_, calls) => {
-                    (calls, FailureReason::NoLeader, 0)
-                }
-                // The peer knows of the sale; this node does not yet.
-                Route::UnknownSale(calls) => (calls, FailureReason::NoLeader, 0),
-            };
+        let (calls, reason, retry_after_ms) = match self
+            .directory
+            .route_here(SaleId(sale_id), calls)
+        {
+            Route::Taken => return Ok(None),
+            Route::Full(calls) => (calls, FailureReason::Busy, self.busy_retry_ms),
+            Route::NoLeader(calls) | Route::Node(_, calls) => (calls, FailureReason::NoLeader, 0),
+            // The peer knows of the sale; this node does not yet.
+            Route::UnknownSale(calls) => (calls, FailureReason::NoLeader, 0),
+        };
         self.outstanding.fetch_sub(count, Ordering::Relaxed);
         refuse(&calls.call_ids, reason, retry_after_ms)
     }

@@ -212,7 +212,8 @@ impl Stream<'_> {
         } = calls;
         let timeout_ms = deadline.duration_since(Instant::now()).as_millis();
         if timeout_ms == 0 {
-            self.outstanding.fetch_sub(call_ids.len(), Ordering::Relaxed);
+            self.outstanding
+                .fetch_sub(call_ids.len(), Ordering::Relaxed);
             let (packed, count) = failed(&call_ids, FailureReason::DeadlinePassed, 0);
             answers.answer(packed, count);
             return None;
@@ -257,7 +258,8 @@ impl Stream<'_> {
         if whole || waiting.call_ids.is_empty() {
             self.waiting.remove(&batch_id);
         }
-        self.outstanding.fetch_sub(count as usize, Ordering::Relaxed);
+        self.outstanding
+            .fetch_sub(count as usize, Ordering::Relaxed);
         answers.answer(packed, count);
     }
 
@@ -282,7 +284,8 @@ impl Stream<'_> {
             call_ids,
             silent_at: _,
         } = waiting;
-        self.outstanding.fetch_sub(call_ids.len(), Ordering::Relaxed);
+        self.outstanding
+            .fetch_sub(call_ids.len(), Ordering::Relaxed);
         let (packed, count) = unknown(&call_ids);
         answers.answer(packed, count);
     }

@@ -118,7 +118,10 @@ mod tests {
             .collect();
         let expected: Vec<_> = (0..).zip(cases.iter().map(|(_, ending)| *ending)).collect();
         assert_eq!(read, expected);
-        assert_eq!(heads(&packed).map(|head| head.bytes.len()).sum::<usize>(), packed.len());
+        assert_eq!(
+            heads(&packed).map(|head| head.bytes.len()).sum::<usize>(),
+            packed.len()
+        );
     }
 
     proptest! {

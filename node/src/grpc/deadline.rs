@@ -31,9 +31,9 @@ pub fn timeout(metadata: &MetadataMap) -> Result<Option<Duration>, Status> {
 /// Until when a unary call is worth trying; a deadline already past is answered so at once.
 pub fn of_call(metadata: &MetadataMap, allowed: Duration) -> Result<Instant, Status> {
     let timeout = match timeout(metadata)? {
-        Some(timeout) => {
-            timeout.saturating_sub((timeout / 8).min(ANSWER_TIME_MAX)).min(allowed)
-        }
+        Some(timeout) => timeout
+            .saturating_sub((timeout / 8).min(ANSWER_TIME_MAX))
+            .min(allowed),
         None => allowed,
     };
     if timeout < Duration::from_millis(1) {
@@ -90,7 +90,10 @@ mod tests {
             assert_eq!(status.code(), tonic::Code::DeadlineExceeded, "{past}");
         }
         let now = Instant::now();
-        assert_eq!(of_call(&MetadataMap::new(), allowed).unwrap(), now + allowed);
+        assert_eq!(
+            of_call(&MetadataMap::new(), allowed).unwrap(),
+            now + allowed
+        );
         assert_eq!(of_call(&with("1H"), allowed).unwrap(), now + allowed);
         assert_eq!(
             of_call(&with("1S"), allowed).unwrap(),

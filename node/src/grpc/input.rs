@@ -36,7 +36,11 @@ impl Violations {
 
     /// Ends a reading: the value, if nothing was wrong.
     pub fn none<T>(self, value: T) -> Result<T, Vec<FieldViolation>> {
-        if self.0.is_empty() { Ok(value) } else { Err(self.0) }
+        if self.0.is_empty() {
+            Ok(value)
+        } else {
+            Err(self.0)
+        }
     }
 
     pub fn uuid(&mut self, field: &str, bytes: &[u8]) -> u128 {
@@ -47,7 +51,10 @@ impl Violations {
                 0
             }
             Err(_) => {
-                self.add(field, format!("must be a UUID of 16 bytes, has {}", bytes.len()));
+                self.add(
+                    field,
+                    format!("must be a UUID of 16 bytes, has {}", bytes.len()),
+                );
                 0
             }
         }
@@ -250,7 +257,10 @@ impl Lines {
     fn read(lines: &[proto::channel::v1::HoldLine], violations: &mut Violations) -> Lines {
         let mut read = Lines::default();
         if lines.is_empty() || lines.len() > LINES_MAX {
-            violations.add("lines", format!("must be 1 to {LINES_MAX}, are {}", lines.len()));
+            violations.add(
+                "lines",
+                format!("must be 1 to {LINES_MAX}, are {}", lines.len()),
+            );
             return read;
         }
         for (index, line) in lines.iter().enumerate() {

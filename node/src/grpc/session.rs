@@ -9,7 +9,6 @@ mod outbox;
 mod split;
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use proto::channel::v1::{FailureReason, SessionCall, SessionRequest, SessionResp
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::ending::ending;
 use super::input::{Stamp, ToRecord};
 use super::{Partners, deadline, status};
 use crate::access::Caller;
@@ -44,20 +44,7 @@ impl SessionService for Sessions {
         let partners = self.0.clone();
         let caller = partners.caller(request.metadata())?;
         let ends_after = deadline::timeout(request.metadata())?;
-        let mut going_down = partners.going_down.clone();
-        let ending = async move {
-            let timeout = async {
-                match ends_after {
-                    Some(timeout) => tokio::time::sleep(timeout).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = timeout => status::failed(FailureReason::DeadlinePassed, 0),
-                // An error means that the node's owner is gone: down as well.
-                _ = going_down.wait_for(|down| *down) => status::shutting_down(),
-            }
-        };
+        let ending = ending(ends_after, Some(partners.going_down.clone()));
         let stamp = Stamp {
             partner: caller.partner,
             channel: caller.channel,
@@ -160,7 +147,9 @@ impl Session {
             self.scratch.clear();
             match request.map(|request| {
                 let sale = SaleId(request.event_id());
-                request.to_record(self.stamp, &mut self.scratch).map(|()| sale)
+                request
+                    .to_record(self.stamp, &mut self.scratch)
+                    .map(|()| sale)
             }) {
                 None | Some(Err(_)) => self.splitter.refuse(call_id, FailureReason::BadRequest, 0),
                 Some(Ok(_)) if room == 0 => {
@@ -210,7 +199,9 @@ impl Session {
 }
 
 fn millis(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).max(1)
+    u32::try_from(duration.as_millis())
+        .unwrap_or(u32::MAX)
+        .max(1)
 }
 
 impl Stream for Session {

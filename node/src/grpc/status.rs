@@ -73,19 +73,13 @@ pub fn failed(reason: FailureReason, retry_after_ms: u32) -> Status {
             "nobody leads the sale at the moment",
             Some(asked.max(ELECTION)),
         ),
-        FailureReason::DeadlinePassed => {
-            (Code::DeadlineExceeded, "the deadline is past", None)
-        }
+        FailureReason::DeadlinePassed => (Code::DeadlineExceeded, "the deadline is past", None),
         FailureReason::SaleFrozen => (
             Code::Unavailable,
             "the sale was frozen after a fault and is being looked at",
             Some(Duration::from_secs(30)),
         ),
-        FailureReason::Forbidden => (
-            Code::PermissionDenied,
-            "partners may not call this",
-            None,
-        ),
+        FailureReason::Forbidden => (Code::PermissionDenied, "partners may not call this", None),
     };
     status(code, failure_name(reason), message, retry)
 }
@@ -142,6 +136,16 @@ pub fn compacted() -> Status {
     )
 }
 
+/// A watcher names a revision that this replica has not reached in time.
+pub fn revision_ahead() -> Status {
+    status(
+        Code::OutOfRange,
+        "REVISION_AHEAD",
+        "this replica has not reached that revision",
+        Some(LATER_MIN),
+    )
+}
+
 pub fn shutting_down() -> Status {
     status(
         Code::Unavailable,
@@ -164,9 +168,8 @@ fn later(rejection: Rejection, now_ms: u64) -> Duration {
     match rejection {
         Rejection::SoldOut {
             next_deadline_ms, ..
-        } if next_deadline_ms > 0 => {
-            Duration::from_millis(next_deadline_ms.saturating_sub(now_ms)).clamp(LATER_MIN, LATER_MAX)
-        }
+        } if next_deadline_ms > 0 => Duration::from_millis(next_deadline_ms.saturating_sub(now_ms))
+            .clamp(LATER_MIN, LATER_MAX),
         _ => LATER,
     }
 }
@@ -232,11 +235,9 @@ pub fn describe(rejection: Rejection) -> (Code, &'static str, Metadata) {
             "the section has no such seat",
             seat(unknown),
         ),
-        DuplicateSeat { seat: twice } => (
-            InvalidArgument,
-            "a seat was asked for twice",
-            seat(twice),
-        ),
+        DuplicateSeat { seat: twice } => {
+            (InvalidArgument, "a seat was asked for twice", seat(twice))
+        }
         EmptyHold => (InvalidArgument, "the hold asks for nothing", vec![]),
         TooManySeats { asked, max } => (
             InvalidArgument,
@@ -274,9 +275,7 @@ pub fn describe(rejection: Rejection) -> (Code, &'static str, Metadata) {
         SeatBlocked { seat, count } => {
             (FailedPrecondition, "seats are blocked", seats(seat, count))
         }
-        SeatNotFree { seat: taken } => {
-            (FailedPrecondition, "the seat is not free", seat(taken))
-        }
+        SeatNotFree { seat: taken } => (FailedPrecondition, "the seat is not free", seat(taken)),
         SeatNotBlocked { seat: open } => {
             (FailedPrecondition, "the seat is not blocked", seat(open))
         }
@@ -304,7 +303,10 @@ pub fn describe(rejection: Rejection) -> (Code, &'static str, Metadata) {
         LimitPerBuyer { limit, already } => (
             FailedPrecondition,
             "more seats than one buyer may have",
-            vec![("limit", limit.to_string()), ("already", already.to_string())],
+            vec![
+                ("limit", limit.to_string()),
+                ("already", already.to_string()),
+            ],
         ),
         ChannelQuota { left } => (
             ResourceExhausted,

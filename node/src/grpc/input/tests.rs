@@ -40,7 +40,10 @@ fn bad_fields(request: &impl ToRecord) -> Vec<String> {
     let mut out = Vec::new();
     let violations = request.to_record(STAMP, &mut out).expect_err("is bad");
     assert!(out.is_empty(), "nothing is left behind");
-    violations.into_iter().map(|violation| violation.field).collect()
+    violations
+        .into_iter()
+        .map(|violation| violation.field)
+        .collect()
 }
 
 #[test]
@@ -52,7 +55,10 @@ fn a_hold_becomes_its_record() {
                     section: 2,
                     seat: 70_000,
                 },
-                proto::channel::v1::SeatRef { section: 2, seat: 1 },
+                proto::channel::v1::SeatRef {
+                    section: 2,
+                    seat: 1,
+                },
             ],
         })),
         line(Line::BestAvailable(BestAvailable {
@@ -109,7 +115,10 @@ fn each_bad_field_of_a_hold_is_named() {
     assert_eq!(bad_fields(&hold(vec![])), ["lines"]);
     let too_many = vec![line(Line::BestAvailable(best(1))); LINES_MAX + 1];
     assert_eq!(bad_fields(&hold(too_many)), ["lines"]);
-    assert_eq!(bad_fields(&hold(vec![LineMessage { line: None }])), ["lines[0]"]);
+    assert_eq!(
+        bad_fields(&hold(vec![LineMessage { line: None }])),
+        ["lines[0]"]
+    );
     for quantity in [0, SEATS_MAX as u32 + 1, u32::MAX] {
         assert_eq!(
             bad_fields(&hold(vec![line(Line::BestAvailable(best(quantity)))])),
@@ -159,10 +168,13 @@ fn a_payment_reference_has_1_to_40_bytes() {
     assert_eq!(bad_fields(&confirm("")), ["payment_reference"]);
     assert_eq!(bad_fields(&confirm(&"x".repeat(41))), ["payment_reference"]);
     let mut out = Vec::new();
-    confirm(&"x".repeat(40)).to_record(STAMP, &mut out).expect("is good");
+    confirm(&"x".repeat(40))
+        .to_record(STAMP, &mut out)
+        .expect("is good");
     let mut scratch = Scratch::default();
-    let Command::ConfirmHold { hold, order, .. } =
-        record::decode(&out, &mut scratch).expect("a record").command
+    let Command::ConfirmHold { hold, order, .. } = record::decode(&out, &mut scratch)
+        .expect("a record")
+        .command
     else {
         panic!("another command");
     };

@@ -149,14 +149,21 @@ impl Splitter {
         };
         let place = found.unwrap_or_else(|| {
             let place = self.slots.len();
-            let (bytes, calls) = if place == 0 { (hint, hint / 80) } else { (256, 4) };
+            let (bytes, calls) = if place == 0 {
+                (hint, hint / 80)
+            } else {
+                (256, 4)
+            };
             self.slots.push(Slot {
                 sale,
                 records: BytesMut::with_capacity(bytes),
                 call_ids: Vec::with_capacity(calls),
             });
             if place == FEW {
-                self.places = (0..).zip(&self.slots).map(|(at, slot)| (slot.sale, at)).collect();
+                self.places = (0..)
+                    .zip(&self.slots)
+                    .map(|(at, slot)| (slot.sale, at))
+                    .collect();
             } else if place > FEW {
                 self.places.insert(sale, place);
             }

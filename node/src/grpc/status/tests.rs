@@ -72,7 +72,11 @@ fn sold_out_says_when_the_next_hold_ends() {
             },
             NOW_MS,
         );
-        status.get_details_retry_info().unwrap().retry_delay.unwrap()
+        status
+            .get_details_retry_info()
+            .unwrap()
+            .retry_delay
+            .unwrap()
     };
     assert_eq!(delay(NOW_MS + 5000), Duration::from_secs(5));
     assert_eq!(delay(NOW_MS - 1), LATER_MIN);
@@ -95,11 +99,21 @@ fn every_failure_has_its_code() {
     for (reason, code, retries) in table {
         let status = failed(reason, 50);
         assert_eq!(status.code(), code, "{reason:?}");
-        assert_eq!(status.get_details_retry_info().is_some(), retries, "{reason:?}");
+        assert_eq!(
+            status.get_details_retry_info().is_some(),
+            retries,
+            "{reason:?}"
+        );
         let info = status.get_details_error_info().unwrap();
-        assert_eq!(format!("FAILURE_REASON_{}", info.reason), reason.as_str_name());
+        assert_eq!(
+            format!("FAILURE_REASON_{}", info.reason),
+            reason.as_str_name()
+        );
     }
     let unknown = unknown();
     assert_eq!(unknown.code(), Code::Unknown);
-    assert_eq!(unknown.get_details_error_info().unwrap().reason, "UNKNOWN_OUTCOME");
+    assert_eq!(
+        unknown.get_details_error_info().unwrap().reason,
+        "UNKNOWN_OUTCOME"
+    );
 }
