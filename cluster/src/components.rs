@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::disk::Disk;
 
+pub use crate::production::production;
+
 /// A byte connection.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}

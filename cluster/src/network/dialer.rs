@@ -27,9 +27,8 @@ impl Dialer {
 
     /// One connection, now.
     pub(crate) async fn connect(&self, address: &str) -> Result<Channel, String> {
-        let connecting = self
-            .endpoint()
-            .connect_with_connector(self.connector(address));
+        let endpoint = self.endpoint();
+        let connecting = endpoint.connect_with_connector(self.connector(address));
         match tokio::time::timeout(self.limit, connecting).await {
             Ok(Ok(channel)) => Ok(channel),
             Ok(Err(error)) => Err(describe(&error)),

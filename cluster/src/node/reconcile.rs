@@ -93,6 +93,9 @@ impl Inner {
     }
 
     async fn forget(&self, group: GroupId) {
+        if let Err(error) = self.log.forget(group).await {
+            tracing::warn!(group, %error, "a moved group's log stays behind");
+        }
         if let Err(error) = self.snapshots.remove(group).await {
             tracing::warn!(group, %error, "a moved group's snapshots stay behind");
         }

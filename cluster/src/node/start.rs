@@ -15,7 +15,7 @@ use tonic::transport::Server;
 use super::{Cluster, Inner, Machines, gossip};
 use crate::components::Components;
 use crate::config::Config;
-use crate::log::Log;
+use crate::log::{Log, LogMetrics};
 use crate::map::change::MapChanger;
 use crate::map::machine::{Published, RootMachine};
 use crate::metrics::ClusterMetrics;
@@ -24,7 +24,6 @@ use crate::network::incoming::Incoming;
 use crate::network::peers::Peers;
 use crate::network::secret::{BadSecret, PeerSecret, SecretLayer};
 use crate::network::server::PeerServer;
-use crate::replica::registry::Replicas;
 use crate::replica::{self, ReplicaStartFailure, ReplicaState, Starting};
 use crate::snapshot::SnapshotStore;
 use crate::types::{NodeId, Peer, ROOT_GROUP};
@@ -99,6 +98,7 @@ async fn start_inner<R: AsyncRuntime>(
         config.log.clone(),
         components.halt.clone(),
         components.lanes.clone(),
+        LogMetrics::new(registry)?,
     )
     .await?;
     let snapshots = SnapshotStore::open(&components).await;
@@ -240,6 +240,7 @@ impl Inner {
             self.replicas.remove(group);
         }
         self.peers.close();
+        self.log.close().await;
     }
 
     /// Best effort, for as long as an election would take.

@@ -5,6 +5,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -29,7 +30,7 @@ pub(crate) struct Progress {
     /// Bytes of entries applied since the newest snapshot was begun.
     pub(crate) bytes_since_snapshot: AtomicU64,
     /// The newest complete snapshot.
-    newest: std::sync::Mutex<Option<(SnapshotMeta, SnapshotFile)>>,
+    newest: Mutex<Option<(SnapshotMeta, SnapshotFile)>>,
 }
 
 impl Progress {
@@ -37,14 +38,14 @@ impl Progress {
         Arc::new(Progress {
             applied_term: watch::Sender::new(0),
             bytes_since_snapshot: AtomicU64::new(0),
-            newest: std::sync::Mutex::new(newest),
+            newest: Mutex::new(newest),
         })
     }
 
     fn newest(&self) -> Option<(SnapshotMeta, SnapshotFile)> {
         self.newest
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
@@ -52,7 +53,7 @@ impl Progress {
         let mut newest = self
             .newest
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner);
         // A snapshot built while a later one was installed must not come back over it.
         if newest
             .as_ref()
@@ -181,7 +182,7 @@ impl Adapter {
         Builder {
             group: self.group,
             meta: self.meta(),
-            state: Some(self.machine.snapshot().await),
+            state: Mutex::new(Some(self.machine.snapshot().await)),
             store: self.store.clone(),
             progress: self.progress.clone(),
         }
@@ -194,7 +195,8 @@ type State = Result<BoxFuture<'static, Result<Bytes, MachineFault>>, MachineFaul
 pub(crate) struct Builder {
     group: GroupId,
     meta: SnapshotMeta,
-    state: Option<State>,
+    /// Taken once; in a lock only because openraft wants builders to be `Sync`.
+    state: Mutex<Option<State>>,
     store: SnapshotStore,
     progress: Arc<Progress>,
 }
@@ -203,8 +205,9 @@ impl<R: AsyncRuntime> RaftSnapshotBuilder<Types<R>> for Builder {
     type SnapshotData = SnapshotFile;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let state = self
-            .state
+        let state = self.state.get_mut();
+        let state = state
+            .unwrap_or_else(PoisonError::into_inner)
             .take()
             .ok_or_else(|| io::Error::other("a builder builds once"))?;
         let state = state.map_err(fault)?.await.map_err(fault)?;
