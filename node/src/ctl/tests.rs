@@ -116,8 +116,8 @@ fn an_event_is_shown_with_its_counts() {
             sold: 30,
             blocked: 0,
         },
-        holds: None,
-        orders: Some(12),
+        holds: 5,
+        orders: 12,
         rules: Rules::default(),
         revision: 9,
         applied_index: 11,
@@ -127,7 +127,7 @@ fn an_event_is_shown_with_its_counts() {
     let text = tables::event(&summary);
     for (name, value) in [
         ("sold", "30"),
-        ("holds", "-"),
+        ("holds", "5"),
         ("orders", "12"),
         ("hold time", "1800 s"),
         ("limit per buyer", "none"),

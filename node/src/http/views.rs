@@ -37,9 +37,9 @@ pub struct EventSummary {
     /// announced, open, paused or closed.
     pub phase: String,
     pub seats: SeatCounts,
-    /// Live holds and orders, when the node's index counts them.
-    pub holds: Option<u64>,
-    pub orders: Option<u64>,
+    pub holds: u64,
+    /// Cancelled ones included.
+    pub orders: u64,
     pub rules: Rules,
     pub revision: u64,
     pub applied_index: u64,

@@ -102,8 +102,8 @@ impl Event {
                 blocked,
                 ..Default::default()
             },
-            holds: Some(0),
-            orders: None,
+            holds: 0,
+            orders: 0,
             rules: Default::default(),
             revision: self.revision,
             applied_index: self.revision,
