@@ -23,7 +23,7 @@ use actors::calls::{Answers as _, Calls};
 use domain::ids::SaleId;
 use proto::channel::v1::FailureReason;
 
-pub use directory::{Directory, Route};
+pub use directory::{Directory, PeerChannel, Route, boxed};
 use flight::Flight;
 pub use forwarding::Forwarding;
 use link::Links;

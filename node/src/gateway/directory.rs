@@ -3,7 +3,9 @@
 use actors::calls::Calls;
 use cluster::types::NodeId;
 use domain::ids::SaleId;
-use tonic::transport::Channel;
+use tonic::body::Body;
+use tonic::codegen::http;
+use tower::util::{BoxCloneSyncService, ServiceExt as _};
 
 /// What became of calls handed to the directory; it gives back what it did not take.
 pub enum Route {
@@ -17,6 +19,28 @@ pub enum Route {
     NoLeader(Calls),
     /// There is no such sale.
     UnknownSale(Calls),
+}
+
+/// The way to another node's peer listener, whatever it is wrapped in. Called once per stream.
+pub type PeerChannel =
+    BoxCloneSyncService<http::Request<Body>, http::Response<Body>, tonic::transport::Error>;
+
+/// Hides what a channel is wrapped in.
+pub fn boxed<S, B>(channel: S) -> PeerChannel
+where
+    S: tower::Service<
+            http::Request<Body>,
+            Response = http::Response<B>,
+            Error = tonic::transport::Error,
+        > + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+    B: tonic::codegen::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<tonic::codegen::StdError>,
+{
+    BoxCloneSyncService::new(channel.map_response(|response| response.map(Body::new)))
 }
 
 /// The cluster as the gateway sees it. Answers from memory, without waiting.
@@ -34,5 +58,5 @@ pub trait Directory: Send + Sync + 'static {
     }
 
     /// The connection to another node; it connects when it is first used.
-    fn peer(&self, node: NodeId) -> Option<Channel>;
+    fn peer(&self, node: NodeId) -> Option<PeerChannel>;
 }

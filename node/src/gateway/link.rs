@@ -20,8 +20,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
-use tonic::transport::Channel;
 
+use super::directory::PeerChannel;
 use super::packed::{failed, heads, unknown};
 
 const CONNECT_MAX: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ impl Links {
     pub fn send(
         &self,
         node: NodeId,
-        channel: Channel,
+        channel: PeerChannel,
         sale: SaleId,
         calls: Calls,
     ) -> Result<(), Calls> {
@@ -67,7 +67,7 @@ impl Links {
         self.open(node, channel).send(sale, calls)
     }
 
-    fn open(&self, node: NodeId, channel: Channel) -> Arc<Link> {
+    fn open(&self, node: NodeId, channel: PeerChannel) -> Arc<Link> {
         let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         let links = self.links.load_full();
         if let Some(link) = links.get(&node) {
@@ -109,7 +109,7 @@ impl Link {
 }
 
 async fn run(
-    channel: Channel,
+    channel: PeerChannel,
     mut queued: mpsc::Receiver<(SaleId, Calls)>,
     outstanding: Arc<AtomicUsize>,
 ) {

@@ -15,7 +15,7 @@ use domain::outcome::Done;
 use domain::rejection::Rejection;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::{Endpoint, Server};
 
 use super::*;
 
@@ -40,7 +40,7 @@ struct Script {
     /// The keys of each batch that came.
     seen: Mutex<Vec<Vec<u32>>>,
     silent: Mutex<Vec<Calls>>,
-    peer: Mutex<Option<Channel>>,
+    peer: Mutex<Option<PeerChannel>>,
 }
 
 impl Script {
@@ -88,7 +88,7 @@ impl Directory for Script {
         }
     }
 
-    fn peer(&self, _: NodeId) -> Option<Channel> {
+    fn peer(&self, _: NodeId) -> Option<PeerChannel> {
         self.peer.lock().unwrap().clone()
     }
 }
@@ -306,7 +306,7 @@ async fn more_calls_than_the_node_bears_are_busy() {
 }
 
 /// A peer that serves `owner`'s sales, and the way to it. Ending the task cuts the connection.
-fn peer(owner: &Arc<Script>) -> (Channel, tokio::task::JoinHandle<()>) {
+fn peer(owner: &Arc<Script>) -> (PeerChannel, tokio::task::JoinHandle<()>) {
     let (near, far) = tokio::io::duplex(1 << 20);
     let service = Forwarding::service(owner.clone(), &Config::default());
     let served = tokio::spawn(async move {
@@ -325,7 +325,7 @@ fn peer(owner: &Arc<Script>) -> (Channel, tokio::task::JoinHandle<()>) {
         }
     });
     let channel = Endpoint::from_static("http://peer").connect_with_connector_lazy(connector);
-    (channel, served)
+    (boxed(channel), served)
 }
 
 #[tokio::test]
@@ -368,7 +368,7 @@ async fn a_peer_that_cannot_be_reached_is_a_certain_failure() {
         Err::<hyper_util::rt::TokioIo<tokio::io::DuplexStream>, _>(std::io::Error::other("down"))
     });
     let channel = Endpoint::from_static("http://peer").connect_with_connector_lazy(refusing);
-    *near.peer.lock().unwrap() = Some(channel);
+    *near.peer.lock().unwrap() = Some(boxed(channel));
     assert_eq!(ask(&gateway(&near), &[1], WAIT).await, [(1, done())]);
     assert_eq!(near.seen().len(), 2);
 }

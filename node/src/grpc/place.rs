@@ -8,8 +8,9 @@ use domain::ids::SaleId;
 use proto::channel::v1::FailureReason;
 use tokio::time::Instant;
 use tonic::metadata::{MetadataMap, MetadataValue};
-use tonic::transport::Channel;
 use tonic::{Request, Status};
+
+use crate::gateway::PeerChannel;
 
 use super::{Entrance, READER, Reader, deadline, status};
 
@@ -28,7 +29,7 @@ pub struct EventEntry {
 pub enum Keeper {
     Here,
     /// On the node this connection leads to.
-    There(Channel),
+    There(PeerChannel),
     /// Nobody leads at the moment.
     Nobody,
 }
@@ -56,7 +57,7 @@ pub enum Copy {
 
 pub enum Place {
     Here(SaleHandle),
-    There(Channel),
+    There(PeerChannel),
 }
 
 /// While nobody leads, a read looks again after this.
