@@ -52,7 +52,7 @@ impl Default for NodeConfig {
             partner_address: "127.0.0.1:7100".into(),
             http_address: "127.0.0.1:7200".into(),
             log_format: "text".into(),
-            log_filter: "info,openraft=warn".into(),
+            log_filter: "info,openraft=warn,actix_server=warn".into(),
         }
     }
 }

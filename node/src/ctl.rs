@@ -13,6 +13,8 @@ mod tests;
 
 pub use args::Args;
 
+use std::io::Write as _;
+
 use serde::Serialize;
 
 use self::client::Client;
@@ -60,10 +62,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         args::Noun::Groups { verb } => operations::groups(&client, verb)?,
         args::Noun::Observe { sale } => operations::observe(&client, sale)?,
     };
-    if json {
-        println!("{}", serde_json::to_string_pretty(&shown.json)?);
-    } else {
-        println!("{}", shown.table);
+    let text = match json {
+        true => serde_json::to_string_pretty(&shown.json)?,
+        false => shown.table,
+    };
+    match writeln!(std::io::stdout(), "{text}") {
+        // Whoever read has seen enough: `| head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
-    Ok(())
 }

@@ -16,6 +16,7 @@ mod place;
 mod time;
 mod welcome;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -50,6 +51,7 @@ fn start_logs(config: &NodeConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log_filter).context("node.log_filter")?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match config.log_format.as_str() {
         "json" => logs.json().try_init(),

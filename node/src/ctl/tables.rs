@@ -1,6 +1,7 @@
-//! The API's answers as tables for a terminal. Plain text, no colours: they are piped into `grep`.
+//! The API's answers as tables for a terminal. Plain text, one line a row, no colours and no lines
+//! between: they are piped into `grep`.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde_json::Value;
 
@@ -311,7 +312,7 @@ pub fn plan(report: &Report) -> String {
 fn with(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_style(UTF8_HORIZONTAL_ONLY)
+        .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled);
     if header.iter().any(|name| !name.is_empty()) {
         table.set_header(header);
