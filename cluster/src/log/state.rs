@@ -52,6 +52,7 @@ impl Shared {
         let mut state = self.lock();
         let failure = state.failure.get_or_insert_with(|| Failure {
             kind: error.kind(),
+            closed: false,
             why: format!("the log has failed while {doing}: {error}"),
         });
         failure.clone()
@@ -62,6 +63,8 @@ impl Shared {
 #[derive(Clone, Debug)]
 pub struct Failure {
     kind: io::ErrorKind,
+    /// Nothing went wrong: the log was closed.
+    pub closed: bool,
     pub why: String,
 }
 
@@ -69,6 +72,7 @@ impl Failure {
     pub fn closed() -> Self {
         Failure {
             kind: io::ErrorKind::BrokenPipe,
+            closed: true,
             why: "the log is closed".to_owned(),
         }
     }
