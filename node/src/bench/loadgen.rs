@@ -124,7 +124,7 @@ async fn measurement(local: &Local, args: &Args, scene: &Scene) -> anyhow::Resul
     let mut tasks = JoinSet::new();
     let stocks = connect(args, scene, &shared, &mut tasks).await?;
     let run = async {
-        match args.workload {
+        let figures = match args.workload {
             Workload::Many => in_rounds(local, args, scene, &shared, &stocks).await,
             Workload::Soldout => {
                 while shared.tally.refusals_ever() < u64::from(args.concurrency) {
@@ -139,7 +139,9 @@ async fn measurement(local: &Local, args: &Args, scene: &Scene) -> anyhow::Resul
                     ended = reopening => ended,
                 }
             }
-        }
+        }?;
+        come_to_rest(&shared, &stocks).await;
+        anyhow::Ok(figures)
     };
     tokio::select! {
         figures = run => figures,
@@ -213,6 +215,20 @@ fn stock_of(workload: Workload, connection: &Connection) -> Stock {
         Workload::Many => Stock::in_rounds(per_event * connection.events.len() as u64),
         Workload::Uniform | Workload::Hot | Workload::Group4 => Stock::new(per_event),
     }
+}
+
+/// Ends what is under way: a later run finds no holds of this one.
+async fn come_to_rest(shared: &Shared, stocks: &[Rc<Stock>]) {
+    for stock in stocks {
+        stock.close();
+    }
+    let rest = async {
+        while shared.flight.busy.get() > 0 {
+            shared.flight.rest.notified().await;
+        }
+    };
+    // Not worth failing for: what is left shows as refusals.
+    let _ = tokio::time::timeout(Duration::from_secs(10), rest).await;
 }
 
 async fn at_a_stretch(local: &Local, args: &Args, shared: &Shared) -> anyhow::Result<Figures> {

@@ -50,6 +50,12 @@ impl Stock {
         self.more.notify_waiters();
     }
 
+    /// Nothing is started any more.
+    pub fn close(&self) {
+        self.limit.set(0);
+        self.asked.set(true);
+    }
+
     pub fn is_exhausted(&self) -> bool {
         self.started.get() >= self.limit.get()
     }
