@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "onsale/cluster/v1/peer.proto",
         "onsale/log/v1/entry.proto",
         "onsale/log/v1/map.proto",
+        "onsale/log/v1/snapshot.proto",
     ];
     println!("cargo:rerun-if-changed=onsale");
     let descriptors = protox::compile(files, ["."])?;

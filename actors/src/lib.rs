@@ -1,3 +1,28 @@
 //! Sale actors around the pure domain. The only reader of a clock.
+//!
+//! Who may call whom:
+//!
+//! ```text
+//!   cluster ──(Machine)──► sales::GroupSales ──deliver, barrier, restore──┐
+//!                                                                         ▼
+//!   node ──► Sales ──► SaleHandle ──submit, read, watch──► mailbox ──► sale::owner ──► domain
+//!                                                                         │
+//!   cluster ◄──(Group: propose, read barrier)─────────────────────────────┘
+//! ```
+//!
+//! An actor never waits for the cluster; the cluster may wait for an actor's queue.
 
 pub mod calls;
+pub mod clock;
+pub mod codec;
+pub mod config;
+pub mod faults;
+pub mod feed;
+mod mailbox;
+pub mod metrics;
+pub mod sale;
+pub mod sales;
+
+pub use config::Config;
+pub use sale::SaleHandle;
+pub use sales::{SaleMachines, Sales};

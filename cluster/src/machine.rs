@@ -48,3 +48,8 @@ pub trait Machine: Send + Sync + 'static {
     /// everything committed before it; `None`: it does not lead.
     async fn lead(&self, term: Option<Term>);
 }
+
+/// Makes the machine of a group when a replica of it starts on this node.
+pub trait Machines: Send + Sync + 'static {
+    fn machine(&self, group: GroupId, handle: std::sync::Arc<dyn crate::group::Group>) -> std::sync::Arc<dyn Machine>;
+}

@@ -53,3 +53,49 @@ pub enum SectionPlan {
 pub struct Venue {
     pub sections: Vec<SectionPlan>,
 }
+
+/// Most seats of a venue, capacities included.
+pub const SEATS_MAX: u32 = 10_000_000;
+
+/// Why a venue cannot be sold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VenueFault {
+    TooManySections {
+        sections: usize,
+    },
+    TooManySeats {
+        max: u32,
+    },
+    /// A row has more than 65,535 seats.
+    RowTooLong {
+        section: u16,
+        row: usize,
+        seats: usize,
+    },
+    /// The sale's rules contradict themselves or the venue.
+    RulesInvalid,
+}
+
+impl core::fmt::Display for VenueFault {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            VenueFault::TooManySections { sections } => {
+                write!(f, "{sections} sections are more than 65,535")
+            }
+            VenueFault::TooManySeats { max } => write!(f, "the venue has more than {max} seats"),
+            VenueFault::RowTooLong {
+                section,
+                row,
+                seats,
+            } => {
+                write!(
+                    f,
+                    "row {row} of section {section} has {seats} seats, more than 65,535"
+                )
+            }
+            VenueFault::RulesInvalid => write!(f, "the rules of the sale are not valid"),
+        }
+    }
+}
+
+impl core::error::Error for VenueFault {}

@@ -1,0 +1,132 @@
+//! One command: move `now`, expire what is due, recall the key, decide, remember, digest.
+
+use crate::change::Change;
+use crate::command::{Command, Request};
+use crate::digest::mix;
+use crate::digest_words::rejection_words;
+use crate::idempotency::Recall;
+use crate::outcome::{Done, Outcome, SeatRuns};
+use crate::rejection::Rejection;
+use crate::sale::Sale;
+
+impl Sale {
+    /// Decides one command at the log time `at_ms` and appends what changed to `changes`. Total:
+    /// it answers anything. Log time never goes back: an earlier `at_ms` counts as the latest.
+    pub fn apply(
+        &mut self,
+        at_ms: u64,
+        request: &Request<'_>,
+        changes: &mut Vec<Change>,
+    ) -> Outcome {
+        self.now_ms = self.now_ms.max(at_ms);
+        self.expire_due(changes);
+        let outcome = self.answer(request, changes);
+        self.update_digest(request, &outcome);
+        self.changing = false;
+        outcome
+    }
+
+    /// Whether the last command was cut off (by a panic) while it was changing the sale. Then the
+    /// sale must be frozen; else nothing but `now` and what was due has changed, and the command
+    /// may be rejected as `Bug`.
+    pub fn is_changing(&self) -> bool {
+        self.changing
+    }
+
+    /// A rolling digest over all commands and outcomes so far.
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    fn answer(&mut self, request: &Request<'_>, changes: &mut Vec<Change>) -> Outcome {
+        if request.command == Command::ExpireHolds {
+            return Outcome::Done(self.done(0, SeatRuns::default()));
+        }
+        self.memory.forget_old(self.now_ms);
+        match self
+            .memory
+            .recall(request.partner, request.key, request.hash, self.now_ms)
+        {
+            Recall::Known(outcome) => return outcome,
+            Recall::Refused(rejection) => return Outcome::Rejected(rejection),
+            Recall::Fresh => {}
+        }
+        let outcome = match self.decide(request, changes) {
+            Ok(done) => Outcome::Done(done),
+            Err(rejection) => Outcome::Rejected(rejection),
+        };
+        self.changing = true;
+        self.memory.remember(
+            request.partner,
+            request.key,
+            request.hash,
+            self.now_ms,
+            &outcome,
+        );
+        outcome
+    }
+
+    fn decide(
+        &mut self,
+        request: &Request<'_>,
+        changes: &mut Vec<Change>,
+    ) -> Result<Done, Rejection> {
+        match &request.command {
+            Command::OpenSale => self.open_sale(changes),
+            Command::PauseSale => self.pause_sale(changes),
+            Command::ResumeSale => self.resume_sale(changes),
+            Command::CloseSale => self.close_sale(changes),
+            Command::ReopenSale => self.reopen_sale(changes),
+            Command::SetRules(rules) => self.set_rules(rules, changes),
+            Command::BlockSeats { seats } => self.block_seats(seats, changes),
+            Command::UnblockSeats { seats } => self.unblock_seats(seats, changes),
+            Command::PlaceHold(ask) => self.place_hold(request, ask, changes),
+            Command::ExtendHold { hold, ttl_ms } => {
+                self.extend_hold(request, *hold, *ttl_ms, changes)
+            }
+            Command::ReleaseHold { hold } => self.release_hold(request, *hold, changes),
+            Command::ConfirmHold {
+                hold,
+                order,
+                payment,
+            } => self.confirm_hold(request, *hold, *order, *payment, changes),
+            Command::CancelOrder { order } => self.cancel_order(request, *order, changes),
+            Command::ExpireHolds => Ok(self.done(0, SeatRuns::default())),
+        }
+    }
+
+    /// What a command answers that was carried out.
+    pub(crate) fn done(&self, deadline_ms: u64, seats: SeatRuns) -> Done {
+        Done {
+            revision: self.revision,
+            deadline_ms,
+            seats,
+        }
+    }
+
+    fn update_digest(&mut self, request: &Request<'_>, outcome: &Outcome) {
+        let key = request.key.0;
+        let asked = mix(
+            request.hash ^ u64::from(request.partner.0),
+            key as u64 ^ (key >> 64) as u64,
+        );
+        let mut digest = mix(self.digest ^ asked, self.now_ms);
+        match outcome {
+            Outcome::Done(Done {
+                revision,
+                deadline_ms,
+                seats,
+            }) => {
+                digest = mix(digest ^ revision.0, *deadline_ms);
+                for run in seats.as_slice() {
+                    digest = mix(digest, run.word());
+                }
+            }
+            Outcome::Rejected(rejection) => {
+                let [kind, first, second] = rejection_words(*rejection);
+                digest = mix(mix(digest ^ kind, first), second ^ self.revision.0);
+            }
+        }
+        self.digest = digest;
+    }
+}

@@ -1,0 +1,40 @@
+//! Holds past their deadline: expired before every command, in sequence of (deadline, hold).
+//!
+//! So a hold past its deadline *is* expired, swept or not; the command `ExpireHolds` itself does
+//! nothing but move `now`.
+
+use crate::change::{Change, Fact, SeatState};
+use crate::digest::mix;
+use crate::ended::Ending;
+use crate::sale::Sale;
+
+impl Sale {
+    #[inline]
+    pub(super) fn expire_due(&mut self, changes: &mut Vec<Change>) {
+        if self
+            .deadlines
+            .next_ms()
+            .is_none_or(|deadline_ms| deadline_ms > self.now_ms)
+        {
+            return;
+        }
+        self.changing = true;
+        while let Some(id) = self.deadlines.pop_due(self.now_ms) {
+            let Some(hold) = self.holds.remove(id.0) else {
+                continue;
+            };
+            self.shift_seats(
+                hold.seats.as_slice(),
+                SeatState::Held,
+                SeatState::Free,
+                changes,
+            );
+            self.usage
+                .give_back(hold.buyer, hold.channel, hold.seats.seats());
+            self.ended.record(id, Ending::Expired);
+            self.emit(changes, Fact::HoldExpired { hold: id });
+            self.digest = mix(self.digest ^ id.0 as u64, hold.deadline_ms);
+        }
+        self.changing = false;
+    }
+}

@@ -1,0 +1,37 @@
+//! `ReleaseHold`: its seats are free at once. In every phase.
+
+use crate::change::{Change, Fact, SeatState};
+use crate::command::Request;
+use crate::ended::Ending;
+use crate::ids::HoldId;
+use crate::outcome::{Done, SeatRuns};
+use crate::rejection::Rejection;
+use crate::sale::Sale;
+
+impl Sale {
+    pub(super) fn release_hold(
+        &mut self,
+        request: &Request<'_>,
+        id: HoldId,
+        changes: &mut Vec<Change>,
+    ) -> Result<Done, Rejection> {
+        self.hold_of(request, id)?;
+
+        self.changing = true;
+        let Some(hold) = self.holds.remove(id.0) else {
+            return Ok(self.done(0, SeatRuns::default()));
+        };
+        self.deadlines.remove(hold.deadline_ms, id);
+        self.shift_seats(
+            hold.seats.as_slice(),
+            SeatState::Held,
+            SeatState::Free,
+            changes,
+        );
+        self.usage
+            .give_back(hold.buyer, hold.channel, hold.seats.seats());
+        self.ended.record(id, Ending::Released);
+        self.emit(changes, Fact::HoldReleased { hold: id });
+        Ok(self.done(0, hold.seats))
+    }
+}

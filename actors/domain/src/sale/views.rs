@@ -1,0 +1,103 @@
+//! What can be read of a sale without changing it.
+
+use crate::change::SeatState;
+use crate::hold::Hold;
+use crate::ids::{ChannelId, HoldId, OrderId, Revision};
+use crate::order::Order;
+use crate::rejection::Phase;
+use crate::rules::SaleRules;
+use crate::sale::Sale;
+use crate::seats::SectionPlanes;
+use crate::venue::Venue;
+
+/// How many there are of what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Seats by state, general admission included.
+    pub free: u32,
+    pub held: u32,
+    pub sold: u32,
+    pub blocked: u32,
+    pub holds: usize,
+    /// Cancelled ones included.
+    pub orders: usize,
+    /// Outcomes in the idempotency table.
+    pub remembered: usize,
+}
+
+impl Sale {
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// Log time of the last command, Unix milliseconds.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub fn rules(&self) -> &SaleRules {
+        &self.rules
+    }
+
+    pub fn venue(&self) -> &Venue {
+        &self.venue
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts {
+            free: self.seats_in(SeatState::Free),
+            held: self.seats_in(SeatState::Held),
+            sold: self.seats_in(SeatState::Sold),
+            blocked: self.seats_in(SeatState::Blocked),
+            holds: self.holds.len(),
+            orders: self.orders.len(),
+            remembered: self.memory.len(),
+        }
+    }
+
+    /// When the next hold expires, log time in Unix milliseconds.
+    pub fn next_deadline_ms(&self) -> Option<u64> {
+        self.deadlines.next_ms()
+    }
+
+    pub fn hold(&self, id: HoldId) -> Option<&Hold> {
+        self.holds.get(id.0)
+    }
+
+    pub fn order(&self, id: OrderId) -> Option<&Order> {
+        self.orders.get(id.0)
+    }
+
+    /// In the sequence in which they expire: by (deadline, id).
+    pub fn holds(&self) -> impl Iterator<Item = &Hold> {
+        self.deadlines
+            .sequence()
+            .into_iter()
+            .filter_map(|(_, id)| self.holds.get(id.0))
+    }
+
+    /// In the sequence in which they were placed.
+    pub fn orders(&self) -> impl Iterator<Item = &Order> {
+        self.orders.iter()
+    }
+
+    /// The planes of a section: one bit a seat in sequence of seats, lowest bit first, a seat in
+    /// none of them is free; or the counts of a general-admission section.
+    pub fn planes(&self, section: u16) -> Option<SectionPlanes> {
+        self.seats.planes(section)
+    }
+
+    /// Seats a channel has held and sold.
+    pub fn channel_used(&self, channel: ChannelId) -> u32 {
+        self.usage.of_channel(channel)
+    }
+
+    /// Seats a channel's quota still lets it take, whether they are free or not.
+    pub fn channel_left(&self, channel: ChannelId) -> u32 {
+        self.quota_left(channel)
+    }
+}

@@ -1,0 +1,26 @@
+//! A fault switch for tests: makes the sale's logic panic on a chosen command, so that freezing
+//! can be tried on the real path. Off unless a test sets it; no configuration reaches it.
+
+use domain::ids::IdempotencyKey;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// The command with this key panics as if in its check half.
+    pub panic_in_check: Option<IdempotencyKey>,
+    /// The command with this key panics as if in its change half.
+    pub panic_in_change: Option<IdempotencyKey>,
+}
+
+impl Faults {
+    pub(crate) fn strike(&self, key: IdempotencyKey) {
+        assert!(self.panic_in_check != Some(key), "fault switch: check half");
+        assert!(
+            self.panic_in_change != Some(key),
+            "fault switch: change half"
+        );
+    }
+
+    pub(crate) fn strikes_change_half(&self, key: IdempotencyKey) -> bool {
+        self.panic_in_change == Some(key)
+    }
+}

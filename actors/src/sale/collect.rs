@@ -1,0 +1,236 @@
+//! Collecting calls into batches: what waits when the owner settles becomes one proposal, bounded
+//! in commands and bytes, a few under way at once, no linger.
+
+use bytes::Bytes;
+use cluster::group::Proposed;
+use domain::command::{Command, Request};
+use domain::ids::{ChannelId, IdempotencyKey, PartnerId};
+use prost::Message as _;
+use proto::log::v1 as log;
+use tokio::time::Instant;
+
+use super::answering::{Piece, fail_calls, split_calls};
+use super::in_flight::InFlight;
+use super::message::Note;
+use super::owner::{Owner, State};
+use crate::calls::Calls;
+use crate::codec::answer::{FailureReason, put_failed};
+use crate::codec::command::decode_body;
+use crate::codec::record::{self, Records, kind};
+
+/// A batch that is being filled.
+#[derive(Default)]
+struct Batch {
+    records: Vec<u8>,
+    commands: usize,
+    pieces: Vec<Piece>,
+    frees: bool,
+    takes: bool,
+}
+
+/// Commands that may make a refusal wrong that is decided before them.
+fn frees(kind: u8) -> bool {
+    !matches!(
+        kind,
+        kind::PLACE_HOLD | kind::EXTEND_HOLD | kind::CONFIRM_HOLD
+    )
+}
+
+impl Owner {
+    pub(super) fn close_batches(&mut self) {
+        self.retry_stalled();
+        while self.term.is_some()
+            && self.stalled.is_none()
+            && self.in_flight.len() < self.around.config.in_flight
+            && !self.waiting.is_empty()
+        {
+            let batch = self.fill_batch();
+            if batch.commands == 0 {
+                continue;
+            }
+            self.around.metrics.observe_batch(batch.commands);
+            self.propose(batch);
+        }
+    }
+
+    fn fill_batch(&mut self) -> Batch {
+        let (commands_max, bytes_max) = (
+            self.around.config.batch_commands,
+            self.around.config.batch_bytes,
+        );
+        let now = Instant::now();
+        let mut batch = Batch::default();
+        while let Some(calls) = self.waiting.pop_front() {
+            if calls.deadline <= now {
+                self.leave_queue(calls.call_ids.len());
+                fail_calls(calls, FailureReason::DeadlinePassed, 0);
+                continue;
+            }
+            let room = commands_max - batch.commands;
+            if room == 0
+                || (batch.commands > 0 && batch.records.len() + calls.records.len() > bytes_max)
+            {
+                self.waiting.push_front(calls);
+                break;
+            }
+            let calls = if calls.call_ids.len() > room {
+                let (now, later) = split_calls(calls, room);
+                self.waiting.push_front(later);
+                now
+            } else {
+                calls
+            };
+            self.leave_queue(calls.call_ids.len());
+            if let Some(calls) = self.set_aside_for_refusal(calls, batch.frees, batch.takes) {
+                self.add(calls, &mut batch);
+            }
+        }
+        batch
+    }
+
+    /// Adds calls to a batch; those that are no command are answered at once.
+    fn add(&mut self, calls: Calls, batch: &mut Batch) {
+        let Calls {
+            records,
+            call_ids,
+            deadline,
+            answers,
+        } = calls;
+        let mut malformed: Vec<u32> = Vec::new();
+        let mut good: Vec<u32> = Vec::new();
+        let start = batch.records.len();
+        for (call_id, bytes) in call_ids.iter().zip(Records::new(&records)) {
+            match record::split(bytes) {
+                Some((header, body))
+                    if decode_body(header.kind, body, &mut self.scratch).is_ok() =>
+                {
+                    batch.frees |= frees(header.kind);
+                    batch.takes |= header.kind == kind::PLACE_HOLD;
+                    if !malformed.is_empty() {
+                        good.push(*call_id);
+                        batch.records.extend_from_slice(bytes);
+                    }
+                }
+                _ => {
+                    if malformed.is_empty() {
+                        // So far all were good, and none was copied yet.
+                        let before = bytes.as_ptr() as usize - records.as_ptr() as usize;
+                        batch.records.extend_from_slice(&records[..before]);
+                        let count = call_ids.iter().position(|id| id == call_id).unwrap_or(0);
+                        good.extend_from_slice(&call_ids[..count]);
+                    }
+                    malformed.push(*call_id);
+                }
+            }
+        }
+        let good = if malformed.is_empty() {
+            batch.records.extend_from_slice(&records);
+            call_ids
+        } else {
+            let mut packed = Vec::new();
+            malformed
+                .iter()
+                .for_each(|id| put_failed(*id, FailureReason::BadRequest, 0, &mut packed));
+            answers.answer(packed.into(), malformed.len() as u32);
+            good
+        };
+        debug_assert_eq!(good.len(), Records::new(&batch.records[start..]).count());
+        batch.commands += good.len();
+        batch.pieces.push(Piece::new(answers, good, deadline));
+    }
+
+    fn propose(&mut self, batch: Batch) {
+        let proposal = self.next_proposal;
+        self.next_proposal += 1;
+        let Batch {
+            records,
+            commands,
+            pieces,
+            frees,
+            takes,
+        } = batch;
+        let commands = log::Commands {
+            count: commands as u32,
+            records: records.into(),
+        };
+        let entry = self.entry(proposal, log::part::Body::Commands(commands));
+        self.hand_over(
+            InFlight {
+                proposal,
+                pieces,
+                frees,
+                takes,
+            },
+            entry,
+        );
+    }
+
+    fn entry(&mut self, proposal: u64, body: log::part::Body) -> Bytes {
+        self.last_stamp_ms = self.last_stamp_ms.max(self.around.clock.now_ms());
+        let part = log::Part {
+            sale_id: self.id.0,
+            at_ms: self.last_stamp_ms,
+            proposer: self.around.proposer,
+            proposal,
+            body: Some(body),
+        };
+        log::Entry { parts: vec![part] }.encode_to_vec().into()
+    }
+
+    fn retry_stalled(&mut self) {
+        if let Some((in_flight, entry)) = self.stalled.take() {
+            self.hand_over(in_flight, entry);
+        }
+    }
+
+    fn hand_over(&mut self, in_flight: InFlight, entry: Bytes) {
+        let Some(term) = self.term else {
+            for mut piece in in_flight.pieces {
+                piece.answer_failed(FailureReason::NoLeader, 0);
+            }
+            return;
+        };
+        let (proposal, shared) = (in_flight.proposal, std::sync::Arc::clone(&self.shared));
+        let reply = Box::new(move |became: Proposed| {
+            shared.mailbox.note(Note::Proposed { proposal, became });
+        });
+        match self.group.propose(term, entry.clone(), reply) {
+            Ok(()) => self.in_flight.push(in_flight),
+            Err(_) => self.stalled = Some((in_flight, entry)),
+        }
+    }
+
+    /// Proposes `ExpireHolds` when a hold is due and nothing is under way that would expire it.
+    pub(super) fn expire_when_due(&mut self) {
+        let State::Live { sale, .. } = &self.state else {
+            return;
+        };
+        let due = sale
+            .next_deadline_ms()
+            .is_some_and(|deadline_ms| deadline_ms <= self.around.clock.now_ms());
+        if !due
+            || self.term.is_none()
+            || self.expiring
+            || self.in_flight.len() > 0
+            || self.stalled.is_some()
+        {
+            return;
+        }
+        let request = Request {
+            partner: PartnerId(0),
+            channel: ChannelId(0),
+            key: IdempotencyKey(0),
+            hash: 0,
+            command: Command::ExpireHolds,
+        };
+        let mut batch = Batch {
+            commands: 1,
+            frees: true,
+            ..Batch::default()
+        };
+        if record::encode(&request, &mut batch.records).is_ok() {
+            self.expiring = true;
+            self.propose(batch);
+        }
+    }
+}

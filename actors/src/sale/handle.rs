@@ -1,0 +1,184 @@
+//! The outside of a sale actor: what the rest of the node can do with a sale.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use cluster::group::{BarrierFailure, Group};
+use cluster::types::{GroupId, Term};
+use domain::change::Change;
+use domain::hold::Hold;
+use domain::ids::{HoldId, OrderId, Revision, SaleId};
+use domain::order::Order;
+use tokio::sync::{oneshot, watch};
+
+use super::change_log::{ChangeFeed, WatchFailure};
+use super::message::{Delivery, Message, Note, Read, SalePart};
+use super::view::{Exported, SeatsView, Summary};
+use crate::calls::Calls;
+use crate::mailbox::{Mailbox, Refused};
+
+/// A sale that has a replica on this node. Cheap to clone.
+#[derive(Clone)]
+pub struct SaleHandle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What handle and actor share; no part of the sale's state.
+pub(crate) struct Shared {
+    pub id: SaleId,
+    pub group: Arc<dyn Group>,
+    pub mailbox: Mailbox<Message, Note>,
+    /// Commands in the queue or waiting to be proposed.
+    pub queued: AtomicUsize,
+    pub queued_max: usize,
+    /// When the actor wants a tick, node clock.
+    pub alarm_ms: AtomicU64,
+    pub moved: watch::Receiver<Revision>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadFailure {
+    #[error("the sale has left this node")]
+    Stopped,
+    #[error("the sale is frozen")]
+    Frozen,
+    #[error("the read could not be proved current")]
+    Unproved(#[from] BarrierFailure),
+}
+
+impl SaleHandle {
+    pub fn id(&self) -> SaleId {
+        self.shared.id
+    }
+
+    pub fn group(&self) -> GroupId {
+        self.shared.group.id()
+    }
+
+    /// Queues calls. They come back when the queue is full: busy. On a replica that does not lead
+    /// every call is answered as failed with NO_LEADER, certainly without effect.
+    pub fn submit(&self, calls: Calls) -> Result<(), Calls> {
+        let commands = calls.call_ids.len();
+        let before = self.shared.queued.fetch_add(commands, Ordering::AcqRel);
+        if before + commands > self.shared.queued_max {
+            self.shared.queued.fetch_sub(commands, Ordering::AcqRel);
+            return Err(calls);
+        }
+        match self.shared.mailbox.try_send(Message::Calls(calls)) {
+            Ok(()) => Ok(()),
+            Err(Refused(message)) => {
+                self.shared.queued.fetch_sub(commands, Ordering::AcqRel);
+                match message {
+                    Message::Calls(calls) => Err(calls),
+                    _ => unreachable!("the message that was sent comes back"),
+                }
+            }
+        }
+    }
+
+    /// The state of all seats. `linearizable`: leadership is proved first, so nothing that was
+    /// acknowledged before the call is missing; otherwise this replica's copy, a moment old.
+    pub async fn seats(&self, linearizable: bool) -> Result<SeatsView, ReadFailure> {
+        if linearizable {
+            self.shared.group.read_barrier().await?;
+        }
+        self.ask(Read::Seats).await?.ok_or(ReadFailure::Frozen)
+    }
+
+    pub async fn summary(&self) -> Result<Summary, ReadFailure> {
+        self.ask(Read::Summary).await
+    }
+
+    /// The layout, as it was given when the sale was created.
+    pub async fn layout(&self) -> Result<Bytes, ReadFailure> {
+        self.ask(Read::Layout).await
+    }
+
+    /// A live hold on this replica's copy.
+    pub async fn hold(&self, id: HoldId) -> Result<Option<Hold>, ReadFailure> {
+        self.ask(|reply| Read::Hold(id, reply)).await
+    }
+
+    pub async fn order(&self, id: OrderId) -> Result<Option<Order>, ReadFailure> {
+        self.ask(|reply| Read::Order(id, reply)).await
+    }
+
+    /// The whole state, for rebuilding what is derived from it.
+    pub async fn export(&self) -> Result<Exported, ReadFailure> {
+        self.ask(Read::Export).await?.ok_or(ReadFailure::Frozen)
+    }
+
+    /// Waits until leadership is proved and everything committed before is handed over.
+    pub async fn prove(&self) -> Result<u64, ReadFailure> {
+        Ok(self.shared.group.read_barrier().await?)
+    }
+
+    /// Every change after `from`, without a gap.
+    pub async fn watch(&self, from: Revision) -> Result<ChangeFeed, WatchFailure> {
+        self.changes_after(from).await?;
+        Ok(ChangeFeed::new(
+            self.clone(),
+            from,
+            self.shared.moved.clone(),
+        ))
+    }
+
+    pub(super) async fn changes_after(
+        &self,
+        after: Revision,
+    ) -> Result<Vec<Arc<[Change]>>, WatchFailure> {
+        let read = |reply| Read::Changes { after, reply };
+        self.ask(read).await.map_err(|_| WatchFailure::Stopped)?
+    }
+
+    pub(crate) async fn deliver(&self, delivery: Delivery) -> Result<(), ReadFailure> {
+        self.send(Message::Deliver(delivery)).await
+    }
+
+    pub(crate) async fn lead(&self, term: Option<Term>) -> Result<(), ReadFailure> {
+        self.send(Message::Lead(term)).await
+    }
+
+    /// Queues a barrier; the part comes once everything before it was handled.
+    pub(crate) async fn barrier(&self) -> Result<oneshot::Receiver<SalePart>, ReadFailure> {
+        let (reply, part) = oneshot::channel();
+        self.send(Message::Barrier(reply)).await?;
+        Ok(part)
+    }
+
+    pub(crate) async fn restore(&self, part: SalePart) -> Result<(), ReadFailure> {
+        let (done, restored) = oneshot::channel();
+        self.send(Message::Restore { part, done }).await?;
+        restored.await.map_err(|_| ReadFailure::Stopped)
+    }
+
+    /// Wakes the actor when its alarm is due.
+    pub(crate) fn tick(&self, now_ms: u64) {
+        if self.shared.alarm_ms.load(Ordering::Acquire) <= now_ms {
+            self.shared.alarm_ms.store(u64::MAX, Ordering::Release);
+            self.shared.mailbox.note(Note::Tick);
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.shared.mailbox.stop();
+    }
+
+    async fn ask<T>(
+        &self,
+        read: impl FnOnce(oneshot::Sender<T>) -> Read,
+    ) -> Result<T, ReadFailure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Read(read(reply))).await?;
+        answer.await.map_err(|_| ReadFailure::Stopped)
+    }
+
+    async fn send(&self, message: Message) -> Result<(), ReadFailure> {
+        self.shared
+            .mailbox
+            .send(message)
+            .await
+            .map_err(|_| ReadFailure::Stopped)
+    }
+}

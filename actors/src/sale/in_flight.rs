@@ -1,0 +1,65 @@
+//! Proposals under way and the callers that wait for them.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+use super::answering::Piece;
+
+/// One proposal that was handed to the group.
+pub(crate) struct InFlight {
+    pub proposal: u64,
+    pub pieces: Vec<Piece>,
+    /// It holds a command that may free seats, or open the sale: no refusal may overtake it.
+    pub frees: bool,
+    /// It holds a command that takes seats: a retry of it may not be refused before it is decided.
+    pub takes: bool,
+}
+
+/// In the sequence of proposing, which is the sequence of the log.
+#[derive(Default)]
+pub(crate) struct InFlights {
+    proposals: VecDeque<InFlight>,
+}
+
+impl InFlights {
+    pub fn len(&self) -> usize {
+        self.proposals.len()
+    }
+
+    pub fn push(&mut self, in_flight: InFlight) {
+        self.proposals.push_back(in_flight);
+    }
+
+    /// Takes out a proposal, wherever it stands: one that was lost may stand before it.
+    pub fn take(&mut self, proposal: u64) -> Option<InFlight> {
+        let at = self
+            .proposals
+            .iter()
+            .position(|in_flight| in_flight.proposal == proposal)?;
+        self.proposals.remove(at)
+    }
+
+    pub fn drain(&mut self) -> impl Iterator<Item = InFlight> + '_ {
+        self.proposals.drain(..)
+    }
+
+    pub fn any_frees_or_takes(&self) -> bool {
+        self.proposals
+            .iter()
+            .any(|in_flight| in_flight.frees || in_flight.takes)
+    }
+
+    /// Answers callers whose deadline passed while their commands were under way: unknown.
+    pub fn give_up(&mut self, now: Instant) {
+        for piece in self
+            .proposals
+            .iter_mut()
+            .flat_map(|in_flight| &mut in_flight.pieces)
+        {
+            if piece.deadline <= now {
+                piece.answer_unknown();
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What can wait in a sale's queue.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cluster::group::{BarrierFailure, Proposed};
+use cluster::types::Term;
+use domain::change::Change;
+use domain::hold::Hold;
+use domain::ids::{HoldId, OrderId, Revision, SaleId};
+use domain::order::Order;
+use tokio::sync::oneshot;
+
+use super::change_log::WatchFailure;
+use super::journal::Body;
+use super::view::{Exported, SeatsView, Summary};
+use crate::calls::Calls;
+
+pub(crate) enum Message {
+    Calls(Calls),
+    /// A committed part for this sale.
+    Deliver(Delivery),
+    /// Leadership was proved (or not) after the refusals that wait had arrived.
+    Proved(Result<u64, BarrierFailure>),
+    Lead(Option<Term>),
+    /// Answers with the state after everything delivered before it.
+    Barrier(oneshot::Sender<SalePart>),
+    /// Becomes what a snapshot says.
+    Restore {
+        part: SalePart,
+        done: oneshot::Sender<()>,
+    },
+    Read(Read),
+}
+
+pub(crate) enum Read {
+    Seats(oneshot::Sender<Option<SeatsView>>),
+    Summary(oneshot::Sender<Summary>),
+    Layout(oneshot::Sender<Bytes>),
+    Hold(HoldId, oneshot::Sender<Option<Hold>>),
+    Order(OrderId, oneshot::Sender<Option<Order>>),
+    Changes {
+        after: Revision,
+        reply: oneshot::Sender<Result<Vec<Arc<[Change]>>, WatchFailure>>,
+    },
+    Export(oneshot::Sender<Option<Exported>>),
+}
+
+/// One part of a committed entry.
+pub(crate) struct Delivery {
+    pub index: u64,
+    pub at_ms: u64,
+    pub proposer: u64,
+    pub proposal: u64,
+    pub body: DeliveryBody,
+}
+
+pub(crate) enum DeliveryBody {
+    Commands {
+        count: u32,
+        records: Bytes,
+    },
+    /// Take up a frozen sale again.
+    Release,
+}
+
+/// What may not wait in the ring.
+pub(crate) enum Note {
+    Proposed { proposal: u64, became: Proposed },
+    Tick,
+}
+
+/// What a sale was created with and keeps for reading.
+pub(crate) struct Creation {
+    pub layout: Bytes,
+}
+
+/// A sale's part of its group's snapshot.
+pub(crate) struct SalePart {
+    pub sale: SaleId,
+    pub applied_index: u64,
+    pub creation: Arc<Creation>,
+    pub body: Body,
+}

@@ -1,0 +1,348 @@
+//! The owner of one sale: its state and what it does with each message. Synchronous; it never
+//! waits for the cluster. The ractor shell in `actor` calls it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use cluster::group::{Group, Proposed};
+use cluster::types::Term;
+use domain::Sale;
+use domain::change::Change;
+use domain::ids::{Revision, SaleId};
+use tokio::time::Instant;
+
+use super::answering::fail_calls;
+use super::change_log::ChangeLog;
+use super::handle::Shared;
+use super::in_flight::{InFlight, InFlights};
+use super::journal::{Body, Frozen, Journal};
+use super::message::{Creation, Message, Note, Read, SalePart};
+use super::refuse::Refusals;
+use super::view::{Exported, Summary, seats_view};
+use crate::calls::Calls;
+use crate::clock::Clock;
+use crate::codec::answer::FailureReason;
+use crate::codec::command::Scratch;
+use crate::config::Config;
+use crate::faults::Faults;
+use crate::feed::FeedSender;
+use crate::metrics::SaleMetrics;
+
+/// What every sale of a node is given.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub config: Arc<Config>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<SaleMetrics>,
+    pub feed: FeedSender,
+    pub faults: Faults,
+    /// This node and incarnation, in parts it proposes.
+    pub proposer: u64,
+}
+
+pub(crate) struct Owner {
+    pub(super) id: SaleId,
+    pub(super) around: Surroundings,
+    pub(super) group: Arc<dyn Group>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) creation: Arc<Creation>,
+    pub(super) state: State,
+    pub(super) change_log: ChangeLog,
+    pub(super) applied_index: u64,
+    /// Leading, in this term.
+    pub(super) term: Option<Term>,
+    pub(super) last_stamp_ms: u64,
+    pub(super) next_proposal: u64,
+    /// Calls that are not yet proposed.
+    pub(super) waiting: VecDeque<Calls>,
+    pub(super) in_flight: InFlights,
+    /// Closed, but the group's queue was full.
+    pub(super) stalled: Option<(InFlight, Bytes)>,
+    pub(super) refusals: Refusals,
+    /// An `ExpireHolds` is under way.
+    pub(super) expiring: bool,
+    pub(super) scratch: Scratch,
+    pub(super) changes: Vec<Change>,
+}
+
+pub(super) enum State {
+    Live { sale: Box<Sale>, journal: Journal },
+    Frozen(Box<Frozen>),
+}
+
+/// How often a sale that waits for something looks whether deadlines have passed.
+pub(super) const TICK_MS: u64 = 25;
+
+impl Owner {
+    pub fn on(&mut self, message: Message) {
+        match message {
+            Message::Calls(calls) => self.take_in(calls),
+            Message::Deliver(delivery) => self.deliver(delivery),
+            Message::Proved(proof) => self.on_proved(proof.is_ok()),
+            Message::Lead(term) => self.lead(term),
+            Message::Barrier(reply) => {
+                // The reader may have given up; nothing depends on it here.
+                let _ = reply.send(self.part());
+            }
+            Message::Restore { part, done } => {
+                self.restore(part);
+                let _ = done.send(());
+            }
+            Message::Read(read) => self.read(read),
+        }
+    }
+
+    pub fn note(&mut self, note: Note) {
+        match note {
+            Note::Proposed { proposal, became } => self.on_proposed(proposal, became),
+            Note::Tick => self.on_tick(),
+        }
+    }
+
+    /// After a run of messages: proposes what waits and says when to be woken at the latest.
+    pub fn settle(&mut self) {
+        self.close_batches();
+        self.prove_refusals();
+        self.set_alarm();
+    }
+
+    fn take_in(&mut self, calls: Calls) {
+        if self.term.is_none() {
+            self.leave_queue(calls.call_ids.len());
+            fail_calls(calls, FailureReason::NoLeader, 0);
+        } else if matches!(self.state, State::Frozen(_)) {
+            self.leave_queue(calls.call_ids.len());
+            fail_calls(calls, FailureReason::SaleFrozen, 0);
+        } else {
+            self.waiting.push_back(calls);
+        }
+    }
+
+    /// Commands left the queue whose length `SaleHandle::submit` bounds.
+    pub(super) fn leave_queue(&self, commands: usize) {
+        self.shared.queued.fetch_sub(commands, Ordering::AcqRel);
+    }
+
+    fn lead(&mut self, term: Option<Term>) {
+        if self.term == term {
+            return;
+        }
+        self.term = term;
+        self.expiring = false;
+        // What was proposed in the old term is answered when its proposal's fate is told.
+        if term.is_none() {
+            self.fail_waiting(FailureReason::NoLeader);
+        }
+    }
+
+    /// Answers everything that was not proposed: certainly without effect.
+    pub(super) fn fail_waiting(&mut self, reason: FailureReason) {
+        for calls in std::mem::take(&mut self.waiting) {
+            self.leave_queue(calls.call_ids.len());
+            fail_calls(calls, reason, 0);
+        }
+        for calls in self.refusals.drain() {
+            fail_calls(calls, reason, 0);
+        }
+        if let Some((in_flight, _)) = self.stalled.take() {
+            for mut piece in in_flight.pieces {
+                piece.answer_failed(reason, 0);
+            }
+        }
+    }
+
+    fn on_proposed(&mut self, proposal: u64, became: Proposed) {
+        let reason = match became {
+            // The delivery, which came or will come first, answers.
+            Proposed::Committed { .. } => return,
+            Proposed::NotLeader { .. } => Some(FailureReason::NoLeader),
+            Proposed::Unknown => None,
+        };
+        self.expiring = false;
+        let Some(in_flight) = self.in_flight.take(proposal) else {
+            return;
+        };
+        for mut piece in in_flight.pieces {
+            match reason {
+                Some(reason) => piece.answer_failed(reason, 0),
+                None => piece.answer_unknown(),
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.in_flight.give_up(Instant::now());
+        self.expire_when_due();
+    }
+
+    fn set_alarm(&self) {
+        let waits = !self.waiting.is_empty() || self.in_flight.len() > 0 || self.stalled.is_some();
+        let alarm_ms = if waits {
+            self.around.clock.now_ms() + TICK_MS
+        } else {
+            match &self.state {
+                State::Live { sale, .. } if self.term.is_some() => {
+                    sale.next_deadline_ms().unwrap_or(u64::MAX)
+                }
+                _ => u64::MAX,
+            }
+        };
+        self.shared.alarm_ms.store(alarm_ms, Ordering::Release);
+    }
+
+    pub(super) fn part(&self) -> SalePart {
+        let body = match &self.state {
+            State::Live { sale, .. } => Body::Live {
+                state: Arc::new(sale.export()),
+                full_hash: sale.full_hash(),
+            },
+            State::Frozen(frozen) => Body::Frozen((**frozen).clone()),
+        };
+        SalePart {
+            sale: self.id,
+            applied_index: self.applied_index,
+            creation: Arc::clone(&self.creation),
+            body,
+        }
+    }
+
+    fn restore(&mut self, part: SalePart) {
+        let SalePart {
+            sale: _,
+            applied_index,
+            creation,
+            body,
+        } = part;
+        self.fail_waiting(FailureReason::NoLeader);
+        for in_flight in self.in_flight.drain() {
+            for mut piece in in_flight.pieces {
+                piece.answer_unknown();
+            }
+        }
+        self.applied_index = applied_index;
+        self.creation = creation;
+        self.state = State::from_body(body, self.around.config.journal_bytes);
+        self.change_log.restart(self.revision());
+    }
+
+    pub(super) fn revision(&self) -> Revision {
+        match &self.state {
+            State::Live { sale, .. } => sale.revision(),
+            State::Frozen(frozen) => frozen.checkpoint.revision,
+        }
+    }
+
+    fn read(&mut self, read: Read) {
+        // A reader that has given up is not told; nothing depends on it here.
+        match (read, &self.state) {
+            (Read::Seats(reply), State::Live { sale, .. }) => {
+                let _ = reply.send(Some(seats_view(sale, self.applied_index)));
+            }
+            (Read::Seats(reply), State::Frozen(_)) => {
+                let _ = reply.send(None);
+            }
+            (Read::Summary(reply), _) => {
+                let _ = reply.send(self.summary());
+            }
+            (Read::Layout(reply), _) => {
+                let _ = reply.send(self.creation.layout.clone());
+            }
+            (Read::Hold(id, reply), State::Live { sale, .. }) => {
+                let due = |deadline_ms: u64| deadline_ms <= sale.now_ms();
+                let _ = reply.send(sale.hold(id).filter(|hold| !due(hold.deadline_ms)).cloned());
+            }
+            (Read::Hold(_, reply), State::Frozen(_)) => {
+                let _ = reply.send(None);
+            }
+            (Read::Order(id, reply), State::Live { sale, .. }) => {
+                let _ = reply.send(sale.order(id).cloned());
+            }
+            (Read::Order(_, reply), State::Frozen(_)) => {
+                let _ = reply.send(None);
+            }
+            (Read::Changes { after, reply }, _) => {
+                let _ = reply.send(self.change_log.after(after));
+            }
+            (Read::Export(reply), State::Live { sale, .. }) => {
+                let exported = Exported {
+                    applied_index: self.applied_index,
+                    state: sale.export(),
+                    full_hash: sale.full_hash(),
+                };
+                let _ = reply.send(Some(exported));
+            }
+            (Read::Export(reply), State::Frozen(_)) => {
+                let _ = reply.send(None);
+            }
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let (frozen, state) = match &self.state {
+            State::Live { sale, .. } => (None, Ok(sale)),
+            State::Frozen(frozen) => (Some(frozen.frost.clone()), Err(&frozen.checkpoint)),
+        };
+        let waiting_commands = self.shared.queued.load(Ordering::Acquire);
+        let in_flight = self.in_flight.len();
+        let (applied_index, leads) = (self.applied_index, self.term);
+        match state {
+            Ok(sale) => Summary {
+                phase: sale.phase(),
+                counts: sale.counts(),
+                revision: sale.revision(),
+                applied_index,
+                digest: sale.digest(),
+                now_ms: sale.now_ms(),
+                next_deadline_ms: sale.next_deadline_ms(),
+                rules: sale.rules().clone(),
+                frozen,
+                leads,
+                waiting_commands,
+                in_flight,
+            },
+            // Of a frozen sale only the last good state is told, and no counts.
+            Err(checkpoint) => Summary {
+                phase: checkpoint.phase,
+                counts: Default::default(),
+                revision: checkpoint.revision,
+                applied_index,
+                digest: checkpoint.digest,
+                now_ms: checkpoint.now_ms,
+                next_deadline_ms: None,
+                rules: checkpoint.rules.clone(),
+                frozen,
+                leads,
+                waiting_commands,
+                in_flight,
+            },
+        }
+    }
+}
+
+impl State {
+    pub fn live(sale: Sale, journal_bytes: usize) -> State {
+        let journal = Journal::new(&sale, journal_bytes);
+        State::Live {
+            sale: Box::new(sale),
+            journal,
+        }
+    }
+
+    pub fn from_body(body: Body, journal_bytes: usize) -> State {
+        match body {
+            Body::Frozen(frozen) => State::Frozen(Box::new(frozen)),
+            Body::Live {
+                state,
+                full_hash: _,
+            } => {
+                // The part was made from a sale that was restored and checked a moment ago.
+                match Sale::restore(Arc::unwrap_or_clone(state)) {
+                    Ok(sale) => State::live(sale, journal_bytes),
+                    Err(fault) => unreachable!("a checked state was refused: {fault:?}"),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The sales of one group as a replicated machine: hands committed parts to their owners' queues.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cluster::group::Group;
+use cluster::machine::{Committed, Machine, MachineFault};
+use cluster::types::{GroupId, Term};
+use domain::Sale;
+use domain::ids::SaleId;
+use futures::future::BoxFuture;
+use prost::Message as _;
+use proto::log::v1 as log;
+use tokio::sync::Mutex;
+
+use super::snapshot::{part_from_proto, part_to_proto};
+use super::{CreateFailure, Sales};
+use crate::codec::{rules, venue};
+use crate::sale::{Birth, Creation, Delivery, DeliveryBody, Origin, SaleHandle, spawn};
+
+/// One replica's sales of a group. Its registry is touched in log sequence only.
+pub struct GroupSales {
+    group: GroupId,
+    handle: Arc<dyn Group>,
+    sales: Arc<Sales>,
+    registry: Mutex<Registry>,
+}
+
+#[derive(Default)]
+struct Registry {
+    sales: BTreeMap<SaleId, SaleHandle>,
+    term: Option<Term>,
+}
+
+impl GroupSales {
+    pub(super) fn new(group: GroupId, handle: Arc<dyn Group>, sales: Arc<Sales>) -> GroupSales {
+        GroupSales {
+            group,
+            handle,
+            sales,
+            registry: Mutex::default(),
+        }
+    }
+
+    async fn deliver_part(
+        &self,
+        registry: &mut Registry,
+        index: u64,
+        part: log::Part,
+    ) -> Result<(), MachineFault> {
+        let log::Part {
+            sale_id,
+            at_ms,
+            proposer,
+            proposal,
+            body,
+        } = part;
+        let sale = SaleId(sale_id);
+        let body = match body {
+            Some(log::part::Body::Commands(log::Commands { count, records })) => {
+                DeliveryBody::Commands { count, records }
+            }
+            Some(log::part::Body::ReleaseSale(log::ReleaseSale {})) => DeliveryBody::Release,
+            Some(log::part::Body::CreateSale(create)) => {
+                let created = self.create(registry, index, sale, create).await;
+                self.sales.created(proposer, proposal, created);
+                return Ok(());
+            }
+            None => {
+                // A kind of part this version does not know: stop rather than skip.
+                let why = "a part of an unknown kind".to_owned();
+                return Err(MachineFault::Unreadable { index, why });
+            }
+        };
+        match registry.sales.get(&sale) {
+            Some(handle) => handle
+                .deliver(Delivery {
+                    index,
+                    at_ms,
+                    proposer,
+                    proposal,
+                    body,
+                })
+                .await
+                .map_err(|_| MachineFault::Stopped),
+            // A part for a sale that was never created here is a rejection without anybody to tell.
+            None => Ok(()),
+        }
+    }
+
+    /// Every replica comes to the same decision: the venue and the rules are all there is.
+    async fn create(
+        &self,
+        registry: &mut Registry,
+        index: u64,
+        id: SaleId,
+        create: log::CreateSale,
+    ) -> Result<(), CreateFailure> {
+        if registry.sales.contains_key(&id) {
+            return Ok(());
+        }
+        let log::CreateSale {
+            layout,
+            venue: plan,
+            rules: sale_rules,
+            hash_seed,
+        } = create;
+        let invalid = |why: &str| CreateFailure::Invalid(why.to_owned());
+        let plan = plan
+            .as_ref()
+            .and_then(venue::from_proto)
+            .ok_or_else(|| invalid("venue"))?;
+        let sale_rules = sale_rules
+            .as_ref()
+            .and_then(rules::from_proto)
+            .ok_or_else(|| invalid("rules"))?;
+        let made = catch_unwind(AssertUnwindSafe(|| Sale::new(&plan, sale_rules, hash_seed)))
+            .map_err(|_| invalid("the sale's logic panicked"))?;
+        let sale = made.map_err(|fault| CreateFailure::Invalid(format!("{fault:?}")))?;
+        let birth = Birth {
+            id,
+            creation: Arc::new(Creation { layout }),
+            applied_index: index,
+            origin: Origin::Created(Box::new(sale)),
+        };
+        self.settle(registry, birth)
+            .await
+            .map_err(|_| CreateFailure::Unknown)
+    }
+
+    async fn settle(&self, registry: &mut Registry, birth: Birth) -> Result<(), MachineFault> {
+        let around = self.sales.around.clone();
+        let supervisor = self.sales.supervisor.clone();
+        let handle = spawn(birth, around, Arc::clone(&self.handle), supervisor)
+            .await
+            .map_err(|_| MachineFault::Stopped)?;
+        if registry.term.is_some() {
+            handle
+                .lead(registry.term)
+                .await
+                .map_err(|_| MachineFault::Stopped)?;
+        }
+        registry.sales.insert(handle.id(), handle.clone());
+        self.sales.arrive(handle);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Machine for GroupSales {
+    async fn deliver(&self, entry: Committed) -> Result<(), MachineFault> {
+        let Committed {
+            group: _,
+            term: _,
+            index,
+            payload,
+        } = entry;
+        let entry = log::Entry::decode(payload).map_err(|why| MachineFault::Unreadable {
+            index,
+            why: why.to_string(),
+        })?;
+        let mut registry = self.registry.lock().await;
+        for part in entry.parts {
+            self.deliver_part(&mut registry, index, part).await?;
+        }
+        Ok(())
+    }
+
+    async fn snapshot(
+        &self,
+    ) -> Result<BoxFuture<'static, Result<Bytes, MachineFault>>, MachineFault> {
+        let registry = self.registry.lock().await;
+        let mut parts = Vec::with_capacity(registry.sales.len());
+        for sale in registry.sales.values() {
+            parts.push(sale.barrier().await.map_err(|_| MachineFault::Stopped)?);
+        }
+        Ok(Box::pin(async move {
+            let mut sales = Vec::with_capacity(parts.len());
+            for part in parts {
+                let part = part.await.map_err(|_| MachineFault::Stopped)?;
+                sales.push(part_to_proto(&part));
+            }
+            Ok(log::GroupSnapshot { sales }.encode_to_vec().into())
+        }))
+    }
+
+    async fn restore(&self, snapshot: Bytes) -> Result<(), MachineFault> {
+        let bad = |why: String| MachineFault::BadSnapshot(why);
+        let snapshot = log::GroupSnapshot::decode(snapshot).map_err(|why| bad(why.to_string()))?;
+        let parts = snapshot
+            .sales
+            .into_iter()
+            .map(|sale| part_from_proto(sale).map_err(|why| bad(why.to_string())))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut registry = self.registry.lock().await;
+        let gone: Vec<SaleId> = registry
+            .sales
+            .keys()
+            .filter(|id| parts.iter().all(|part| part.sale != **id))
+            .copied()
+            .collect();
+        for id in gone {
+            registry.sales.remove(&id);
+            self.sales.leave(id);
+        }
+        for part in parts {
+            match registry.sales.get(&part.sale).cloned() {
+                Some(handle) => handle
+                    .restore(part)
+                    .await
+                    .map_err(|_| MachineFault::Stopped)?,
+                None => {
+                    let birth = Birth {
+                        id: part.sale,
+                        creation: part.creation,
+                        applied_index: part.applied_index,
+                        origin: Origin::Restored(part.body),
+                    };
+                    self.settle(&mut registry, birth).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn lead(&self, term: Option<Term>) {
+        let mut registry = self.registry.lock().await;
+        registry.term = term;
+        for sale in registry.sales.values() {
+            if sale.lead(term).await.is_err() {
+                tracing::error!(
+                    group = self.group,
+                    sale = sale.id().0,
+                    "a sale actor has ended"
+                );
+            }
+        }
+    }
+}
+
+impl Drop for GroupSales {
+    fn drop(&mut self) {
+        for id in self.registry.get_mut().sales.keys() {
+            self.sales.leave(*id);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The supervisor of a node's sale actors.
+//!
+//! The sales' logic cannot fail an actor: `sale::apply` catches its panics and freezes the sale.
+//! What fails an actor is a bug of the actor itself, after which its state cannot be trusted. It is
+//! not restarted: its queue closes, the next delivery fails, and the replica stops and is rebuilt
+//! from its log, as after any other failure of the node.
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+
+use crate::mailbox::Wake;
+
+struct Supervisor;
+
+pub(super) async fn spawn() -> Result<ActorCell, SpawnErr> {
+    let (actor, _joined) = Actor::spawn(None, Supervisor, ()).await?;
+    Ok(actor.get_cell())
+}
+
+impl Actor for Supervisor {
+    type Msg = Wake;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<Wake>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<Wake>,
+        event: SupervisionEvent,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        if let SupervisionEvent::ActorFailed(_, why) = event {
+            tracing::error!(%why, "a sale actor failed; its replica will stop");
+        }
+        Ok(())
+    }
+}

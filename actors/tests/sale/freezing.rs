@@ -1,0 +1,131 @@
+use std::time::Duration;
+
+use actors::Config;
+use actors::codec::answer::{Answer, FailureReason};
+use actors::faults::Faults;
+use domain::ids::{IdempotencyKey, SaleId};
+use domain::rejection::Rejection;
+use domain::rules::SaleRules;
+
+use crate::solo::*;
+
+const POISON: IdempotencyKey = IdempotencyKey((NOW_MS as u128) << 80 | 7 << 76 | 0xdead);
+
+fn frozen(answer: &Answer) -> bool {
+    matches!(
+        answer,
+        Answer::Failed {
+            reason: FailureReason::SaleFrozen,
+            ..
+        }
+    )
+}
+
+#[tokio::test]
+async fn a_panic_while_checking_is_rejected_as_a_bug_and_changes_nothing() {
+    let faults = Faults {
+        panic_in_check: Some(POISON),
+        ..Faults::default()
+    };
+    let solo = Solo::start(Config::default(), faults).await;
+    let sale = solo.open_sale(1, 1, &SaleRules::default()).await;
+    let answer = solo.ask_with_key(&sale, POISON, hold_one(1)).await;
+    assert!(
+        matches!(
+            answer,
+            Answer::Rejected {
+                rejection: Rejection::Bug,
+                ..
+            }
+        ),
+        "{answer:?}"
+    );
+    assert!(matches!(
+        solo.ask(&sale, hold_one(2)).await,
+        Answer::Done { .. }
+    ));
+    assert_eq!(sale.summary().await.expect("reads").counts.held, 1);
+}
+
+#[tokio::test]
+async fn a_panic_while_changing_freezes_that_sale_alone_until_it_is_released() {
+    let faults = Faults {
+        panic_in_change: Some(POISON),
+        ..Faults::default()
+    };
+    let solo = Solo::start(
+        Config {
+            journal_bytes: 300,
+            ..Config::default()
+        },
+        faults,
+    )
+    .await;
+    let sale = solo.open_sale(1, 10, &SaleRules::default()).await;
+    let other = solo.open_sale(2, 10, &SaleRules::default()).await;
+    for hold in 1..=9 {
+        assert!(matches!(
+            solo.ask(&sale, hold_one(hold)).await,
+            Answer::Done { .. }
+        ));
+    }
+    let before = sale.export().await.expect("reads");
+    let mut records = Vec::new();
+    put_record(solo.key(), hold_one(10), &mut records);
+    put_record(POISON, hold_one(11), &mut records);
+    put_record(solo.key(), hold_one(12), &mut records);
+    let mut answers = solo.submit(&sale, records, Duration::from_secs(5));
+    assert!(
+        matches!(answers.next().await.1, Answer::Done { .. }),
+        "before the panic"
+    );
+    assert!(frozen(&answers.next().await.1), "the one that broke it");
+    assert!(frozen(&answers.next().await.1), "after it");
+
+    assert!(frozen(&solo.ask(&sale, hold_one(13)).await));
+    assert!(
+        sale.seats(false).await.is_err(),
+        "a half-changed sale is never read"
+    );
+    let frost = sale
+        .summary()
+        .await
+        .expect("reads")
+        .frozen
+        .expect("is frozen");
+    assert_eq!(frost.command, 1);
+    assert!(
+        matches!(solo.ask(&other, hold_one(1)).await, Answer::Done { .. }),
+        "the others go on"
+    );
+
+    // The frozen sale travels in a snapshot and is still frozen there.
+    let snapshot = solo
+        .machine
+        .snapshot()
+        .await
+        .expect("queues")
+        .await
+        .expect("answers");
+    let elsewhere = Solo::start(Config::default(), faults).await;
+    elsewhere.machine.restore(snapshot).await.expect("restores");
+    let copy = elsewhere.sales.get(SaleId(1)).expect("is here");
+    assert_eq!(copy.summary().await.expect("reads").frozen, Some(frost));
+
+    for (node, sale) in [(&solo, &sale), (&elsewhere, &copy)] {
+        let became = node.sales.release(sale).await;
+        assert!(matches!(became, cluster::group::Proposed::Committed { .. }));
+        assert_eq!(sale.summary().await.expect("reads").frozen, None);
+        assert_eq!(sale.summary().await.expect("reads").counts.held, 10);
+    }
+    let (here, there) = (
+        sale.export().await.expect("reads"),
+        copy.export().await.expect("reads"),
+    );
+    assert_eq!(here.state, there.state, "released alike everywhere");
+    assert!(here.state.revision > before.state.revision);
+    assert!(matches!(
+        solo.ask(&sale, hold_one(14)).await,
+        Answer::Done { .. }
+    ));
+}

@@ -1,0 +1,109 @@
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actors::Config;
+use actors::codec::answer::{Answer, FailureReason};
+use actors::faults::Faults;
+use domain::rules::SaleRules;
+
+use crate::solo::*;
+
+fn no_leader(answer: &Answer) -> bool {
+    matches!(
+        answer,
+        Answer::Failed {
+            reason: FailureReason::NoLeader,
+            ..
+        }
+    )
+}
+
+#[tokio::test]
+async fn a_replica_that_does_not_lead_says_so() {
+    let solo = Solo::start(Config::default(), Faults::default()).await;
+    let sale = solo.open_sale(1, 1, &SaleRules::default()).await;
+    solo.lead(None).await;
+    assert!(no_leader(&solo.ask(&sale, hold_one(1)).await));
+    solo.lead(Some(2)).await;
+    assert!(matches!(
+        solo.ask(&sale, hold_one(1)).await,
+        Answer::Done { .. }
+    ));
+}
+
+#[tokio::test]
+async fn losing_leadership_resolves_every_caller() {
+    let config = Config {
+        batch_commands: 5,
+        in_flight: 2,
+        ..Config::default()
+    };
+    let solo = Solo::start(config, Faults::default()).await;
+    let sale = solo.open_sale(1, 10, &SaleRules::default()).await;
+    solo.commit(false);
+    let mut records = Vec::new();
+    for hold in 1..=20 {
+        put_record(solo.key(), hold_one(hold), &mut records);
+    }
+    let mut answers = solo.submit(&sale, records, Duration::from_secs(30));
+    while sale.summary().await.expect("reads").in_flight < 2 {
+        tokio::task::yield_now().await;
+    }
+    // One proposal's fate is unknown, the other was certainly not appended, the rest waited.
+    solo.group.lose_next.store(1, Ordering::SeqCst);
+    solo.lead(None).await;
+    solo.commit(true);
+    let (mut unknown, mut failed) = (0, 0);
+    for _ in 0..20 {
+        match answers.next().await.1 {
+            Answer::Unknown => unknown += 1,
+            answer if no_leader(&answer) => failed += 1,
+            answer => panic!("{answer:?}"),
+        }
+    }
+    assert_eq!((unknown, failed), (5, 15));
+    assert_eq!(sale.summary().await.expect("reads").counts.held, 0);
+}
+
+#[tokio::test]
+async fn a_proposal_of_an_old_term_has_no_effect() {
+    let solo = Solo::start(Config::default(), Faults::default()).await;
+    let sale = solo.open_sale(1, 1, &SaleRules::default()).await;
+    solo.commit(false);
+    let mut records = Vec::new();
+    put_record(solo.key(), hold_one(1), &mut records);
+    let mut answers = solo.submit(&sale, records, Duration::from_secs(30));
+    while sale.summary().await.expect("reads").in_flight == 0 {
+        tokio::task::yield_now().await;
+    }
+    solo.lead(None).await;
+    solo.lead(Some(2)).await;
+    solo.commit(true);
+    assert!(no_leader(&answers.next().await.1));
+    assert_eq!(sale.summary().await.expect("reads").counts.free, 10);
+}
+
+#[tokio::test]
+async fn a_caller_in_flight_is_told_unknown_at_its_deadline() {
+    let solo = Solo::start(Config::default(), Faults::default()).await;
+    let sale = solo.open_sale(1, 1, &SaleRules::default()).await;
+    solo.commit(false);
+    let mut records = Vec::new();
+    put_record(solo.key(), hold_one(1), &mut records);
+    let mut answers = solo.submit(&sale, records, Duration::from_millis(50));
+    // The alarm stands on the node's clock.
+    let clock = solo.clock.clone();
+    let ticking = tokio::spawn(async move {
+        loop {
+            clock.0.fetch_add(25, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(matches!(answers.next().await.1, Answer::Unknown));
+    ticking.abort();
+    solo.commit(true);
+    while sale.summary().await.expect("reads").counts.held == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(answers.try_next(), None, "answered once");
+}

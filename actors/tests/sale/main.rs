@@ -1,0 +1,8 @@
+//! Sale actors on a solo in-memory replica with a manual clock: the real actor, mailbox, codec and
+//! domain; only consensus is absent.
+
+mod freezing;
+mod leadership;
+mod selling;
+mod solo;
+mod watching;
