@@ -276,6 +276,16 @@ impl State {
 
     /// Drops the oldest cached entries that can be read from disk until the cache is small enough.
     pub fn evict(&mut self, bytes_max: usize) {
+        // Behind a live entry of an idle group those of busy ones may long be gone.
+        let cached: usize = self.groups.values().map(|group| group.cached.len()).sum();
+        if self.recent.len() > 2 * cached + 1024 {
+            let groups = &mut self.groups;
+            self.recent.retain(|recent| {
+                let state = groups.get_mut(&recent.group);
+                let slot = state.and_then(|state| state.slot_mut(recent.index));
+                slot.is_some_and(|slot| slot.ticket == recent.ticket)
+            });
+        }
         while let Some(oldest) = self.recent.front() {
             let state = self.groups.get_mut(&oldest.group);
             let live = state.and_then(|state| {
