@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::disk::Disk;
 
+pub use crate::production::production;
+
 /// A byte connection.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
@@ -73,5 +75,18 @@ impl Components {
         F: Future<Output = ()> + Send + 'static,
     {
         tokio::spawn(self.scope.enter(Box::pin(future)))
+    }
+
+    /// Runs a future that calls into Raft inside the caller's task.
+    pub async fn enter<T, F>(&self, future: F) -> T
+    where
+        T: Send,
+        F: Future<Output = T> + Send,
+    {
+        let mut output = None;
+        self.scope
+            .enter(Box::pin(async { output = Some(future.await) }))
+            .await;
+        output.expect("a scope runs its future to the end")
     }
 }

@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub mod folder;
+pub mod memory;
+
 /// One open file. All positions are bytes from the file's start.
 #[async_trait]
 pub trait File: Send + Sync {

@@ -1,4 +1,15 @@
 //! Replication and placement. The only crate that names openraft; it knows no seat.
+//!
+//! ```text
+//!   node  Cluster: the handle; starts, watches, reconciles, shuts down
+//!    ├── map        the root group's state (pure)      ── placement  who carries what (pure)
+//!    ├── replica    one group's replica: openraft, batcher, barriers, leadership
+//!    │     ├── network   lanes between peers, snapshots on their way
+//!    │     ├── snapshot  files of state
+//!    │     └── log       one write-ahead log for all groups
+//!    └── components, production   what is injected
+//!  machine, group   the two seams to the application
+//! ```
 
 #[cfg(not(tokio_unstable))]
 compile_error!(
@@ -6,7 +17,25 @@ compile_error!(
 );
 
 pub mod components;
+mod config;
 pub mod disk;
 pub mod group;
+pub mod log;
 pub mod machine;
+pub mod map;
+mod metrics;
+mod network;
+pub mod node;
+mod placement;
+pub mod production;
+mod replica;
+mod responder;
+mod snapshot;
 pub mod types;
+mod wire;
+
+pub use config::{Config, Founder};
+pub use metrics::ClusterMetrics;
+pub use network::peers::PeerChannel;
+pub use node::Cluster;
+pub use replica::{GroupStatus, HandOverRefused, ReplicaStartFailure, ReplicaState};

@@ -58,6 +58,8 @@ pub type LogId = openraft::LogId<CommittedLeaderId>;
 pub type Vote = openraft::impls::Vote<LeaderId>;
 pub type EntryPayload = openraft::EntryPayload<Payload, NodeId, Peer>;
 pub type Entry = openraft::Entry<CommittedLeaderId, EntryPayload>;
+pub type Membership = openraft::Membership<NodeId, Peer>;
+pub type SnapshotMeta = openraft::storage::SnapshotMeta<CommittedLeaderId, NodeId, Peer>;
 pub type StoredMembership = openraft::StoredMembership<CommittedLeaderId, NodeId, Peer>;
 
 impl<R: AsyncRuntime> openraft::RaftTypeConfig for Types<R> {
@@ -72,7 +74,7 @@ impl<R: AsyncRuntime> openraft::RaftTypeConfig for Types<R> {
     type Entry = Entry;
     type AsyncRuntime = R;
     type Responder<T>
-        = openraft::impls::ProgressResponder<Self, T>
+        = crate::responder::Callback<T>
     where
         T: Send + 'static;
     type Batch<T>

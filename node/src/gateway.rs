@@ -1,1 +1,138 @@
 //! Takes partners' calls on any node and brings them, in batches, to the sale's owner.
+//!
+//! ```text
+//! session, unary ─ submit ─ Flight ─┬─ here:  the sale's own queue
+//!                             ↑     └─ there: Link ── one stream per peer ── Forwarding ─ its queue
+//!                             └── answers, passed through as they are; retried where that is safe
+//! ```
+//!
+//! Decides nothing about seats and opens no packed answer beyond its status. Every queue is
+//! bounded: what does not fit is answered BUSY. Ownership is looked up for each batch, so a
+//! leadership change costs a partner some delay and no failed call, within its deadline.
+
+mod directory;
+mod flight;
+mod forwarding;
+mod link;
+mod packed;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actors::calls::{Answers as _, Calls};
+use domain::ids::SaleId;
+use proto::channel::v1::FailureReason;
+
+pub use directory::{Directory, PeerChannel, Route, boxed};
+use flight::Flight;
+pub use forwarding::Forwarding;
+use link::Links;
+pub use packed::failed;
+
+/// Bounds of the gateway.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Calls this node may have under way for all its partners together.
+    pub calls_max: usize,
+    /// Calls that may be under way to one other node.
+    pub link_calls_max: usize,
+    /// Batches queued for one other node.
+    pub link_batches_max: usize,
+    /// How long a caller that finds no room should wait, milliseconds.
+    pub busy_retry_ms: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            calls_max: 1 << 18,
+            link_calls_max: 1 << 16,
+            link_batches_max: 4096,
+            busy_retry_ms: 50,
+        }
+    }
+}
+
+/// The part of a node that finds each sale's owner. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    directory: Arc<dyn Directory>,
+    links: Links,
+    under_way: AtomicUsize,
+}
+
+impl Gateway {
+    pub fn new(config: Config, directory: Arc<dyn Directory>) -> Gateway {
+        let links = Links::new(&config);
+        Gateway {
+            inner: Arc::new(Inner {
+                config,
+                directory,
+                links,
+                under_way: AtomicUsize::new(0),
+            }),
+        }
+    }
+
+    /// Brings the calls to the sale's owner. Each is answered exactly once, by its deadline or
+    /// soon after.
+    pub fn submit(&self, sale: SaleId, calls: Calls) {
+        let count = calls.call_ids.len();
+        let before = self.inner.under_way.fetch_add(count, Ordering::Relaxed);
+        if before + count > self.inner.config.calls_max {
+            self.inner.under_way.fetch_sub(count, Ordering::Relaxed);
+            let (packed, count) = self.busy(&calls.call_ids);
+            calls.answers.answer(packed, count);
+            return;
+        }
+        self.dispatch(Flight::first(self.clone(), sale, calls));
+    }
+
+    /// Calls that were submitted and are not yet answered.
+    pub fn calls_under_way(&self) -> usize {
+        self.inner.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Looks the owner up and hands the flight over; what goes wrong becomes its answers.
+    fn dispatch(&self, flight: Arc<Flight>) {
+        let inner = &self.inner;
+        let sale = flight.sale();
+        let refused = match inner.directory.route(sale, flight.calls()) {
+            Route::Taken => return,
+            Route::Node(node, calls) => match inner.directory.peer(node) {
+                Some(channel) => match inner.links.send(node, channel, sale, calls) {
+                    Ok(()) => return,
+                    Err(calls) => self.busy(&calls.call_ids),
+                },
+                None => failed(&calls.call_ids, FailureReason::NoLeader, 0),
+            },
+            Route::Full(calls) => self.busy(&calls.call_ids),
+            Route::NoLeader(calls) => failed(&calls.call_ids, FailureReason::NoLeader, 0),
+            Route::UnknownSale(calls) => failed(&calls.call_ids, FailureReason::UnknownEvent, 0),
+        };
+        let (packed, count) = refused;
+        flight.answer(packed, count);
+    }
+
+    fn busy(&self, call_ids: &[u32]) -> (bytes::Bytes, u32) {
+        failed(
+            call_ids,
+            FailureReason::Busy,
+            self.inner.config.busy_retry_ms,
+        )
+    }
+
+    fn landed(&self, count: u32) {
+        self.inner
+            .under_way
+            .fetch_sub(count as usize, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

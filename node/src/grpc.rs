@@ -1,1 +1,186 @@
 //! The partners' gRPC services: authenticate, convert, hand to the gateway, convert back.
+//!
+//! Decides nothing about seats. `serve` runs them on an injected listener; `for_peers` gives the
+//! reads among them to the peer listener, where other nodes ask for what they hold no replica of.
+
+mod catalogue;
+mod deadline;
+mod ending;
+mod input;
+mod output;
+mod place;
+mod sales;
+mod seats;
+mod server;
+mod session;
+pub mod status;
+mod unary;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::components::WallClock;
+use domain::ids::{ChannelId, PartnerId};
+use tokio::sync::watch;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+use crate::access::{Caller, Door, PartnerLimit};
+use crate::gateway::Gateway;
+pub use place::{EventEntry, Keeper, Whereabouts};
+pub use server::{ServeFailure, for_peers, serve};
+
+/// Bounds of the partners' services.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub message_bytes_max: usize,
+    /// Calls outstanding on one session stream.
+    pub session_calls: usize,
+    /// How long a call is tried whose caller does not say.
+    pub timeout: Duration,
+    /// Calls one partner may make per second on this node; 0 is no limit.
+    pub calls_per_s: u32,
+    /// How long a call that finds no room should wait, milliseconds.
+    pub busy_retry_ms: u32,
+    /// Streams one connection may have open.
+    pub streams_max: u32,
+    /// How long streams may take to end when the node goes down.
+    pub drain: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config::from(&crate::config::PartnerConfig::default())
+    }
+}
+
+impl From<&crate::config::PartnerConfig> for Config {
+    fn from(config: &crate::config::PartnerConfig) -> Config {
+        let crate::config::PartnerConfig {
+            message_kib,
+            session_calls,
+            timeout_ms,
+            calls_per_s,
+        } = config;
+        Config {
+            message_bytes_max: message_kib << 10,
+            session_calls: *session_calls,
+            timeout: Duration::from_millis(*timeout_ms),
+            calls_per_s: *calls_per_s,
+            busy_retry_ms: 50,
+            streams_max: 1024,
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What all services of the partner listener share. Cheap to clone.
+#[derive(Clone)]
+pub struct Partners {
+    config: Arc<Config>,
+    door: Door,
+    limit: Arc<PartnerLimit>,
+    gateway: Gateway,
+    whereabouts: Arc<dyn Whereabouts>,
+    wall: Arc<dyn WallClock>,
+    going_down: watch::Receiver<bool>,
+}
+
+impl Partners {
+    /// `going_down` turns true when the node shuts down: streams then end, new calls are refused.
+    pub fn new(
+        config: Config,
+        door: Door,
+        gateway: Gateway,
+        whereabouts: Arc<dyn Whereabouts>,
+        wall: Arc<dyn WallClock>,
+        going_down: watch::Receiver<bool>,
+    ) -> Partners {
+        Partners {
+            limit: Arc::new(PartnerLimit::new(config.calls_per_s)),
+            config: Arc::new(config),
+            door,
+            gateway,
+            whereabouts,
+            wall,
+            going_down,
+        }
+    }
+
+    /// The partner that calls, by its key.
+    fn caller(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
+        let authorization = metadata
+            .get("authorization")
+            .and_then(|value| value.to_str().ok());
+        self.door
+            .partner(authorization)
+            .map_err(status::unauthenticated)
+    }
+
+    /// The partner that calls, if it may call once more at this moment.
+    fn admitted(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
+        let caller = self.caller(metadata)?;
+        self.limit
+            .check(caller.partner, 1)
+            .map_err(status::over_limit)?;
+        Ok(caller)
+    }
+}
+
+/// Who reads: what a read may show depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Reader {
+    partner: PartnerId,
+    channel: ChannelId,
+}
+
+/// Where a service is mounted.
+#[derive(Clone)]
+enum Entrance {
+    /// The partner listener: keys are checked, reads may be passed on to another node.
+    Partners(Partners),
+    /// The peer listener: the peer has checked the key and names the partner. Reads are answered
+    /// here or not at all, so that they cannot travel in circles.
+    Peers(Arc<dyn Whereabouts>),
+}
+
+/// The metadata by which a peer names the partner it reads for.
+const READER: &str = "x-onsale-reader";
+
+impl Entrance {
+    fn reader(&self, metadata: &MetadataMap) -> Result<Reader, Status> {
+        match self {
+            Entrance::Partners(partners) => {
+                let caller = partners.admitted(metadata)?;
+                Ok(Reader {
+                    partner: caller.partner,
+                    channel: caller.channel,
+                })
+            }
+            Entrance::Peers(_) => metadata
+                .get(READER)
+                .and_then(|value| value.to_str().ok()?.split_once('/'))
+                .and_then(|(partner, channel)| {
+                    Some(Reader {
+                        partner: PartnerId(partner.parse().ok()?),
+                        channel: ChannelId(channel.parse().ok()?),
+                    })
+                })
+                .ok_or_else(|| Status::unauthenticated("the peer names no partner")),
+        }
+    }
+
+    fn whereabouts(&self) -> &Arc<dyn Whereabouts> {
+        match self {
+            Entrance::Partners(partners) => &partners.whereabouts,
+            Entrance::Peers(whereabouts) => whereabouts,
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        match self {
+            Entrance::Partners(partners) => partners.config.timeout,
+            Entrance::Peers(_) => Duration::from_secs(5),
+        }
+    }
+}

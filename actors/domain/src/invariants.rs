@@ -89,6 +89,30 @@ fn check_tallies(seats: &Seats, claim: &mut Claim<'_>) {
             *total += count;
         }
     }
+    for (number, (group, tally)) in seats
+        .layout
+        .groups
+        .iter()
+        .zip(&seats.group_tallies)
+        .enumerate()
+    {
+        let mut sum = [0_u32; 4];
+        for pool in seats
+            .tallies
+            .iter()
+            .take(group.pools.end as usize)
+            .skip(group.pools.start as usize)
+        {
+            for (total, count) in sum.iter_mut().zip(pool) {
+                *total += count;
+            }
+        }
+        claim(
+            "group counts are sums of pools",
+            sum == *tally,
+            format!("group {number}: {sum:?} {tally:?}"),
+        );
+    }
     for general in &seats.generals {
         let within =
             u64::from(general.held) + u64::from(general.sold) <= u64::from(general.capacity);
@@ -122,6 +146,7 @@ fn check_owners(sale: &Sale, claim: &mut Claim<'_>) {
     let held: Vec<SeatRun> = sale
         .holds
         .iter()
+        .map(|kept| &kept.hold)
         .flat_map(|hold| hold.seats.as_slice())
         .copied()
         .collect();
@@ -179,6 +204,7 @@ fn check_deadlines(sale: &Sale, claim: &mut Claim<'_>) {
     let mut of_holds: Vec<_> = sale
         .holds
         .iter()
+        .map(|kept| &kept.hold)
         .map(|hold| (hold.deadline_ms, hold.id))
         .collect();
     of_holds.sort_unstable();
@@ -200,7 +226,7 @@ fn check_deadlines(sale: &Sale, claim: &mut Claim<'_>) {
         none_due,
         format!("{next:?} at {}", sale.now_ms),
     );
-    for hold in sale.holds.iter() {
+    for hold in sale.holds.iter().map(|kept| &kept.hold) {
         let life_ms = hold.deadline_ms - hold.placed_at_ms.min(hold.deadline_ms);
         claim("a hold has a life", life_ms > 0, format!("{:?}", hold.id));
     }
@@ -236,7 +262,7 @@ fn check_memory(sale: &Sale, claim: &mut Claim<'_>) {
             format!("{partner:?} {key:?}"),
         );
     }
-    let within = successes.len() <= sale.memory.successes_max();
+    let within = successes.len() <= sale.memory.successes_most();
     claim(
         "the table is bounded",
         within,

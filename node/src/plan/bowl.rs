@@ -102,7 +102,8 @@ fn lay_out(oval: &Oval, tiers: &[Tier], terrace: bool) -> Vec<Block> {
     blocks
 }
 
-/// Takes seats away from the outermost rows, one from each block in turn, until `seated` are left.
+/// Takes whole rows away from outside, at the ends first, then single seats, one from each block in
+/// turn, until `seated` are left: no row is left with a stray seat or two.
 fn cut(blocks: &mut [Block], seated: u32) {
     let mut surplus = total(blocks).saturating_sub(seated);
     while surplus > 0 {
@@ -110,8 +111,21 @@ fn cut(blocks: &mut [Block], seated: u32) {
             .iter()
             .filter_map(Block::last_row_depth)
             .fold(0.0, f64::max);
-        for block in blocks.iter_mut() {
-            if surplus > 0 && block.last_row_depth() == Some(outermost) {
+        let mut ring: Vec<&mut Block> = blocks
+            .iter_mut()
+            .filter(|block| block.last_row_depth() == Some(outermost))
+            .collect();
+        ring.sort_by(|a, b| b.off_middle().total_cmp(&a.off_middle()));
+        let before = surplus;
+        for block in &mut ring {
+            let row = block.last_row_seats();
+            if row <= surplus {
+                block.rows.pop();
+                surplus -= row;
+            }
+        }
+        if surplus == before {
+            for block in ring.iter_mut().take(surplus as usize) {
                 block.shorten_last_row();
                 surplus -= 1;
             }

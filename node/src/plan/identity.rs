@@ -14,7 +14,9 @@ pub(super) fn identify(
 ) -> Result<Vec<String>, PlanFault> {
     let guids = count(seats(plan).map(|seat| seat.seat.seat_guid.as_str()));
     let uuids = count(seats(plan).filter_map(|seat| seat.seat.uuid.as_deref()));
-    let duplicates = Duplicates::find(plan, &guids, &uuids);
+    // One seat's uuid may be another's guid.
+    let names = count(seats(plan).map(|seat| seat.name()));
+    let duplicates = Duplicates::find(plan, &guids, &uuids, &names);
     if duplicates.ids > 0 && !dedupe {
         return Err(PlanFault::Duplicates {
             ids: duplicates.ids,
@@ -26,7 +28,7 @@ pub(super) fn identify(
     report.duplicate_seats = duplicates.seats;
     report.duplicates = duplicates.sample;
 
-    let alone = |ids: &HashMap<&str, u32>, id: &str| ids.get(id) == Some(&1);
+    let alone = |ids: &Counts<'_>, id: &str| ids.get(id) == Some(&1);
     let own: Vec<Option<&str>> = seats(plan)
         .map(|seat| {
             let uuid = seat.seat.uuid.as_deref();
@@ -35,7 +37,6 @@ pub(super) fn identify(
             uuid.or_else(|| guid.filter(|id| alone(&guids, id)))
         })
         .collect();
-    // One seat's uuid may be another's guid.
     let taken = count(own.iter().flatten().copied());
     let mut made: HashMap<String, u32> = HashMap::new();
     let mut ids = Vec::with_capacity(own.len());
@@ -69,9 +70,15 @@ struct Placed<'p> {
     seat: &'p Seat,
 }
 
-impl Placed<'_> {
+impl<'p> Placed<'p> {
     fn place(&self) -> String {
         seat_place(self.zone.0, self.row.0, self.index)
+    }
+
+    /// What the seat is known by when nothing is shared.
+    fn name(&self) -> &'p str {
+        let guid = self.seat.seat_guid.as_str();
+        self.seat.uuid.as_deref().unwrap_or(guid)
     }
 
     fn position(&self) -> Point {
@@ -98,7 +105,10 @@ fn seats(plan: &Plan) -> impl Iterator<Item = Placed<'_>> {
     })
 }
 
-fn count<'p>(ids: impl Iterator<Item = &'p str>) -> HashMap<&'p str, u32> {
+/// On how many seats an id stands.
+type Counts<'p> = HashMap<&'p str, u32>;
+
+fn count<'p>(ids: impl Iterator<Item = &'p str>) -> Counts<'p> {
     let mut counts = HashMap::new();
     for id in ids {
         *counts.entry(id).or_default() += 1;
@@ -114,10 +124,16 @@ struct Duplicates {
 }
 
 impl Duplicates {
-    fn find(plan: &Plan, guids: &HashMap<&str, u32>, uuids: &HashMap<&str, u32>) -> Duplicates {
-        let several = |ids: &HashMap<&str, u32>| ids.values().filter(|count| **count > 1).count();
+    fn find(plan: &Plan, guids: &Counts<'_>, uuids: &Counts<'_>, names: &Counts<'_>) -> Duplicates {
+        let several = |ids: &Counts<'_>| ids.values().filter(|count| **count > 1).count();
+        // A name that is shared and is neither a shared guid nor a shared uuid is both.
+        let crossed = |(name, count): &(&&str, &u32)| {
+            let known = |ids: &Counts<'_>| ids.get(**name).is_some_and(|count| *count > 1);
+            **count > 1 && !known(guids) && !known(uuids)
+        };
+        let crossed = names.iter().filter(crossed).count();
         let mut found = Duplicates {
-            ids: (several(guids) + several(uuids)) as u32,
+            ids: (several(guids) + several(uuids) + crossed) as u32,
             ..Duplicates::default()
         };
         if found.ids == 0 {
@@ -128,11 +144,12 @@ impl Duplicates {
         for seat in seats(plan) {
             let guid = ("seat_guid", Some(seat.seat.seat_guid.as_str()), guids);
             let uuid = ("uuid", seat.seat.uuid.as_deref(), uuids);
+            let name = ("uuid and seat_guid", Some(seat.name()), names);
             let mut shares = false;
-            for (field, id, counts) in [guid, uuid] {
+            for (field, id, counts) in [guid, uuid, name] {
                 let Some(id) = id else { continue };
                 let count = counts.get(id).copied().unwrap_or_default();
-                if count < 2 {
+                if count < 2 || shares && field == name.0 {
                     continue;
                 }
                 shares = true;
@@ -159,7 +176,7 @@ impl Duplicates {
 
 /// An id from where the seat is and what it is called; only seats that agree in all of that are
 /// told apart by their sequence in the file.
-fn make(seat: &Placed<'_>, taken: &HashMap<&str, u32>, made: &mut HashMap<String, u32>) -> String {
+fn make(seat: &Placed<'_>, taken: &Counts<'_>, made: &mut HashMap<String, u32>) -> String {
     let Point { x, y } = seat.position();
     let guid = &seat.seat.seat_guid;
     let around = format!(

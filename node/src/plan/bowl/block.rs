@@ -61,6 +61,18 @@ impl Block {
         self.rows.last().map(|row| row.depth)
     }
 
+    pub fn last_row_seats(&self) -> u32 {
+        self.rows.last().map_or(0, |row| row.count)
+    }
+
+    /// How far from the middle of a long side: 0 to 1, more behind the goals.
+    pub fn off_middle(&self) -> f64 {
+        match self.part.end {
+            true => 2.0 - self.part.off_middle,
+            false => self.part.off_middle,
+        }
+    }
+
     pub fn shorten_last_row(&mut self) {
         let Some(row) = self.rows.last_mut() else {
             return;

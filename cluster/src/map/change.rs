@@ -1,0 +1,97 @@
+//! Changes the map, from any node: proposed here when this node leads the root group, else sent to
+//! who does.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use prost::Message;
+use proto::log::v1::map_change::Change;
+use proto::log::v1::{MapChange, MapEntry};
+use tokio::sync::oneshot;
+
+use super::machine::Published;
+use super::{Map, MapRejection};
+use crate::components::WallClock;
+use crate::group::{Group, Proposed};
+use crate::types::NodeId;
+
+/// What became of a change proposed here.
+pub(crate) enum Changed {
+    Applied(Arc<Map>),
+    Rejected(MapRejection),
+    /// Certainly without effect.
+    NotLeader { leader: Option<NodeId> },
+    Unknown,
+}
+
+pub(crate) struct MapChanger {
+    published: Arc<Published>,
+    /// Set once the root replica has started.
+    root: OnceLock<Arc<dyn Group>>,
+    wall: Arc<dyn WallClock>,
+    /// This incarnation of this node.
+    proposer: u64,
+    next: AtomicU64,
+}
+
+impl MapChanger {
+    pub(crate) fn new(published: Arc<Published>, wall: Arc<dyn WallClock>, proposer: u64) -> Self {
+        MapChanger {
+            published,
+            root: OnceLock::new(),
+            wall,
+            proposer,
+            next: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn set_root(&self, root: Arc<dyn Group>) {
+        // A second root would be a mistake of the caller; the first one stays.
+        self.root.set(root).ok();
+    }
+
+    /// Proposes at this node's root replica.
+    pub(crate) async fn propose(&self, change: Change) -> Changed {
+        let Some(root) = self.root.get() else {
+            return Changed::NotLeader { leader: None };
+        };
+        let term = root.leadership().term;
+        let proposal = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = (self.proposer, proposal);
+        let entry = MapEntry {
+            changes: vec![MapChange {
+                proposer: self.proposer,
+                proposal,
+                at_ms: self.wall.now_ms(),
+                change: Some(change),
+            }],
+        };
+        let outcome = self.published.wait(id);
+        let (reply, replied) = oneshot::channel();
+        let queued = root.propose(
+            term,
+            entry.encode_to_vec().into(),
+            Box::new(move |proposed| {
+                // A proposer that went away needs no answer.
+                reply.send(proposed).ok();
+            }),
+        );
+        if queued.is_err() {
+            // The queue is full: nothing was proposed.
+            self.published.forget(id);
+            return Changed::NotLeader { leader: None };
+        }
+        let changed = match replied.await {
+            // The delivery came first, so the outcome is there.
+            Ok(Proposed::Committed { .. }) => match outcome.await {
+                Ok(Ok(map)) => Changed::Applied(map),
+                Ok(Err(rejection)) => Changed::Rejected(rejection),
+                Err(_) => Changed::Unknown,
+            },
+            Ok(Proposed::NotLeader { leader }) => Changed::NotLeader { leader },
+            Ok(Proposed::Unknown) | Err(_) => Changed::Unknown,
+        };
+        self.published.forget(id);
+        changed
+    }
+}

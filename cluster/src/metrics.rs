@@ -1,0 +1,123 @@
+//! What the cluster part measures, per group. Groups are few and fixed, so their number may be a
+//! label.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+
+use crate::types::{GroupId, Term};
+
+const GROUP: &[&str] = &["group"];
+
+/// Made once per node; cheap to clone.
+#[derive(Clone)]
+pub struct ClusterMetrics {
+    leader: IntGaugeVec,
+    term: IntGaugeVec,
+    commit_index: IntGaugeVec,
+    apply_index: IntGaugeVec,
+    in_flight: IntGaugeVec,
+    elections_won: IntCounterVec,
+    entries: IntCounterVec,
+    proposals_per_entry: HistogramVec,
+}
+
+impl ClusterMetrics {
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let gauge = |name: &str, help: &str| {
+            register(registry, IntGaugeVec::new(Opts::new(name, help), GROUP)?)
+        };
+        let counter = |name: &str, help: &str| {
+            register(registry, IntCounterVec::new(Opts::new(name, help), GROUP)?)
+        };
+        let batch_sizes = HistogramOpts::new(
+            "onsale_raft_proposals_per_entry",
+            "Proposals that travelled together in one entry.",
+        )
+        .buckets(prometheus::exponential_buckets(1.0, 2.0, 9)?);
+        Ok(ClusterMetrics {
+            leader: gauge("onsale_raft_leader", "1 where this node leads the group.")?,
+            term: gauge("onsale_raft_term", "The group's term as seen here.")?,
+            commit_index: gauge("onsale_raft_commit_index", "Last committed entry.")?,
+            apply_index: gauge("onsale_raft_apply_index", "Last entry handed over.")?,
+            in_flight: gauge(
+                "onsale_raft_in_flight_entries",
+                "Entries proposed here and without an outcome.",
+            )?,
+            elections_won: counter(
+                "onsale_raft_elections_won_total",
+                "Leaderships this node took up.",
+            )?,
+            entries: counter("onsale_raft_entries_total", "Entries proposed here.")?,
+            proposals_per_entry: register(registry, HistogramVec::new(batch_sizes, GROUP)?)?,
+        })
+    }
+
+    pub(crate) fn group(&self, group: GroupId) -> GroupMetrics {
+        let label = group.to_string();
+        let label = [label.as_str()];
+        GroupMetrics {
+            leader: self.leader.with_label_values(&label),
+            term: self.term.with_label_values(&label),
+            commit_index: self.commit_index.with_label_values(&label),
+            apply_index: self.apply_index.with_label_values(&label),
+            in_flight: self.in_flight.with_label_values(&label),
+            elections_won: self.elections_won.with_label_values(&label),
+            entries: self.entries.with_label_values(&label),
+            proposals_per_entry: self.proposals_per_entry.with_label_values(&label),
+        }
+    }
+}
+
+fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> prometheus::Result<C> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+/// One group's, without a lookup per observation.
+#[derive(Clone)]
+pub(crate) struct GroupMetrics {
+    leader: IntGauge,
+    term: IntGauge,
+    commit_index: IntGauge,
+    apply_index: IntGauge,
+    in_flight: IntGauge,
+    elections_won: IntCounter,
+    entries: IntCounter,
+    proposals_per_entry: Histogram,
+}
+
+impl GroupMetrics {
+    pub(crate) fn observe_entry(&self, proposals: usize) {
+        self.entries.inc();
+        self.proposals_per_entry.observe(proposals as f64);
+    }
+
+    pub(crate) fn count_election_won(&self) {
+        self.elections_won.inc();
+    }
+
+    pub(crate) fn set_progress(
+        &self,
+        leads: bool,
+        term: Term,
+        committed: u64,
+        applied: u64,
+        in_flight: usize,
+    ) {
+        self.leader.set(leads.into());
+        self.term.set(gauge(term));
+        self.commit_index.set(gauge(committed));
+        self.apply_index.set(gauge(applied));
+        self.in_flight.set(gauge(in_flight as u64));
+    }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

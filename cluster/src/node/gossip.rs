@@ -1,0 +1,154 @@
+//! What the peers tell about themselves every second: their clocks and the groups they lead. It
+//! finds leaders of groups not carried here and feeds placement; nothing safe depends on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::join_all;
+use proto::cluster::v1 as pb;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::Inner;
+use crate::placement::{Observed, ObservedGroup};
+use crate::replica::registry::Led;
+use crate::types::{GroupId, NodeId, ROOT_GROUP};
+
+#[derive(Default)]
+pub(super) struct Gossip {
+    told: Mutex<BTreeMap<NodeId, Told>>,
+}
+
+/// The last words of one peer.
+struct Told {
+    at: Instant,
+    clock_offset_ms: i64,
+    leads: Vec<Led>,
+}
+
+impl Gossip {
+    pub(super) fn clocks(&self) -> BTreeMap<NodeId, (i64, Instant)> {
+        let told = self.lock();
+        told.iter()
+            .map(|(node, told)| (*node, (told.clock_offset_ms, told.at)))
+            .collect()
+    }
+
+    /// Who said last that it leads a group; the highest term wins.
+    pub(super) fn leader(&self, group: GroupId) -> Option<NodeId> {
+        let told = self.lock();
+        let claims = told.iter().flat_map(|(node, told)| {
+            let leads = told.leads.iter().filter(|led| led.group == group);
+            leads.map(|led| (led.term, *node))
+        });
+        claims.max().map(|(_, node)| node)
+    }
+
+    pub(super) fn led(&self, group: GroupId) -> Option<(NodeId, Led)> {
+        let told = self.lock();
+        let claims = told.iter().flat_map(|(node, told)| {
+            let leads = told.leads.iter().filter(|led| led.group == group);
+            leads.map(|led| (*node, led))
+        });
+        let newest = claims.max_by_key(|(_, led)| led.term);
+        newest.map(|(node, led)| (node, led.clone()))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, Told>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// A second with the default profile, less with a faster one.
+    pub(super) fn gossip_period(&self) -> Duration {
+        (self.config.heartbeat() * 4).min(Duration::from_secs(1))
+    }
+
+    /// This node and the peers heard lately.
+    pub(super) fn alive(&self) -> BTreeSet<NodeId> {
+        let limit = self.gossip_period() * 3;
+        let told = self.gossip.lock();
+        let heard = told.iter().filter(|(_, told)| told.at.elapsed() < limit);
+        let heard = heard.map(|(node, _)| *node);
+        heard.chain([self.config.node_id]).collect()
+    }
+
+    pub(super) fn observe(&self) -> Observed {
+        let alive = self.alive();
+        let told = self.gossip.lock();
+        let mut newest: BTreeMap<GroupId, (u64, NodeId, Led)> = BTreeMap::new();
+        let here = self.replicas.led();
+        let here = here.into_iter().map(|led| (self.config.node_id, led));
+        let there = told.iter().filter(|(node, _)| alive.contains(node));
+        let there = there.flat_map(|(node, told)| told.leads.iter().map(|led| (*node, led.clone())));
+        for (node, led) in here.chain(there) {
+            let known = newest.get(&led.group).map(|(term, ..)| *term);
+            if led.group != ROOT_GROUP && known.is_none_or(|term| term < led.term) {
+                newest.insert(led.group, (led.term, node, led));
+            }
+        }
+        let groups = newest.into_iter().map(|(group, (_, leader, led))| {
+            let seen = ObservedGroup {
+                leader,
+                voters: led.voters,
+                learners: led.learners,
+            };
+            (group, seen)
+        });
+        Observed {
+            groups: groups.collect(),
+            alive,
+        }
+    }
+
+    pub(super) async fn gossip_loop(self: Arc<Self>) {
+        let mut tick = interval(self.gossip_period());
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            let others = self.others();
+            join_all(others.iter().map(|node| self.ask(*node))).await;
+            // A node that left the map is forgotten.
+            self.gossip.lock().retain(|node, _| others.contains(node));
+        }
+    }
+
+    async fn ask(&self, node: NodeId) {
+        let Some(link) = self.link(node) else {
+            return;
+        };
+        let limit = self.config.request_limit();
+        let asking = async {
+            let mut client = link.client();
+            let sent = Instant::now();
+            let clock = client.get_clock(pb::GetClockRequest {}).await?.into_inner();
+            let round_trip = sent.elapsed();
+            let here_ms = self.components.wall.now_ms();
+            let led = client.list_led_groups(pb::ListLedGroupsRequest {}).await?;
+            Ok::<_, tonic::Status>(Told {
+                at: Instant::now(),
+                clock_offset_ms: super::clocks::offset_ms(clock.wall_ms, here_ms, round_trip),
+                leads: led.into_inner().groups.into_iter().map(read_led).collect(),
+            })
+        };
+        match timeout(limit, asking).await {
+            Ok(Ok(told)) => {
+                self.gossip.lock().insert(node, told);
+            }
+            Ok(Err(status)) => {
+                tracing::debug!(node, why = status.message(), "a peer does not answer");
+            }
+            Err(_) => tracing::debug!(node, "a peer does not answer in time"),
+        }
+    }
+}
+
+fn read_led(led: pb::LedGroup) -> Led {
+    Led {
+        group: led.group_id,
+        term: led.term,
+        voters: led.voters.into_iter().collect(),
+        learners: led.learners.into_iter().collect(),
+    }
+}

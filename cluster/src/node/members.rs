@@ -1,0 +1,77 @@
+//! The leader of each group brings its members in line with the map, a step at a time.
+
+use std::sync::Arc;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Inner;
+use crate::map::Map;
+use crate::placement::{MemberStep, Members, member_step, root_members, sale_members};
+use crate::replica::{GroupStatus, Replica, ReplicaState};
+use crate::types::{Peer, ROOT_GROUP};
+
+impl Inner {
+    pub(super) async fn members_loop(self: Arc<Self>) {
+        let mut tick = interval(self.gossip_period() / 2);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            let map = self.published.map();
+            for (group, replica) in self.replicas.all() {
+                let status = replica.status();
+                if status.state != ReplicaState::Leader || self.is_stopping() {
+                    continue;
+                }
+                let Some(step) = next_step(&map, self.config.node_id, status) else {
+                    continue;
+                };
+                tracing::info!(group, ?step, "members");
+                // Refused or unfinished: seen and planned again with the next tick.
+                if let Err(why) = take(replica.as_ref(), &map, step).await {
+                    tracing::info!(group, why, "members are not changed yet");
+                }
+            }
+        }
+    }
+}
+
+fn next_step(map: &Map, node: u64, status: GroupStatus) -> Option<MemberStep> {
+    let wanted = if status.group == ROOT_GROUP {
+        root_members(map, &status.voters)?
+    } else {
+        sale_members(map, status.group)?
+    };
+    let members = Members {
+        leader: node,
+        voters: status.voters,
+        learners: status.learners,
+        lag: status.lag,
+        settled: status.settled,
+    };
+    member_step(&members, &wanted)
+}
+
+async fn take(replica: &dyn Replica, map: &Map, step: MemberStep) -> Result<(), String> {
+    match step {
+        MemberStep::AddLearner(node) => {
+            let entry = map.nodes.get(&node).ok_or("the node left the map")?;
+            let peer = Peer {
+                address: entry.peer_address.clone(),
+            };
+            let added = replica.add_learner(node, peer).await;
+            added.map_err(|failure| failure.to_string())
+        }
+        MemberStep::SetVoters(voters) => {
+            let set = replica.set_voters(voters).await;
+            set.map_err(|failure| failure.to_string())
+        }
+        MemberStep::RemoveLearners(nodes) => {
+            let removed = replica.remove_learners(nodes).await;
+            removed.map_err(|failure| failure.to_string())
+        }
+        MemberStep::HandOver(to) => {
+            let begun = replica.hand_over(to).await;
+            begun.map_err(|refused| refused.to_string())
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Openraft's state machine: hands committed entries to the [`Machine`] in log sequence and keeps
+//! what Raft itself must know (applied log id, membership, the newest snapshot). It knows nothing
+//! of what the entries mean.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::{Stream, StreamExt};
+use openraft::storage::{EntryResponder, RaftStateMachine};
+use openraft::{AsyncRuntime, RaftSnapshotBuilder};
+use tokio::sync::watch;
+
+use crate::machine::{Committed, Machine, MachineFault};
+use crate::snapshot::{SnapshotFile, SnapshotStore};
+use crate::types::{
+    CommittedLeaderId, EntryPayload, GroupId, LogId, NodeId, Payload, Peer, SnapshotMeta,
+    StoredMembership, Term, Types,
+};
+
+type Snapshot = openraft::Snapshot<CommittedLeaderId, NodeId, Peer, SnapshotFile>;
+
+/// What others of the replica see of the adapter.
+pub(crate) struct Progress {
+    /// The term of the last applied entry; changes with each new leader's first entry.
+    pub(crate) applied_term: watch::Sender<Term>,
+    /// Bytes of entries applied since the newest snapshot was begun.
+    pub(crate) bytes_since_snapshot: AtomicU64,
+    /// The newest complete snapshot.
+    newest: Mutex<Option<(SnapshotMeta, SnapshotFile)>>,
+}
+
+impl Progress {
+    pub(crate) fn new(newest: Option<(SnapshotMeta, SnapshotFile)>) -> Arc<Self> {
+        Arc::new(Progress {
+            applied_term: watch::Sender::new(0),
+            bytes_since_snapshot: AtomicU64::new(0),
+            newest: Mutex::new(newest),
+        })
+    }
+
+    fn newest(&self) -> Option<(SnapshotMeta, SnapshotFile)> {
+        self.newest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set_newest(&self, meta: SnapshotMeta, file: SnapshotFile) {
+        let mut newest = self
+            .newest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // A snapshot built while a later one was installed must not come back over it.
+        if newest
+            .as_ref()
+            .is_none_or(|(known, _)| known.last_log_id <= meta.last_log_id)
+        {
+            *newest = Some((meta, file));
+        }
+    }
+}
+
+pub(crate) struct Adapter {
+    group: GroupId,
+    machine: Arc<dyn Machine>,
+    store: SnapshotStore,
+    progress: Arc<Progress>,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+}
+
+impl Adapter {
+    pub(crate) fn new(
+        group: GroupId,
+        machine: Arc<dyn Machine>,
+        store: SnapshotStore,
+        progress: Arc<Progress>,
+    ) -> Self {
+        Adapter {
+            group,
+            machine,
+            store,
+            progress,
+            applied: None,
+            membership: StoredMembership::default(),
+        }
+    }
+
+    fn meta(&self) -> SnapshotMeta {
+        SnapshotMeta {
+            last_log_id: self.applied,
+            last_membership: self.membership.clone(),
+        }
+    }
+
+    fn set_applied(&mut self, log_id: LogId) {
+        let term = log_id.leader_id.term;
+        if self.applied.is_none_or(|last| last.leader_id.term != term) {
+            self.progress.applied_term.send_replace(term);
+        }
+        self.applied = Some(log_id);
+    }
+}
+
+impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Adapter {
+    type SnapshotData = SnapshotFile;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        Ok((self.applied, self.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<Types<R>>>> + Unpin + Send,
+    {
+        while let Some(entry) = entries.next().await {
+            let (entry, responder) = entry?;
+            let log_id = entry.log_id;
+            match entry.payload {
+                EntryPayload::Normal(Payload(payload)) => {
+                    let bytes = payload.len() as u64;
+                    self.progress
+                        .bytes_since_snapshot
+                        .fetch_add(bytes, Ordering::Relaxed);
+                    let committed = Committed {
+                        group: self.group,
+                        term: log_id.leader_id.term,
+                        index: log_id.index,
+                        payload,
+                    };
+                    self.machine.deliver(committed).await.map_err(fault)?;
+                }
+                EntryPayload::Blank => {}
+                EntryPayload::Membership(membership) => {
+                    self.membership = StoredMembership::new(Some(log_id), membership);
+                }
+            }
+            self.set_applied(log_id);
+            if let Some(responder) = responder {
+                responder.send(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn try_create_snapshot_builder(&mut self, _force: bool) -> Option<Builder> {
+        Some(self.builder().await)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        self.builder().await
+    }
+
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, file: SnapshotFile) -> io::Result<()> {
+        let file = self.store.adopt(self.group, meta, file).await?;
+        let state = self.store.load(self.group, &file).await?;
+        self.machine.restore(state).await.map_err(fault)?;
+        self.membership = meta.last_membership.clone();
+        if let Some(last) = meta.last_log_id {
+            self.set_applied(last);
+        }
+        self.progress.bytes_since_snapshot.store(0, Ordering::Relaxed);
+        self.progress.set_newest(meta.clone(), file);
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+        let newest = self.progress.newest();
+        Ok(newest.map(|(meta, snapshot)| Snapshot { meta, snapshot }))
+    }
+}
+
+impl Adapter {
+    /// Queues the machine's barriers now: behind what was delivered, before what will be.
+    async fn builder(&mut self) -> Builder {
+        self.progress.bytes_since_snapshot.store(0, Ordering::Relaxed);
+        Builder {
+            group: self.group,
+            meta: self.meta(),
+            state: Mutex::new(Some(self.machine.snapshot().await)),
+            store: self.store.clone(),
+            progress: self.progress.clone(),
+        }
+    }
+}
+
+type State = Result<BoxFuture<'static, Result<Bytes, MachineFault>>, MachineFault>;
+
+/// Waits for the machine's barriers and writes the file; entries are applied meanwhile.
+pub(crate) struct Builder {
+    group: GroupId,
+    meta: SnapshotMeta,
+    /// Taken once; in a lock only because openraft wants builders to be `Sync`.
+    state: Mutex<Option<State>>,
+    store: SnapshotStore,
+    progress: Arc<Progress>,
+}
+
+impl<R: AsyncRuntime> RaftSnapshotBuilder<Types<R>> for Builder {
+    type SnapshotData = SnapshotFile;
+
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
+        let state = self.state.get_mut();
+        let state = state
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .ok_or_else(|| io::Error::other("a builder builds once"))?;
+        let state = state.map_err(fault)?.await.map_err(fault)?;
+        let file = self.store.save(self.group, &self.meta, state).await?;
+        self.progress.set_newest(self.meta.clone(), file.clone());
+        Ok(Snapshot {
+            meta: self.meta.clone(),
+            snapshot: file,
+        })
+    }
+}
+
+fn fault(fault: MachineFault) -> io::Error {
+    io::Error::other(fault)
+}

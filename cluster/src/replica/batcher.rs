@@ -1,0 +1,207 @@
+//! Proposals become entries: what waits when an entry may start travels together. No linger: while
+//! entries commit, the next one fills by itself.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use openraft::AsyncRuntime;
+use openraft::errors::ClientWriteError;
+use openraft::raft::ClientWriteResult;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{Duration, Instant};
+
+use super::adapter::Adapter;
+use super::handle::Proposal;
+use super::outstanding::{Outstanding, Ticket};
+use crate::group::{Leadership, ProposeReply, Proposed};
+use crate::metrics::GroupMetrics;
+use crate::responder::Callback;
+use crate::types::{CommittedLeaderId, NodeId, Payload, Term, Types};
+
+/// Proposals taken from the queue at once.
+const TAKEN_AT_ONCE: usize = 256;
+
+pub(super) struct Batcher<R: AsyncRuntime> {
+    pub(super) node: NodeId,
+    pub(super) raft: openraft::Raft<Types<R>, Adapter>,
+    pub(super) outstanding: Arc<Outstanding>,
+    pub(super) leadership: watch::Receiver<Leadership>,
+    pub(super) in_flight: Arc<Semaphore>,
+    pub(super) entry_bytes_max: usize,
+    pub(super) proposal_limit: Duration,
+    pub(super) metrics: GroupMetrics,
+}
+
+impl<R: AsyncRuntime> Batcher<R> {
+    pub(super) async fn run(self, mut queue: mpsc::Receiver<Proposal>) {
+        let mut waiting: VecDeque<Proposal> = VecDeque::new();
+        let mut taken = Vec::with_capacity(TAKEN_AT_ONCE);
+        loop {
+            let Ok(permit) = self.in_flight.clone().acquire_owned().await else {
+                break;
+            };
+            if waiting.is_empty() {
+                let mut stopped = self.leadership.clone();
+                tokio::select! {
+                    biased;
+                    () = ended(&mut stopped) => break,
+                    count = queue.recv_many(&mut taken, TAKEN_AT_ONCE) => if count == 0 { break },
+                }
+                waiting.extend(taken.drain(..));
+            }
+            // What came meanwhile travels along, up to one entry's worth.
+            while waiting.len() < TAKEN_AT_ONCE {
+                match queue.try_recv() {
+                    Ok(proposal) => waiting.push_back(proposal),
+                    Err(_) => break,
+                }
+            }
+            self.refuse_stale(&mut waiting);
+            if !waiting.is_empty() {
+                self.propose(&mut waiting, permit).await;
+            }
+        }
+        for proposal in waiting {
+            (proposal.reply)(self.not_leader());
+        }
+        queue.close();
+        while let Some(proposal) = queue.recv().await {
+            (proposal.reply)(self.not_leader());
+        }
+    }
+
+    /// Proposals decided under a leadership that is over: never appended, certainly.
+    fn refuse_stale(&self, waiting: &mut VecDeque<Proposal>) {
+        let led = self.led_term();
+        if waiting.iter().all(|proposal| Some(proposal.term) == led) {
+            return;
+        }
+        let outcome = self.not_leader();
+        let (stale, current): (VecDeque<_>, VecDeque<_>) = std::mem::take(waiting)
+            .into_iter()
+            .partition(|proposal| Some(proposal.term) != led);
+        *waiting = current;
+        for proposal in stale {
+            (proposal.reply)(outcome);
+        }
+    }
+
+    async fn propose(&self, waiting: &mut VecDeque<Proposal>, permit: OwnedSemaphorePermit) {
+        let (term, entry, replies) = merge(waiting, self.entry_bytes_max);
+        self.metrics.observe_entry(replies.len());
+        let deadline = Instant::now() + self.proposal_limit;
+        let id = self.outstanding.insert(term, deadline, replies, permit);
+        let ticket = Ticket {
+            outstanding: self.outstanding.clone(),
+            id,
+        };
+        let responder = Callback::new(move |result| ticket.settle(outcome::<R>(result)));
+        let writing = self
+            .raft
+            .write(Payload(entry))
+            .with_leader(CommittedLeaderId::new(term))
+            .responder(responder);
+        // A replica that stopped drops the responder, which tells the callers.
+        writing.await.ok();
+    }
+
+    fn led_term(&self) -> Option<Term> {
+        let leadership = *self.leadership.borrow();
+        (leadership.leader == Some(self.node)).then_some(leadership.term)
+    }
+
+    fn not_leader(&self) -> Proposed {
+        let leader = self.leadership.borrow().leader;
+        Proposed::NotLeader {
+            leader: leader.filter(|id| *id != self.node),
+        }
+    }
+}
+
+/// The leadership watch ends with the replica.
+async fn ended(leadership: &mut watch::Receiver<Leadership>) {
+    while leadership.changed().await.is_ok() {}
+}
+
+/// Takes proposals from the front up to `bytes_max`; one alone is not copied.
+fn merge(
+    waiting: &mut VecDeque<Proposal>,
+    bytes_max: usize,
+) -> (Term, Bytes, Vec<ProposeReply>) {
+    let term = waiting.front().map_or(0, |first| first.term);
+    let mut bytes = 0;
+    let mut count = 0;
+    for proposal in waiting.iter() {
+        let fits = count == 0 || bytes + proposal.entry.len() <= bytes_max;
+        if !fits || proposal.term != term {
+            break;
+        }
+        bytes += proposal.entry.len();
+        count += 1;
+    }
+    if count == 1
+        && let Some(only) = waiting.pop_front()
+    {
+        return (term, only.entry, vec![only.reply]);
+    }
+    let mut merged = BytesMut::with_capacity(bytes);
+    let mut replies = Vec::with_capacity(count);
+    for proposal in waiting.drain(..count) {
+        merged.extend_from_slice(&proposal.entry);
+        replies.push(proposal.reply);
+    }
+    (term, merged.freeze(), replies)
+}
+
+fn outcome<R: AsyncRuntime>(result: Option<ClientWriteResult<Types<R>>>) -> Proposed {
+    match result {
+        Some(Ok(written)) => Proposed::Committed {
+            index: written.log_id.index,
+        },
+        // Never appended.
+        Some(Err(ClientWriteError::ForwardToLeader(to))) => Proposed::NotLeader {
+            leader: to.leader_id,
+        },
+        // Discarded here, but perhaps committed elsewhere; or the replica stopped.
+        Some(Err(_)) | None => Proposed::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proposal(term: Term, bytes: &'static [u8]) -> Proposal {
+        Proposal {
+            term,
+            entry: Bytes::from_static(bytes),
+            reply: Box::new(|_| {}),
+        }
+    }
+
+    #[test]
+    fn proposals_are_merged_up_to_the_size_of_an_entry() {
+        let mut waiting: VecDeque<_> = [&b"aaa"[..], b"bbb", b"ccc"]
+            .into_iter()
+            .map(|bytes| proposal(7, bytes))
+            .collect();
+        let (term, entry, replies) = merge(&mut waiting, 6);
+        assert_eq!((term, &entry[..], replies.len()), (7, &b"aaabbb"[..], 2));
+        assert_eq!(waiting.len(), 1);
+    }
+
+    #[test]
+    fn one_larger_than_an_entry_travels_alone() {
+        let mut waiting: VecDeque<_> = [proposal(7, b"larger"), proposal(7, b"b")].into();
+        let (_, entry, replies) = merge(&mut waiting, 2);
+        assert_eq!((&entry[..], replies.len()), (&b"larger"[..], 1));
+    }
+
+    #[test]
+    fn terms_are_not_mixed() {
+        let mut waiting: VecDeque<_> = [proposal(7, b"a"), proposal(8, b"b")].into();
+        let (term, _, replies) = merge(&mut waiting, 100);
+        assert_eq!((term, replies.len()), (7, 1));
+    }
+}

@@ -1,0 +1,137 @@
+//! Watches who leads: tells the machine, keeps the handle's knowledge, and resolves proposals of a
+//! lost leadership. An isolated leader is told by nobody, so its last contact with a quorum is
+//! looked at too, with every heartbeat.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use openraft::async_runtime::WatchReceiver;
+use openraft::{AsyncRuntime, ServerState};
+use tokio::sync::watch;
+use tokio::time::{Duration, Instant, MissedTickBehavior, interval};
+
+use super::adapter::Adapter;
+use super::outstanding::Outstanding;
+use crate::group::Leadership;
+use crate::machine::Machine;
+use crate::metrics::GroupMetrics;
+use crate::types::{GroupId, NodeId, Term, Types};
+
+pub(super) struct Watch<R: AsyncRuntime> {
+    pub(super) group: GroupId,
+    pub(super) node: NodeId,
+    pub(super) raft: openraft::Raft<Types<R>, Adapter>,
+    pub(super) machine: Arc<dyn Machine>,
+    pub(super) outstanding: Arc<Outstanding>,
+    pub(super) leadership: watch::Sender<Leadership>,
+    pub(super) applied_term: watch::Receiver<Term>,
+    pub(super) heartbeat: Duration,
+    /// A leader without its quorum for so long has lost it.
+    pub(super) quorum_limit: Duration,
+    pub(super) ready: Arc<AtomicBool>,
+    pub(super) metrics: GroupMetrics,
+}
+
+impl<R: AsyncRuntime> Watch<R> {
+    /// Until the replica stops; then it leads no more and nothing waits for it.
+    pub(super) async fn run(mut self) {
+        let mut server = self.raft.server_metrics();
+        let mut tick = interval(self.heartbeat);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut led: Option<Term> = None;
+        loop {
+            tokio::select! {
+                biased;
+                changed = server.changed() => if changed.is_err() { break },
+                changed = self.applied_term.changed() => if changed.is_err() { break },
+                _ = tick.tick() => self.tick(),
+            }
+            if !self.is_running() {
+                break;
+            }
+            self.look(&mut led).await;
+        }
+        self.publish(None, 0);
+        self.outstanding.abandon(None);
+        if led.is_some() {
+            self.machine.lead(None).await;
+        }
+    }
+
+    async fn look(&mut self, led: &mut Option<Term>) {
+        let (leader, term, leads) = self.observe();
+        let now_led = leads.then_some(term);
+        if *led == now_led {
+            self.publish(leader.filter(|id| leads || *id != self.node), term);
+            return;
+        }
+        // What the old leadership proposed is unknown before anybody acts on the new one.
+        self.publish(leader.filter(|id| *id != self.node), term);
+        self.outstanding.abandon(now_led);
+        if led.is_some() && now_led.is_some() {
+            // One leadership of ours followed another: the machine sees both ends.
+            self.machine.lead(None).await;
+        }
+        self.machine.lead(now_led).await;
+        *led = now_led;
+        tracing::info!(group = self.group, node = self.node, ?leader, term, leads, "leadership");
+        if leads {
+            self.metrics.count_election_won();
+            self.publish(Some(self.node), term);
+        }
+    }
+
+    /// Leader, term, and whether this replica leads with everything before its term applied.
+    fn observe(&self) -> (Option<NodeId>, Term, bool) {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let term = metrics.current_term;
+        let applied = *self.applied_term.borrow() == term;
+        let alone = metrics.membership_config.voter_ids().count() == 1;
+        let proved = metrics.last_quorum_acked.is_some_and(|acked| {
+            use openraft::Instant as _;
+            acked.elapsed() <= self.quorum_limit
+        });
+        let leads = metrics.state == ServerState::Leader && applied && (alone || proved);
+        (metrics.current_leader, term, leads)
+    }
+
+    fn is_running(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        if let Err(fatal) = &metrics.running_state {
+            tracing::error!(group = self.group, %fatal, "a replica has stopped");
+            return false;
+        }
+        true
+    }
+
+    fn publish(&self, leader: Option<NodeId>, term: Term) {
+        let known = Leadership { leader, term };
+        self.leadership.send_if_modified(|leadership| {
+            let moved = *leadership != known;
+            *leadership = known;
+            moved
+        });
+    }
+
+    fn tick(&self) {
+        self.outstanding.abandon_overdue(Instant::now());
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let index = |id: &Option<crate::types::LogId>| id.map_or(0, |id| id.index);
+        let applied = index(&metrics.last_applied);
+        self.metrics.set_progress(
+            metrics.state == ServerState::Leader,
+            metrics.current_term,
+            index(&metrics.local_committed),
+            applied,
+            self.outstanding.len(),
+        );
+        // Caught up once is enough: later lag is lag, not recovery.
+        let heard = metrics.current_leader.is_some() && metrics.cluster_committed.is_some();
+        if heard && applied >= index(&metrics.cluster_committed) {
+            self.ready.store(true, Ordering::Release);
+        }
+    }
+}

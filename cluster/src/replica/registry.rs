@@ -1,0 +1,68 @@
+//! The replicas that run on this node. Read with every frame, changed rarely.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::{Replica, ReplicaState};
+use crate::types::{GroupId, NodeId, Term};
+
+#[derive(Default)]
+pub(crate) struct Replicas {
+    by_group: ArcSwap<BTreeMap<GroupId, Arc<dyn Replica>>>,
+}
+
+/// A group led by a node, as placement wants to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Led {
+    pub(crate) group: GroupId,
+    pub(crate) term: Term,
+    pub(crate) voters: BTreeSet<NodeId>,
+    pub(crate) learners: BTreeSet<NodeId>,
+}
+
+impl Replicas {
+    pub(crate) fn get(&self, group: GroupId) -> Option<Arc<dyn Replica>> {
+        self.by_group.load().get(&group).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<(GroupId, Arc<dyn Replica>)> {
+        let replicas = self.by_group.load();
+        replicas
+            .iter()
+            .map(|(group, replica)| (*group, replica.clone()))
+            .collect()
+    }
+
+    pub(crate) fn insert(&self, group: GroupId, replica: Arc<dyn Replica>) {
+        self.by_group.rcu(|replicas| {
+            let mut replicas = BTreeMap::clone(replicas);
+            replicas.insert(group, replica.clone());
+            replicas
+        });
+    }
+
+    pub(crate) fn remove(&self, group: GroupId) {
+        self.by_group.rcu(|replicas| {
+            let mut replicas = BTreeMap::clone(replicas);
+            replicas.remove(&group);
+            replicas
+        });
+    }
+
+    /// The groups led here.
+    pub(crate) fn led(&self) -> Vec<Led> {
+        self.all()
+            .into_iter()
+            .map(|(_, replica)| replica.status())
+            .filter(|status| status.state == ReplicaState::Leader)
+            .map(|status| Led {
+                group: status.group,
+                term: status.term,
+                voters: status.voters,
+                learners: status.learners,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,192 @@
+//! A batch of calls on its way, kept until it is answered so that it can be sent again.
+//!
+//! What is sent again, with a short pause, until the calls' deadline:
+//! - NO_LEADER: certainly without effect, so a new attempt is the first one;
+//! - unknown: the first attempt may still happen. A new attempt is safe because every command
+//!   carries its idempotency key, and the sale gives the same key the same outcome: whichever
+//!   attempt is decided first, the other gets its answer. Two answers to such an attempt are not
+//!   passed on, because they speak of the new attempt alone: a failure ("certainly without
+//!   effect"), and KEY_EXPIRED (the first one's outcome may have been forgotten). Then, or when
+//!   the time is over, the caller is told what is true: unknown.
+//!
+//! BUSY is not retried: under overload, the caller must be the one to wait.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::calls::{Answers, Calls};
+use actors::codec::answer;
+use actors::codec::record::Records;
+use bytes::{Bytes, BytesMut};
+use domain::ids::SaleId;
+use tokio::time::Instant;
+
+use super::Gateway;
+use super::packed::{BUSY, Ending, Head, NO_LEADER, heads};
+
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_millis(250);
+
+pub struct Flight {
+    gateway: Gateway,
+    sale: SaleId,
+    records: Bytes,
+    call_ids: Vec<u32>,
+    deadline: Instant,
+    answers: Arc<dyn Answers>,
+    attempt: u32,
+    /// An earlier attempt may still happen.
+    uncertain: bool,
+}
+
+/// What to do with one answer.
+enum Verdict {
+    Pass,
+    /// The answer is about this attempt only; the caller hears "unknown".
+    Doubt,
+    Again {
+        uncertain: bool,
+    },
+}
+
+impl Flight {
+    pub fn first(gateway: Gateway, sale: SaleId, calls: Calls) -> Arc<Flight> {
+        let Calls {
+            records,
+            call_ids,
+            deadline,
+            answers,
+        } = calls;
+        Arc::new(Flight {
+            gateway,
+            sale,
+            records,
+            call_ids,
+            deadline,
+            answers,
+            attempt: 0,
+            uncertain: false,
+        })
+    }
+
+    pub fn sale(&self) -> SaleId {
+        self.sale
+    }
+
+    /// The calls as the owner gets them: their answers come back here.
+    pub fn calls(self: &Arc<Self>) -> Calls {
+        Calls {
+            records: self.records.clone(),
+            call_ids: self.call_ids.clone(),
+            deadline: self.deadline,
+            answers: self.clone(),
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        (PAUSE_FIRST * (1 << self.attempt.min(8))).min(PAUSE_MAX)
+    }
+
+    fn judge(&self, ending: Ending, time_left: bool) -> Verdict {
+        match ending {
+            Ending::Failed(NO_LEADER) if time_left => Verdict::Again {
+                uncertain: self.uncertain,
+            },
+            Ending::Failed(BUSY) if self.uncertain && time_left => {
+                Verdict::Again { uncertain: true }
+            }
+            Ending::Unknown if time_left => Verdict::Again { uncertain: true },
+            Ending::Failed(_) | Ending::KeyExpired if self.uncertain => Verdict::Doubt,
+            Ending::Decided | Ending::Failed(_) | Ending::KeyExpired | Ending::Unknown => {
+                Verdict::Pass
+            }
+        }
+    }
+
+    /// The rare way: some answers are not passed on as they are.
+    fn sort(&self, packed: &[u8]) {
+        let time_left = Instant::now() + self.pause() < self.deadline;
+        let mut times: HashMap<u32, u32> = HashMap::with_capacity(self.call_ids.len());
+        for call_id in &self.call_ids {
+            *times.entry(*call_id).or_default() += 1;
+        }
+        let (mut passed, mut passed_count) = (Vec::new(), 0);
+        let mut again: HashMap<u32, bool> = HashMap::new();
+        for Head {
+            call_id,
+            ending,
+            bytes,
+        } in heads(packed)
+        {
+            match self.judge(ending, time_left) {
+                // A caller that gave two outstanding calls one id cannot be told apart.
+                Verdict::Again { uncertain } if times.get(&call_id) == Some(&1) => {
+                    again.insert(call_id, uncertain);
+                    continue;
+                }
+                Verdict::Again { .. } if !self.uncertain => passed.extend_from_slice(bytes),
+                Verdict::Again { .. } | Verdict::Doubt => {
+                    answer::put_unknown(call_id, &mut passed);
+                }
+                Verdict::Pass => passed.extend_from_slice(bytes),
+            }
+            passed_count += 1;
+        }
+        if passed_count > 0 {
+            self.land(passed.into(), passed_count);
+        }
+        for uncertain in [false, true] {
+            self.send_again(uncertain, |call_id| again.get(&call_id) == Some(&uncertain));
+        }
+    }
+
+    /// Sends those of the calls that are to go again, in their sequence.
+    fn send_again(&self, uncertain: bool, goes: impl Fn(u32) -> bool) {
+        let mut records = BytesMut::new();
+        let mut call_ids = Vec::new();
+        for (record, call_id) in Records::new(&self.records).zip(&self.call_ids) {
+            if goes(*call_id) {
+                records.extend_from_slice(record);
+                call_ids.push(*call_id);
+            }
+        }
+        if call_ids.is_empty() {
+            return;
+        }
+        let flight = Arc::new(Flight {
+            gateway: self.gateway.clone(),
+            sale: self.sale,
+            records: records.freeze(),
+            call_ids,
+            deadline: self.deadline,
+            answers: self.answers.clone(),
+            attempt: self.attempt + 1,
+            uncertain,
+        });
+        let pause = self.pause();
+        // As many tasks as flights, which `Config::calls_max` bounds.
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            flight.gateway.clone().dispatch(flight);
+        });
+    }
+
+    fn land(&self, packed: Bytes, count: u32) {
+        self.gateway.landed(count);
+        self.answers.answer(packed, count);
+    }
+}
+
+impl Answers for Flight {
+    fn answer(&self, packed: Bytes, count: u32) {
+        // Whether there is time left matters only for what is rare.
+        let plain =
+            heads(&packed).all(|head| matches!(self.judge(head.ending, true), Verdict::Pass));
+        if plain {
+            self.land(packed, count);
+        } else {
+            self.sort(&packed);
+        }
+    }
+}

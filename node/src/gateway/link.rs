@@ -1,0 +1,337 @@
+//! The way to one other node: one `ForwardService` stream carries all its calls.
+//!
+//! When the stream fails, what was never sent is answered NO_LEADER (certain), what was sent is
+//! answered unknown; the flight decides what to do about it. Answers are passed on unread.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actors::calls::{Answers, Calls};
+use arc_swap::ArcSwap;
+use bytes::{BufMut as _, BytesMut};
+use cluster::types::NodeId;
+use domain::ids::SaleId;
+use proto::channel::v1::FailureReason;
+use proto::cluster::v1::forward_service_client::ForwardServiceClient;
+use proto::cluster::v1::{ForwardRequest, ForwardResponse};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use super::directory::PeerChannel;
+use super::packed::{failed, heads, unknown};
+
+const CONNECT_MAX: Duration = Duration::from_secs(1);
+const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// The owner answers by the deadline; when it has not by then and so long, it is silent.
+const SILENCE_MAX: Duration = Duration::from_millis(500);
+const SWEEP_EVERY: Duration = Duration::from_millis(100);
+/// Requests handed to the stream and not yet taken by its connection.
+const STREAM_QUEUE: usize = 64;
+/// Peers trust each other with more than partners; batches are at most a partner's message.
+pub const FRAME_BYTES_MAX: usize = 64 << 20;
+
+/// The links to all other nodes, opened when first used. They stay: ids are never reused, so there
+/// are few, and a silent one costs a parked task.
+pub struct Links {
+    links: ArcSwap<BTreeMap<NodeId, Arc<Link>>>,
+    opening: Mutex<()>,
+    calls_max: usize,
+    batches_max: usize,
+}
+
+impl Links {
+    pub fn new(config: &super::Config) -> Links {
+        Links {
+            links: ArcSwap::default(),
+            opening: Mutex::new(()),
+            calls_max: config.link_calls_max,
+            batches_max: config.link_batches_max,
+        }
+    }
+
+    /// Queues calls for a node; gives them back when there is no room.
+    pub fn send(
+        &self,
+        node: NodeId,
+        channel: PeerChannel,
+        sale: SaleId,
+        calls: Calls,
+    ) -> Result<(), Calls> {
+        if let Some(link) = self.links.load().get(&node) {
+            return link.send(sale, calls);
+        }
+        self.open(node, channel).send(sale, calls)
+    }
+
+    fn open(&self, node: NodeId, channel: PeerChannel) -> Arc<Link> {
+        let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let links = self.links.load_full();
+        if let Some(link) = links.get(&node) {
+            return link.clone();
+        }
+        let (queue, queued) = mpsc::channel(self.batches_max);
+        let outstanding = Arc::new(AtomicUsize::new(0));
+        let link = Arc::new(Link {
+            queue,
+            outstanding: outstanding.clone(),
+            calls_max: self.calls_max,
+        });
+        tokio::spawn(run(channel, queued, outstanding));
+        let mut links = BTreeMap::clone(&links);
+        links.insert(node, link.clone());
+        self.links.store(Arc::new(links));
+        link
+    }
+}
+
+struct Link {
+    queue: mpsc::Sender<(SaleId, Calls)>,
+    outstanding: Arc<AtomicUsize>,
+    calls_max: usize,
+}
+
+impl Link {
+    fn send(&self, sale: SaleId, calls: Calls) -> Result<(), Calls> {
+        let count = calls.call_ids.len();
+        if self.outstanding.fetch_add(count, Ordering::Relaxed) + count > self.calls_max {
+            self.outstanding.fetch_sub(count, Ordering::Relaxed);
+            return Err(calls);
+        }
+        self.queue.try_send((sale, calls)).map_err(|refused| {
+            self.outstanding.fetch_sub(count, Ordering::Relaxed);
+            refused.into_inner().1
+        })
+    }
+}
+
+async fn run(
+    channel: PeerChannel,
+    mut queued: mpsc::Receiver<(SaleId, Calls)>,
+    outstanding: Arc<AtomicUsize>,
+) {
+    while let Some((sale, calls)) = queued.recv().await {
+        let mut client = ForwardServiceClient::new(channel.clone())
+            .max_decoding_message_size(FRAME_BYTES_MAX)
+            .max_encoding_message_size(FRAME_BYTES_MAX);
+        let (requests, outgoing) = mpsc::channel(STREAM_QUEUE);
+        let opened = client.forward(ReceiverStream::new(outgoing));
+        match tokio::time::timeout(CONNECT_MAX, opened).await {
+            Ok(Ok(response)) => {
+                let mut stream = Stream {
+                    requests,
+                    waiting: HashMap::new(),
+                    last_batch_id: 0,
+                    outstanding: &outstanding,
+                };
+                stream
+                    .carry((sale, calls), &mut queued, response.into_inner())
+                    .await;
+            }
+            _ => {
+                never_sent(&calls, &outstanding);
+                while let Ok((_, calls)) = queued.try_recv() {
+                    never_sent(&calls, &outstanding);
+                }
+                tokio::time::sleep(RECONNECT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn never_sent(calls: &Calls, outstanding: &AtomicUsize) {
+    outstanding.fetch_sub(calls.call_ids.len(), Ordering::Relaxed);
+    let (packed, count) = failed(&calls.call_ids, FailureReason::NoLeader, 0);
+    calls.answers.answer(packed, count);
+}
+
+/// A batch that was sent and is not fully answered.
+struct Waiting {
+    answers: Arc<dyn Answers>,
+    /// Ids not yet answered.
+    call_ids: Vec<u32>,
+    silent_at: Instant,
+}
+
+/// One stream from its opening to its failure.
+struct Stream<'a> {
+    requests: mpsc::Sender<ForwardRequest>,
+    waiting: HashMap<u64, Waiting>,
+    last_batch_id: u64,
+    outstanding: &'a AtomicUsize,
+}
+
+impl Stream<'_> {
+    async fn carry(
+        &mut self,
+        first: (SaleId, Calls),
+        queued: &mut mpsc::Receiver<(SaleId, Calls)>,
+        mut responses: Streaming<ForwardResponse>,
+    ) {
+        let mut next = Some(first);
+        let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let requests = self.requests.clone();
+        loop {
+            tokio::select! {
+                response = responses.message() => match response {
+                    Ok(Some(response)) => self.settle(response),
+                    Ok(None) | Err(_) => break,
+                },
+                permit = requests.reserve(), if next.is_some() => {
+                    let (Ok(permit), Some((sale, calls))) = (permit, next.take()) else { break };
+                    if let Some(request) = self.sent(sale, calls) {
+                        permit.send(request);
+                    }
+                }
+                batch = queued.recv(), if next.is_none() => match batch {
+                    Some(batch) => next = Some(batch),
+                    None => break,
+                },
+                _ = sweep.tick(), if !self.waiting.is_empty() => self.give_up_on_silence(),
+            }
+        }
+        if let Some((_, calls)) = next {
+            never_sent(&calls, self.outstanding);
+        }
+        for (_, waiting) in std::mem::take(&mut self.waiting) {
+            self.doubt(waiting);
+        }
+    }
+
+    /// Notes a batch as sent; `None` when nobody waits for it any more.
+    fn sent(&mut self, sale: SaleId, calls: Calls) -> Option<ForwardRequest> {
+        let Calls {
+            records,
+            call_ids,
+            deadline,
+            answers,
+        } = calls;
+        let timeout_ms = deadline.duration_since(Instant::now()).as_millis();
+        if timeout_ms == 0 {
+            self.outstanding
+                .fetch_sub(call_ids.len(), Ordering::Relaxed);
+            let (packed, count) = failed(&call_ids, FailureReason::DeadlinePassed, 0);
+            answers.answer(packed, count);
+            return None;
+        }
+        let mut packed_ids = BytesMut::with_capacity(call_ids.len() * 4);
+        for call_id in &call_ids {
+            packed_ids.put_u32_le(*call_id);
+        }
+        self.last_batch_id += 1;
+        self.waiting.insert(
+            self.last_batch_id,
+            Waiting {
+                answers,
+                call_ids,
+                silent_at: deadline + SILENCE_MAX,
+            },
+        );
+        Some(ForwardRequest {
+            batch_id: self.last_batch_id,
+            sale_id: sale.0,
+            records,
+            call_ids: packed_ids.freeze(),
+            timeout_ms: u32::try_from(timeout_ms).unwrap_or(u32::MAX),
+        })
+    }
+
+    fn settle(&mut self, response: ForwardResponse) {
+        let ForwardResponse {
+            batch_id,
+            packed,
+            count,
+        } = response;
+        // An unknown batch was given up on: its callers have been told.
+        let Some(waiting) = self.waiting.get_mut(&batch_id) else {
+            return;
+        };
+        let whole = count as usize == waiting.call_ids.len();
+        if !whole {
+            waiting.strike(&packed);
+        }
+        let answers = waiting.answers.clone();
+        if whole || waiting.call_ids.is_empty() {
+            self.waiting.remove(&batch_id);
+        }
+        self.outstanding
+            .fetch_sub(count as usize, Ordering::Relaxed);
+        answers.answer(packed, count);
+    }
+
+    fn give_up_on_silence(&mut self) {
+        let now = Instant::now();
+        let silent: Vec<u64> = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| waiting.silent_at <= now)
+            .map(|(batch_id, _)| *batch_id)
+            .collect();
+        for batch_id in silent {
+            if let Some(waiting) = self.waiting.remove(&batch_id) {
+                self.doubt(waiting);
+            }
+        }
+    }
+
+    fn doubt(&self, waiting: Waiting) {
+        let Waiting {
+            answers,
+            call_ids,
+            silent_at: _,
+        } = waiting;
+        self.outstanding
+            .fetch_sub(call_ids.len(), Ordering::Relaxed);
+        let (packed, count) = unknown(&call_ids);
+        answers.answer(packed, count);
+    }
+}
+
+impl Waiting {
+    /// Removes the ids that these answers carry. Answers mostly come in the sequence of the
+    /// calls, so each id is looked for where the one before was found.
+    fn strike(&mut self, packed: &[u8]) {
+        let mut open: Vec<Option<u32>> = self.call_ids.iter().copied().map(Some).collect();
+        let mut at = 0;
+        for head in heads(packed) {
+            let found = (at..open.len())
+                .chain(0..at)
+                .find(|index| open[*index] == Some(head.call_id));
+            if let Some(index) = found {
+                open[index] = None;
+                at = index + 1;
+            }
+        }
+        self.call_ids = open.into_iter().flatten().collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Answers for Nobody {
+        fn answer(&self, _: bytes::Bytes, _: u32) {}
+    }
+
+    #[test]
+    fn answered_ids_are_struck_in_any_sequence() {
+        let mut waiting = Waiting {
+            answers: Arc::new(Nobody),
+            call_ids: vec![5, 6, 7, 6, 8],
+            silent_at: Instant::now(),
+        };
+        waiting.strike(&unknown(&[7, 6]).0);
+        assert_eq!(waiting.call_ids, [5, 6, 8]);
+        waiting.strike(&unknown(&[99, 8, 5]).0);
+        assert_eq!(waiting.call_ids, [6]);
+        waiting.strike(&unknown(&[6]).0);
+        assert!(waiting.call_ids.is_empty());
+    }
+}

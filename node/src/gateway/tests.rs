@@ -1,0 +1,374 @@
+//! What the gateway makes of answers, of silence and of broken links.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use actors::calls::Answers;
+use actors::codec::answer::{self, Answer};
+use actors::codec::record::{self, Records};
+use bytes::Bytes;
+use cluster::types::NodeId;
+use domain::command::{Command, Request};
+use domain::ids::{ChannelId, HoldId, IdempotencyKey, PartnerId};
+use domain::outcome::Done;
+use domain::rejection::Rejection;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tonic::transport::{Endpoint, Server};
+
+use super::*;
+
+const SALE: SaleId = SaleId(9);
+
+/// What happens to one batch, in the sequence they come.
+enum Step {
+    /// Answered call by call; `None` is left open.
+    Answers(Vec<Answer>),
+    NoLeader,
+    Full,
+    Unknown,
+    Elsewhere(NodeId),
+    /// Taken and never answered.
+    Silence,
+}
+
+/// An owner that does what the test says.
+#[derive(Default)]
+struct Script {
+    steps: Mutex<VecDeque<Step>>,
+    /// The keys of each batch that came.
+    seen: Mutex<Vec<Vec<u32>>>,
+    silent: Mutex<Vec<Calls>>,
+    peer: Mutex<Option<PeerChannel>>,
+}
+
+impl Script {
+    fn new(steps: impl IntoIterator<Item = Step>) -> Arc<Script> {
+        Arc::new(Script {
+            steps: Mutex::new(steps.into_iter().collect()),
+            ..Script::default()
+        })
+    }
+
+    fn seen(&self) -> Vec<Vec<u32>> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+fn keys(records: &[u8]) -> Vec<u32> {
+    Records::new(records)
+        .map(|bytes| record::split(bytes).expect("whole").0.key.0 as u32)
+        .collect()
+}
+
+impl Directory for Script {
+    fn route(&self, sale: SaleId, calls: Calls) -> Route {
+        assert_eq!(sale, SALE);
+        self.seen.lock().unwrap().push(keys(&calls.records));
+        assert_eq!(keys(&calls.records).len(), calls.call_ids.len());
+        match self.steps.lock().unwrap().pop_front() {
+            Some(Step::Answers(answers)) => {
+                assert_eq!(answers.len(), calls.call_ids.len());
+                let mut packed = Vec::new();
+                for (call_id, answer) in calls.call_ids.iter().zip(&answers) {
+                    answer::encode(*call_id, answer, &mut packed);
+                }
+                calls.answers.answer(packed.into(), answers.len() as u32);
+                Route::Taken
+            }
+            Some(Step::Silence) => {
+                self.silent.lock().unwrap().push(calls);
+                Route::Taken
+            }
+            Some(Step::Full) => Route::Full(calls),
+            Some(Step::Unknown) => Route::UnknownSale(calls),
+            Some(Step::Elsewhere(node)) => Route::Node(node, calls),
+            Some(Step::NoLeader) | None => Route::NoLeader(calls),
+        }
+    }
+
+    fn peer(&self, _: NodeId) -> Option<PeerChannel> {
+        self.peer.lock().unwrap().clone()
+    }
+}
+
+/// Where answers arrive.
+struct Caller(mpsc::UnboundedSender<(u32, Answer)>);
+
+impl Answers for Caller {
+    fn answer(&self, packed: Bytes, count: u32) {
+        let answers: Vec<_> = answer::decode(&packed).collect();
+        assert_eq!(answers.len(), count as usize);
+        for answer in answers {
+            self.0.send(answer).expect("the test waits");
+        }
+    }
+}
+
+fn records(keys: &[u32]) -> Bytes {
+    let mut records = Vec::new();
+    for key in keys {
+        let request = Request {
+            partner: PartnerId(1),
+            channel: ChannelId(1),
+            key: IdempotencyKey((*key).into()),
+            hash: 0,
+            command: Command::ReleaseHold { hold: HoldId(1) },
+        };
+        record::encode(&request, &mut records).expect("fits");
+    }
+    records.into()
+}
+
+/// Submits calls with these ids (their keys are the same numbers) and gathers their answers.
+async fn ask(gateway: &Gateway, ids: &[u32], wait: Duration) -> Vec<(u32, Answer)> {
+    let (answered, mut answers) = mpsc::unbounded_channel();
+    gateway.submit(
+        SALE,
+        Calls {
+            records: records(ids),
+            call_ids: ids.to_vec(),
+            deadline: Instant::now() + wait,
+            answers: Arc::new(Caller(answered)),
+        },
+    );
+    let mut all = Vec::new();
+    for _ in ids {
+        let next = tokio::time::timeout(Duration::from_secs(60), answers.recv()).await;
+        all.push(next.expect("every call is answered").expect("once"));
+    }
+    assert_eq!(gateway.calls_under_way(), 0);
+    all.sort_by_key(|(call_id, _)| *call_id);
+    all
+}
+
+fn gateway(script: &Arc<Script>) -> Gateway {
+    Gateway::new(Config::default(), script.clone())
+}
+
+fn done() -> Answer {
+    Answer::Done {
+        log_index: 1,
+        done: Done::default(),
+    }
+}
+
+fn no_leader() -> Answer {
+    Answer::Failed {
+        reason: FailureReason::NoLeader,
+        retry_after_ms: 0,
+    }
+}
+
+fn rejected(rejection: Rejection) -> Answer {
+    Answer::Rejected {
+        at: Default::default(),
+        rejection,
+    }
+}
+
+const WAIT: Duration = Duration::from_secs(2);
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_leaders_costs_time_and_no_answer() {
+    let script = Script::new([
+        Step::NoLeader,
+        Step::Answers(vec![no_leader()]),
+        Step::Answers(vec![Answer::Unknown]),
+        Step::Answers(vec![done()]),
+    ]);
+    let started = Instant::now();
+    assert_eq!(ask(&gateway(&script), &[5], WAIT).await, [(5, done())]);
+    assert_eq!(script.seen(), vec![vec![5]; 4]);
+    assert!(started.elapsed() < Duration::from_millis(500));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_failed_goes_again() {
+    let unknown_hold = rejected(Rejection::UnknownHold);
+    let script = Script::new([
+        Step::Answers(vec![
+            done(),
+            no_leader(),
+            Answer::Unknown,
+            unknown_hold.clone(),
+            no_leader(),
+        ]),
+        Step::Answers(vec![done(), done()]),
+        Step::Answers(vec![unknown_hold.clone()]),
+    ]);
+    let answers = ask(&gateway(&script), &[1, 2, 3, 4, 5], WAIT).await;
+    let expected = [
+        (1, done()),
+        (2, done()),
+        (3, unknown_hold.clone()),
+        (4, unknown_hold),
+        (5, done()),
+    ];
+    assert_eq!(answers, expected);
+    assert_eq!(script.seen(), [vec![1, 2, 3, 4, 5], vec![2, 5], vec![3]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_leader_the_failure_is_certain_at_the_deadline() {
+    let script = Script::new([]);
+    let started = Instant::now();
+    assert_eq!(ask(&gateway(&script), &[5], WAIT).await, [(5, no_leader())]);
+    assert!(started.elapsed() > WAIT - Duration::from_millis(300) && started.elapsed() <= WAIT);
+    assert!(script.seen().len() > 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_happened_stays_unknown() {
+    for after in [
+        // The deadline passes without a leader: the first attempt may still have happened.
+        vec![],
+        // The key was forgotten, and with it what the first attempt led to.
+        vec![Step::Answers(vec![rejected(Rejection::KeyExpired)])],
+        vec![Step::Answers(vec![Answer::Failed {
+            reason: FailureReason::DeadlinePassed,
+            retry_after_ms: 0,
+        }])],
+        vec![Step::Unknown],
+    ] {
+        let steps = std::iter::once(Step::Answers(vec![Answer::Unknown])).chain(after);
+        let script = Script::new(steps);
+        assert_eq!(
+            ask(&gateway(&script), &[5], WAIT).await,
+            [(5, Answer::Unknown)]
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_certain_the_first_time_is_told_at_once() {
+    let cases = [
+        (Step::Full, FailureReason::Busy),
+        (Step::Unknown, FailureReason::UnknownEvent),
+    ];
+    for (step, expected) in cases {
+        let script = Script::new([step]);
+        let answers = ask(&gateway(&script), &[5], WAIT).await;
+        assert!(
+            matches!(answers[0].1, Answer::Failed { reason, .. } if reason == expected),
+            "{answers:?}"
+        );
+        assert_eq!(script.seen().len(), 1);
+    }
+    let script = Script::new([Step::Answers(vec![rejected(Rejection::KeyExpired)])]);
+    let answers = ask(&gateway(&script), &[5], WAIT).await;
+    assert_eq!(answers, [(5, rejected(Rejection::KeyExpired))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_calls_with_one_id_are_not_sent_again() {
+    let script = Script::new([Step::Answers(vec![no_leader(), done()])]);
+    let mut answers = ask(&gateway(&script), &[5, 5], WAIT).await;
+    answers.sort_by_key(|(_, answer)| *answer == done());
+    assert_eq!(answers, [(5, no_leader()), (5, done())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_calls_than_the_node_bears_are_busy() {
+    let script = Script::new([Step::Silence, Step::Answers(vec![done(), done()])]);
+    let config = Config {
+        calls_max: 4,
+        ..Config::default()
+    };
+    let gateway = Gateway::new(config, script.clone());
+    let submit = |ids: &[u32]| {
+        let (answered, answers) = mpsc::unbounded_channel();
+        gateway.submit(
+            SALE,
+            Calls {
+                records: records(ids),
+                call_ids: ids.to_vec(),
+                deadline: Instant::now() + WAIT,
+                answers: Arc::new(Caller(answered)),
+            },
+        );
+        answers
+    };
+    let _waiting = submit(&[1, 2, 3]);
+    let busy = Answer::Failed {
+        reason: FailureReason::Busy,
+        retry_after_ms: 50,
+    };
+    let mut refused = submit(&[4, 5]);
+    assert_eq!(refused.recv().await, Some((4, busy.clone())));
+    assert_eq!(refused.recv().await, Some((5, busy)));
+    assert_eq!(gateway.calls_under_way(), 3);
+    let calls = script.silent.lock().unwrap().pop().expect("was taken");
+    let (packed, count) = failed(&calls.call_ids, FailureReason::Busy, 1);
+    calls.answers.answer(packed, count);
+    assert_eq!(gateway.calls_under_way(), 0);
+}
+
+/// A peer that serves `owner`'s sales, and the way to it. Ending the task cuts the connection.
+fn peer(owner: &Arc<Script>) -> (PeerChannel, tokio::task::JoinHandle<()>) {
+    let (near, far) = tokio::io::duplex(1 << 20);
+    let service = Forwarding::service(owner.clone(), &Config::default());
+    let served = tokio::spawn(async move {
+        let once = tokio_stream::once(Ok::<_, std::io::Error>(far));
+        let _ = Server::builder()
+            .add_service(service)
+            .serve_with_incoming(futures::StreamExt::chain(once, futures::stream::pending()))
+            .await;
+    });
+    let near = Mutex::new(Some(near));
+    let connector = tower::service_fn(move |_: tonic::codegen::http::Uri| {
+        let near = near.lock().unwrap().take();
+        async move {
+            near.map(hyper_util::rt::TokioIo::new)
+                .ok_or_else(|| std::io::Error::other("the peer is gone"))
+        }
+    });
+    let channel = Endpoint::from_static("http://peer").connect_with_connector_lazy(connector);
+    (boxed(channel), served)
+}
+
+#[tokio::test]
+async fn calls_reach_the_owner_on_another_node() {
+    let owner = Script::new([
+        Step::Answers(vec![done(), rejected(Rejection::UnknownHold)]),
+        Step::NoLeader,
+        Step::Answers(vec![done()]),
+    ]);
+    let near = Script::new([Step::Elsewhere(2), Step::Elsewhere(2), Step::Elsewhere(2)]);
+    let (channel, _served) = peer(&owner);
+    *near.peer.lock().unwrap() = Some(channel);
+    let gateway = gateway(&near);
+    assert_eq!(
+        ask(&gateway, &[1, 2], WAIT).await,
+        [(1, done()), (2, rejected(Rejection::UnknownHold))]
+    );
+    // The owner lost its lead in between: the gateway looks again.
+    assert_eq!(ask(&gateway, &[3], WAIT).await, [(3, done())]);
+    assert_eq!(owner.seen(), [vec![1, 2], vec![3], vec![3]]);
+}
+
+#[tokio::test]
+async fn a_peer_that_falls_silent_leaves_the_outcome_unknown() {
+    let owner = Script::new([Step::Silence]);
+    let near = Script::new([Step::Elsewhere(2)]);
+    let (channel, _served) = peer(&owner);
+    *near.peer.lock().unwrap() = Some(channel);
+    let wait = Duration::from_millis(50);
+    assert_eq!(
+        ask(&gateway(&near), &[1], wait).await,
+        [(1, Answer::Unknown)]
+    );
+}
+
+#[tokio::test]
+async fn a_peer_that_cannot_be_reached_is_a_certain_failure() {
+    let near = Script::new([Step::Elsewhere(2), Step::Answers(vec![done()])]);
+    let refusing = tower::service_fn(|_: tonic::codegen::http::Uri| async {
+        Err::<hyper_util::rt::TokioIo<tokio::io::DuplexStream>, _>(std::io::Error::other("down"))
+    });
+    let channel = Endpoint::from_static("http://peer").connect_with_connector_lazy(refusing);
+    *near.peer.lock().unwrap() = Some(boxed(channel));
+    assert_eq!(ask(&gateway(&near), &[1], WAIT).await, [(1, done())]);
+    assert_eq!(near.seen().len(), 2);
+}

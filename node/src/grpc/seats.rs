@@ -1,0 +1,248 @@
+//! `SeatsService`: a snapshot of all seats, then every change without a gap.
+//!
+//! A watcher pulls: its stream reads the sale's ring of changes only when the connection takes
+//! more, so a slow one costs no memory, falls behind the ring and gets `COMPACTED`.
+
+use std::time::Duration;
+
+use actors::sale::{ChangeFeed, SeatsView, SectionSeats as SectionView, WatchFailure};
+use domain::change::{Change, Fact, SeatState};
+use domain::ids::{Revision, SaleId};
+use domain::outcome::SeatRun;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use proto::channel::v1::seats_service_client::SeatsServiceClient;
+use proto::channel::v1::seats_service_server::SeatsService;
+use proto::channel::v1::{
+    FailureReason, GetSeatsRequest, GetSeatsResponse, SeatsChange, SectionSeats, WatchSeatsRequest,
+    WatchSeatsResponse,
+};
+use tokio::time::Instant;
+use tonic::{Request, Response, Status};
+
+use super::ending::ending;
+use super::place::{self, Copy, Place};
+use super::{Entrance, deadline, status};
+
+/// Changes put into one message.
+const CHANGES_PER_MESSAGE: usize = 2000;
+/// How long a revision from ahead of this replica (a snapshot of the leader's) is waited for.
+const CATCH_UP_MAX: Duration = Duration::from_secs(2);
+const CATCH_UP_PAUSE: Duration = Duration::from_millis(20);
+/// Largest answer taken from another node: bit planes of ten million seats are below 4 MiB.
+const PASSED_BYTES_MAX: usize = 64 << 20;
+
+#[derive(Clone)]
+pub struct Seats(pub(super) Entrance);
+
+#[tonic::async_trait]
+impl SeatsService for Seats {
+    type WatchSeatsStream = BoxStream<'static, Result<WatchSeatsResponse, Status>>;
+
+    async fn get_seats(
+        &self,
+        request: Request<GetSeatsRequest>,
+    ) -> Result<Response<GetSeatsResponse>, Status> {
+        let (reader, until) = place::read(&self.0, request.metadata())?;
+        let message = request.into_inner();
+        let copy = if message.linearizable {
+            Copy::Leaders
+        } else {
+            Copy::Any
+        };
+        let sale = SaleId(message.event_id);
+        match place::find(&self.0, sale, copy, until).await? {
+            Place::Here(replica) => {
+                let seats = replica.seats(message.linearizable);
+                let view = place::in_time(until, seats).await?;
+                Ok(Response::new(snapshot(sale, view)))
+            }
+            Place::There(channel) => {
+                SeatsServiceClient::new(channel)
+                    .max_decoding_message_size(PASSED_BYTES_MAX)
+                    .get_seats(place::passed_on(message, reader, Some(until)))
+                    .await
+            }
+        }
+    }
+
+    async fn watch_seats(
+        &self,
+        request: Request<WatchSeatsRequest>,
+    ) -> Result<Response<Self::WatchSeatsStream>, Status> {
+        let reader = self.0.reader(request.metadata())?;
+        let ends_after = deadline::timeout(request.metadata())?;
+        let until = deadline::of_call(request.metadata(), self.0.timeout())?;
+        let message = request.into_inner();
+        let sale = SaleId(message.event_id);
+        let changes = match place::find(&self.0, sale, Copy::Any, until).await? {
+            Place::Here(replica) => {
+                let from = Revision(message.from_revision);
+                let caught_up_by = until.min(Instant::now() + CATCH_UP_MAX);
+                let feed = loop {
+                    match replica.watch(from).await {
+                        Ok(feed) => break feed,
+                        Err(WatchFailure::FromTheFuture) if Instant::now() < caught_up_by => {
+                            tokio::time::sleep(CATCH_UP_PAUSE).await;
+                        }
+                        Err(failure) => return Err(watch_failed(failure)),
+                    }
+                };
+                follow(feed)
+            }
+            Place::There(channel) => {
+                let request = place::passed_on(message, reader, None);
+                let followed = SeatsServiceClient::new(channel)
+                    .watch_seats(request)
+                    .await?;
+                followed.into_inner().boxed()
+            }
+        };
+        let going_down = match &self.0 {
+            Entrance::Partners(partners) => Some(partners.going_down.clone()),
+            Entrance::Peers(_) => None,
+        };
+        let ending = ending(ends_after, going_down);
+        Ok(Response::new(until_ended(changes, ending)))
+    }
+}
+
+fn until_ended(
+    changes: BoxStream<'static, Result<WatchSeatsResponse, Status>>,
+    ending: impl Future<Output = Status> + Send + 'static,
+) -> BoxStream<'static, Result<WatchSeatsResponse, Status>> {
+    let end = futures::stream::once(ending).map(Err);
+    // Whatever comes first ends the stream: an error, or the end of it all.
+    let mut is_over = false;
+    futures::stream::select(changes.chain(over()), end)
+        .take_while(move |next| {
+            let goes_on = !is_over;
+            is_over = next.is_err();
+            std::future::ready(goes_on)
+        })
+        .boxed()
+}
+
+/// The sale left this node: its watcher starts anew elsewhere.
+fn over() -> impl futures::Stream<Item = Result<WatchSeatsResponse, Status>> {
+    futures::stream::once(async { Err(status::failed(FailureReason::NoLeader, 0)) })
+}
+
+fn follow(feed: ChangeFeed) -> BoxStream<'static, Result<WatchSeatsResponse, Status>> {
+    struct Following {
+        feed: ChangeFeed,
+        ready: std::vec::IntoIter<Change>,
+    }
+    let following = Following {
+        feed,
+        ready: Vec::new().into_iter(),
+    };
+    futures::stream::try_unfold(following, |mut following| async move {
+        if following.ready.as_slice().is_empty() {
+            let changes = following.feed.next().await.map_err(watch_failed)?;
+            following.ready = changes.into_iter();
+        }
+        let next: Vec<Change> = following.ready.by_ref().take(CHANGES_PER_MESSAGE).collect();
+        Ok(Some((message(&next), following)))
+    })
+    .boxed()
+}
+
+fn message(changes: &[Change]) -> WatchSeatsResponse {
+    WatchSeatsResponse {
+        revision: changes.last().map_or(0, |change| change.revision.0),
+        changes: changes.iter().filter_map(seats_change).collect(),
+    }
+}
+
+/// `None` for a change that moves no seat; its revision counts all the same.
+fn seats_change(change: &Change) -> Option<SeatsChange> {
+    let Change {
+        revision,
+        at_ms,
+        fact,
+    } = change;
+    match fact {
+        Fact::SeatsChanged {
+            run:
+                SeatRun {
+                    section,
+                    count,
+                    first,
+                },
+            from,
+            to,
+        } => Some(SeatsChange {
+            revision: revision.0,
+            at_ms: *at_ms,
+            section: (*section).into(),
+            first: *first,
+            count: (*count).into(),
+            from: state(*from).into(),
+            to: state(*to).into(),
+        }),
+        Fact::PhaseChanged { .. }
+        | Fact::RulesSet
+        | Fact::HoldPlaced { .. }
+        | Fact::HoldExtended { .. }
+        | Fact::HoldReleased { .. }
+        | Fact::HoldExpired { .. }
+        | Fact::OrderPlaced { .. }
+        | Fact::OrderCancelled { .. }
+        | Fact::SaleReopened { .. } => None,
+    }
+}
+
+fn state(state: SeatState) -> proto::channel::v1::SeatState {
+    match state {
+        SeatState::Free => proto::channel::v1::SeatState::Free,
+        SeatState::Held => proto::channel::v1::SeatState::Held,
+        SeatState::Sold => proto::channel::v1::SeatState::Sold,
+        SeatState::Blocked => proto::channel::v1::SeatState::Blocked,
+    }
+}
+
+fn watch_failed(failure: WatchFailure) -> Status {
+    match failure {
+        WatchFailure::Compacted => status::compacted(),
+        WatchFailure::FromTheFuture => status::revision_ahead(),
+        WatchFailure::Stopped => status::failed(FailureReason::NoLeader, 0),
+    }
+}
+
+fn snapshot(sale: SaleId, view: SeatsView) -> GetSeatsResponse {
+    let SeatsView {
+        revision,
+        applied_index,
+        sections,
+    } = view;
+    let sections = (0..).zip(sections).map(|(section, seats)| {
+        let SectionView {
+            seat_count,
+            held,
+            sold,
+            blocked,
+            capacity,
+            held_count,
+            sold_count,
+            blocked_count,
+        } = seats;
+        SectionSeats {
+            section,
+            seat_count,
+            held,
+            sold,
+            blocked,
+            capacity,
+            held_count,
+            sold_count,
+            blocked_count,
+        }
+    });
+    GetSeatsResponse {
+        event_id: sale.0,
+        revision: revision.0,
+        applied_index,
+        sections: sections.collect(),
+    }
+}

@@ -1,0 +1,198 @@
+//! The listeners: which services stand where, and with which limits.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use cluster::components::Io;
+use futures::{Stream, StreamExt as _};
+use proto::channel::v1::catalogue_service_server::CatalogueServiceServer;
+use proto::channel::v1::sales_service_server::SalesServiceServer;
+use proto::channel::v1::seats_service_server::SeatsServiceServer;
+use proto::channel::v1::session_service_server::SessionServiceServer;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tonic::service::{Routes, RoutesBuilder};
+use tonic::transport::Server;
+use tonic::transport::server::Connected;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use super::catalogue::Catalogue;
+use super::place::Whereabouts;
+use super::sales::Sales;
+use super::seats::Seats;
+use super::session::Sessions;
+use super::{Entrance, Partners};
+
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 8 << 20;
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+const READINESS_EVERY: Duration = Duration::from_millis(100);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeFailure {
+    #[error("the partner listener failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    #[error("the reflection service cannot read the descriptors: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Serves partners on the connections of `incoming` until the node goes down (the `going_down` of
+/// `partners`): then no connection is taken, streams end, calls under way are answered, and what
+/// is left after `Config::drain` is let go.
+pub async fn serve(
+    partners: Partners,
+    incoming: impl Stream<Item = std::io::Result<Box<dyn Io>>> + Send,
+) -> Result<(), ServeFailure> {
+    let config = partners.config.clone();
+    let whereabouts = partners.whereabouts.clone();
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let mut services = RoutesBuilder::default();
+    services.add_service(health_service);
+    let mut descriptors = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    descriptors = descriptors.register_encoded_file_descriptor_set(proto::DESCRIPTORS);
+    for service in SERVICES {
+        descriptors = descriptors.with_service_name(service);
+    }
+    services.add_service(descriptors.build_v1()?);
+    let entrance = Entrance::Partners(partners.clone());
+    let bytes_max = config.message_bytes_max;
+    services
+        .add_service(
+            CatalogueServiceServer::new(Catalogue(entrance.clone()))
+                .max_decoding_message_size(bytes_max),
+        )
+        .add_service(
+            SeatsServiceServer::new(Seats(entrance.clone())).max_decoding_message_size(bytes_max),
+        )
+        .add_service(SalesServiceServer::new(Sales(entrance)).max_decoding_message_size(bytes_max))
+        .add_service(
+            SessionServiceServer::new(Sessions(partners.clone()))
+                .max_decoding_message_size(bytes_max),
+        );
+    let down = |mut going_down: tokio::sync::watch::Receiver<bool>| async move {
+        // An error means that the node's owner is gone: down as well.
+        let _ = going_down.wait_for(|down| *down).await;
+    };
+    let served = Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(config.streams_max)
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .add_routes(services.routes())
+        .serve_with_incoming_shutdown(
+            incoming.map(|io| io.map(Connection)),
+            down(partners.going_down.clone()),
+        );
+    let drained = async {
+        down(partners.going_down.clone()).await;
+        tokio::time::sleep(config.drain).await;
+    };
+    tokio::select! {
+        served = served => Ok(served?),
+        () = drained => Ok(()),
+        never = tell_health(health, whereabouts, partners.going_down.clone()) => match never {},
+    }
+}
+
+/// What reflection lists; messages of other packages may be looked up, their services not.
+const SERVICES: [&str; 6] = [
+    "onsale.channel.v1.CatalogueService",
+    "onsale.channel.v1.SeatsService",
+    "onsale.channel.v1.SalesService",
+    "onsale.channel.v1.SessionService",
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+];
+
+/// The reads that other nodes pass on, for the peer listener. Whoever reaches that listener is
+/// trusted to name the partner it reads for.
+pub fn for_peers(whereabouts: Arc<dyn Whereabouts>) -> Routes {
+    let entrance = Entrance::Peers(whereabouts);
+    let mut services = RoutesBuilder::default();
+    services
+        .add_service(CatalogueServiceServer::new(Catalogue(entrance.clone())))
+        .add_service(SeatsServiceServer::new(Seats(entrance.clone())))
+        .add_service(SalesServiceServer::new(Sales(entrance)));
+    services.routes()
+}
+
+/// Serving while the node is ready and not going down.
+async fn tell_health(
+    health: HealthReporter,
+    whereabouts: Arc<dyn Whereabouts>,
+    going_down: tokio::sync::watch::Receiver<bool>,
+) -> Infallible {
+    let mut told = None;
+    let mut look = tokio::time::interval(READINESS_EVERY);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let serves = whereabouts.is_ready() && !*going_down.borrow();
+        if told != Some(serves) {
+            let status = if serves {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
+            };
+            for service in std::iter::once("").chain(SERVICES) {
+                health.set_service_status(service, status).await;
+            }
+            told = Some(serves);
+        }
+    }
+}
+
+/// A connection from the injected listener.
+pub struct Connection(pub Box<dyn Io>);
+
+impl Connected for Connection {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+}

@@ -1,0 +1,239 @@
+//! `SessionService`: many calls per message, many messages outstanding, for big partners.
+//!
+//! One object drives a stream both ways: polled for answers, it also reads requests. So requests
+//! are read only while answers are taken, and a partner that stops reading is not read from.
+//! Calls of one sale reach its owner in the sequence they came (after a leadership change, those
+//! that are sent again may come later than their neighbours).
+
+mod outbox;
+mod split;
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actors::calls::Calls;
+use domain::ids::SaleId;
+use futures::Stream;
+use futures::future::BoxFuture;
+use proto::channel::v1::session_call::Call;
+use proto::channel::v1::session_service_server::SessionService;
+use proto::channel::v1::{FailureReason, SessionCall, SessionRequest, SessionResponse};
+use tokio::time::Instant;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::ending::ending;
+use super::input::{Stamp, ToRecord};
+use super::{Partners, deadline, status};
+use crate::access::Caller;
+use outbox::Outbox;
+use split::{ForSale, Splitter};
+
+/// The session service of a node.
+#[derive(Clone)]
+pub struct Sessions(pub Partners);
+
+#[tonic::async_trait]
+impl SessionService for Sessions {
+    type SessionStream = Session;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<SessionRequest>>,
+    ) -> Result<Response<Session>, Status> {
+        let partners = self.0.clone();
+        let caller = partners.caller(request.metadata())?;
+        let ends_after = deadline::timeout(request.metadata())?;
+        let ending = ending(ends_after, Some(partners.going_down.clone()));
+        let stamp = Stamp {
+            partner: caller.partner,
+            channel: caller.channel,
+        };
+        Ok(Response::new(Session {
+            requests: request.into_inner(),
+            reading: true,
+            ending: Box::pin(ending),
+            end: None,
+            splitter: Splitter::new(stamp),
+            outbox: Outbox::new(partners.config.session_calls),
+            key_checked_at: partners.door.version(),
+            caller,
+            stamp,
+            scratch: Vec::new(),
+            partners,
+        }))
+    }
+}
+
+/// One partner's stream.
+pub struct Session {
+    partners: Partners,
+    caller: Caller,
+    stamp: Stamp,
+    /// The version of the keys that the caller's was last checked against.
+    key_checked_at: u64,
+    requests: Streaming<SessionRequest>,
+    reading: bool,
+    /// Resolves when the stream is over by itself: its deadline, or the node goes down.
+    ending: BoxFuture<'static, Status>,
+    /// Told once what is outstanding has been answered.
+    end: Option<Status>,
+    splitter: Splitter,
+    outbox: Outbox,
+    scratch: Vec<u8>,
+}
+
+impl Session {
+    fn stop_reading(&mut self, end: Option<Status>) {
+        self.reading = false;
+        self.end = self.end.take().or(end);
+    }
+
+    /// Takes one message; returns answers that are there at once.
+    fn take(&mut self, request: SessionRequest) -> Result<Option<SessionResponse>, Status> {
+        self.check_key()?;
+        let SessionRequest { calls, packed } = request;
+        let mut response = SessionResponse::default();
+        if !calls.is_empty() {
+            self.take_nested(calls);
+            if let Some((refused, _)) = self.splitter.take_refused() {
+                response.results.extend(outbox::results(&refused));
+            }
+        }
+        if !packed.is_empty() {
+            self.take_packed(&packed)?;
+            if let Some((refused, _)) = self.splitter.take_refused() {
+                response.packed = refused;
+            }
+        }
+        let is_answered = !response.results.is_empty() || !response.packed.is_empty();
+        Ok(is_answered.then_some(response))
+    }
+
+    fn take_packed(&mut self, packed: &[u8]) -> Result<(), Status> {
+        let busy_ms = self.partners.config.busy_retry_ms;
+        let mut admitted = self.outbox.room();
+        let mut wait_ms = busy_ms;
+        if self.partners.limit.is_on() {
+            let calls = split::count(packed);
+            if let Err(over) = self.partners.limit.check(self.stamp.partner, calls) {
+                admitted = 0;
+                wait_ms = millis(over.retry_after);
+            }
+        }
+        self.splitter
+            .packed(packed, admitted, wait_ms)
+            .map_err(|cut_off| Status::invalid_argument(cut_off.to_string()))?;
+        self.submit(false);
+        Ok(())
+    }
+
+    fn take_nested(&mut self, calls: Vec<SessionCall>) {
+        let mut room = self.outbox.room();
+        let mut wait_ms = self.partners.config.busy_retry_ms;
+        if let Err(over) = self.partners.limit.check(self.stamp.partner, calls.len()) {
+            room = 0;
+            wait_ms = millis(over.retry_after);
+        }
+        for SessionCall { call_id, call } in calls {
+            let request: Option<&dyn ToRecord> = match &call {
+                Some(Call::PlaceHold(request)) => Some(request),
+                Some(Call::ExtendHold(request)) => Some(request),
+                Some(Call::ReleaseHold(request)) => Some(request),
+                Some(Call::ConfirmHold(request)) => Some(request),
+                Some(Call::CancelOrder(request)) => Some(request),
+                None => None,
+            };
+            self.scratch.clear();
+            match request.map(|request| {
+                let sale = SaleId(request.event_id());
+                request
+                    .to_record(self.stamp, &mut self.scratch)
+                    .map(|()| sale)
+            }) {
+                None | Some(Err(_)) => self.splitter.refuse(call_id, FailureReason::BadRequest, 0),
+                Some(Ok(_)) if room == 0 => {
+                    self.splitter.refuse(call_id, FailureReason::Busy, wait_ms);
+                }
+                Some(Ok(sale)) => {
+                    room -= 1;
+                    self.splitter.record(sale, call_id, &self.scratch);
+                }
+            }
+        }
+        self.submit(true);
+    }
+
+    fn submit(&mut self, nested: bool) {
+        let deadline = Instant::now() + self.partners.config.timeout;
+        for ForSale {
+            sale,
+            records,
+            call_ids,
+        } in self.splitter.take_sales()
+        {
+            let answers = self.outbox.expect(call_ids.len(), nested);
+            self.partners.gateway.submit(
+                sale,
+                Calls {
+                    records,
+                    call_ids,
+                    deadline,
+                    answers,
+                },
+            );
+        }
+    }
+
+    /// A key that was revoked ends the streams it opened.
+    fn check_key(&mut self) -> Result<(), Status> {
+        let version = self.partners.door.version();
+        if version != self.key_checked_at {
+            if !self.partners.door.still_valid(&self.caller) {
+                return Err(status::unauthenticated(crate::access::Refused::Invalid));
+            }
+            self.key_checked_at = version;
+        }
+        Ok(())
+    }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis())
+        .unwrap_or(u32::MAX)
+        .max(1)
+}
+
+impl Stream for Session {
+    type Item = Result<SessionResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Poll::Ready(response) = this.outbox.poll_message(cx) {
+                return Poll::Ready(Some(Ok(response)));
+            }
+            if !this.reading {
+                return if this.outbox.is_idle() {
+                    Poll::Ready(this.end.take().map(Err))
+                } else {
+                    Poll::Pending
+                };
+            }
+            if let Poll::Ready(status) = this.ending.as_mut().poll(cx) {
+                this.stop_reading(Some(status));
+                continue;
+            }
+            match Pin::new(&mut this.requests).poll_next(cx) {
+                Poll::Ready(Some(Ok(request))) => match this.take(request) {
+                    Ok(None) => {}
+                    Ok(Some(response)) => return Poll::Ready(Some(Ok(response))),
+                    Err(status) => this.stop_reading(Some(status)),
+                },
+                Poll::Ready(Some(Err(status))) => this.stop_reading(Some(status)),
+                Poll::Ready(None) => this.stop_reading(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}

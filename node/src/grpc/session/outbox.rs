@@ -1,0 +1,203 @@
+//! Answers of one session on their way out: queued by sale actors, taken by the stream.
+//!
+//! The queue holds at most as many answers as calls may be outstanding; a call is outstanding
+//! until its answer is taken, so a partner that does not read makes its own calls BUSY and nothing
+//! grows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use actors::calls::Answers;
+use actors::codec::answer::{self, Answer, At};
+use bytes::{Bytes, BytesMut};
+use proto::channel::v1::session_result::Result as Outcome;
+use proto::channel::v1::{
+    SessionDone, SessionFailed, SessionRejected, SessionResponse, SessionResult, SessionUnknown,
+};
+use tokio::sync::mpsc;
+
+use crate::grpc::{output, status};
+
+/// A message is closed when it has this many bytes of packed answers.
+const MESSAGE_BYTES: usize = 64 << 10;
+/// Queued answers looked at together.
+const CHUNKS_AT_ONCE: usize = 128;
+
+struct Chunk {
+    packed: Bytes,
+    count: u32,
+    /// Answers to calls that came as messages.
+    nested: bool,
+}
+
+/// Where a sale actor leaves answers.
+struct Sink {
+    queue: mpsc::Sender<Chunk>,
+    nested: bool,
+}
+
+impl Answers for Sink {
+    fn answer(&self, packed: Bytes, count: u32) {
+        // Fails only when the stream is gone, and with it whoever waits.
+        let _ = self.queue.try_send(Chunk {
+            packed,
+            count,
+            nested: self.nested,
+        });
+    }
+}
+
+pub struct Outbox {
+    queued: mpsc::Receiver<Chunk>,
+    taken: Vec<Chunk>,
+    /// How many of `taken` have left.
+    merged: usize,
+    /// Calls whose answers have not been taken.
+    outstanding: Arc<AtomicUsize>,
+    calls_max: usize,
+    to_packed: Arc<dyn Answers>,
+    to_nested: Arc<dyn Answers>,
+}
+
+impl Outbox {
+    pub fn new(calls_max: usize) -> Outbox {
+        let (queue, queued) = mpsc::channel(calls_max.max(1));
+        let sink = |nested| {
+            Arc::new(Sink {
+                queue: queue.clone(),
+                nested,
+            })
+        };
+        Outbox {
+            queued,
+            taken: Vec::new(),
+            merged: 0,
+            outstanding: Arc::default(),
+            calls_max,
+            to_packed: sink(false),
+            to_nested: sink(true),
+        }
+    }
+
+    /// How many more calls may be outstanding.
+    pub fn room(&self) -> usize {
+        self.calls_max
+            .saturating_sub(self.outstanding.load(Ordering::Relaxed))
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.outstanding.load(Ordering::Relaxed) == 0
+    }
+
+    /// Notes calls as outstanding and says where their answers go.
+    pub fn expect(&self, calls: usize, nested: bool) -> Arc<dyn Answers> {
+        self.outstanding.fetch_add(calls, Ordering::Relaxed);
+        if nested {
+            self.to_nested.clone()
+        } else {
+            self.to_packed.clone()
+        }
+    }
+
+    /// What is queued, as one message of some 64 KiB at most.
+    pub fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<SessionResponse> {
+        if self.merged == self.taken.len() {
+            self.taken.clear();
+            self.merged = 0;
+            // Never ends: this side holds senders of the queue itself.
+            ready!(
+                self.queued
+                    .poll_recv_many(cx, &mut self.taken, CHUNKS_AT_ONCE)
+            );
+        }
+        Poll::Ready(self.merge())
+    }
+
+    /// Merges what was taken, up to a message's size and at least one chunk.
+    fn merge(&mut self) -> SessionResponse {
+        let (mut bytes, mut packed_bytes, mut answers) = (0, 0, 0);
+        let mut chunks = 0;
+        for chunk in &self.taken[self.merged..] {
+            bytes += chunk.packed.len();
+            if chunks > 0 && bytes > MESSAGE_BYTES {
+                break;
+            }
+            chunks += 1;
+            answers += chunk.count as usize;
+            packed_bytes += if chunk.nested { 0 } else { chunk.packed.len() };
+        }
+        let mut response = SessionResponse::default();
+        let mut packed = BytesMut::new();
+        for chunk in &mut self.taken[self.merged..self.merged + chunks] {
+            let bytes = std::mem::take(&mut chunk.packed);
+            if chunk.nested {
+                response.results.extend(results(&bytes));
+            } else if bytes.len() == packed_bytes {
+                response.packed = bytes;
+            } else {
+                packed.reserve(packed_bytes - packed.len());
+                packed.extend_from_slice(&bytes);
+            }
+        }
+        if !packed.is_empty() {
+            response.packed = packed.freeze();
+        }
+        self.merged += chunks;
+        self.outstanding.fetch_sub(answers, Ordering::Relaxed);
+        response
+    }
+}
+
+/// Packed answers as messages.
+pub fn results(packed: &[u8]) -> impl Iterator<Item = SessionResult> {
+    answer::decode(packed).map(|(call_id, answer)| SessionResult {
+        call_id,
+        result: Some(result(answer)),
+    })
+}
+
+fn result(answer: Answer) -> Outcome {
+    match answer {
+        Answer::Done { log_index, done } => {
+            let domain::outcome::Done {
+                revision,
+                deadline_ms,
+                seats,
+            } = done;
+            Outcome::Done(SessionDone {
+                revision: revision.0,
+                log_index,
+                deadline_ms,
+                seats: output::runs(&seats),
+            })
+        }
+        Answer::Rejected {
+            at: At {
+                revision,
+                log_index,
+            },
+            rejection,
+        } => {
+            let (_, _, metadata) = status::describe(rejection);
+            Outcome::Rejected(SessionRejected {
+                reason: status::reason(rejection).into(),
+                retry: status::retry_name(rejection.retry()).into(),
+                metadata: metadata
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect(),
+                revision: revision.0,
+                log_index,
+            })
+        }
+        Answer::Failed {
+            reason,
+            retry_after_ms,
+        } => Outcome::Failed(SessionFailed {
+            reason: reason.into(),
+            retry_after_ms,
+        }),
+        Answer::Unknown => Outcome::Unknown(SessionUnknown {}),
+    }
+}

@@ -1,0 +1,354 @@
+//! The one place where what went wrong becomes a gRPC status.
+//!
+//! Every status carries `google.rpc.ErrorInfo` (domain `onsale.dev`, a reason that is stable,
+//! metadata that says what is in the way) and, where waiting helps, `google.rpc.RetryInfo`.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use actors::codec::answer::Answer;
+use actors::codec::rejection::pack;
+use domain::outcome::Done;
+use domain::rejection::{Phase, Rejection, Retry};
+use proto::channel::v1::{FailureReason, RejectionReason};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::access::{OverLimit, Refused};
+
+const DOMAIN: &str = "onsale.dev";
+
+/// Told with `Retry::Later` when nothing says when: long enough that waiting is not hammering.
+const LATER: Duration = Duration::from_secs(2);
+const LATER_MIN: Duration = Duration::from_millis(100);
+const LATER_MAX: Duration = Duration::from_secs(3600);
+/// An election takes this long or a few times so.
+const ELECTION: Duration = Duration::from_millis(500);
+
+/// What is in the way, by name.
+pub type Metadata = Vec<(&'static str, String)>;
+
+/// Takes an answer apart: what was done and at which log index, or the status.
+pub fn of_answer(answer: Answer, now_ms: u64) -> Result<(u64, Done), Status> {
+    match answer {
+        Answer::Done { log_index, done } => Ok((log_index, done)),
+        Answer::Rejected { at: _, rejection } => Err(rejected(rejection, now_ms)),
+        Answer::Failed {
+            reason,
+            retry_after_ms,
+        } => Err(failed(reason, retry_after_ms)),
+        Answer::Unknown => Err(unknown()),
+    }
+}
+
+/// The sale said no. `now_ms` is the wall clock, Unix milliseconds.
+pub fn rejected(rejection: Rejection, now_ms: u64) -> Status {
+    let (code, message, metadata) = describe(rejection);
+    let mut metadata: HashMap<String, String> = metadata
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    metadata.insert("retry".into(), retry_name(rejection.retry()).into());
+    let mut details = ErrorDetails::with_error_info(reason_name(rejection), DOMAIN, metadata);
+    if rejection.retry() == Retry::Later {
+        details.set_retry_info(Some(later(rejection, now_ms)));
+    }
+    Status::with_error_details(code, message, details)
+}
+
+/// Certainly without effect.
+pub fn failed(reason: FailureReason, retry_after_ms: u32) -> Status {
+    let asked = Duration::from_millis(retry_after_ms.into());
+    let (code, message, retry) = match reason {
+        FailureReason::Unspecified => (Code::Internal, "the call failed", None),
+        FailureReason::BadRequest => (Code::InvalidArgument, "the call is malformed", None),
+        FailureReason::UnknownEvent => (Code::NotFound, "there is no such event", None),
+        FailureReason::Busy => (
+            Code::ResourceExhausted,
+            "too many calls are waiting",
+            Some(asked.max(Duration::from_millis(1))),
+        ),
+        FailureReason::NoLeader => (
+            Code::Unavailable,
+            "nobody leads the sale at the moment",
+            Some(asked.max(ELECTION)),
+        ),
+        FailureReason::DeadlinePassed => (Code::DeadlineExceeded, "the deadline is past", None),
+        FailureReason::SaleFrozen => (
+            Code::Unavailable,
+            "the sale was frozen after a fault and is being looked at",
+            Some(Duration::from_secs(30)),
+        ),
+        FailureReason::Forbidden => (Code::PermissionDenied, "partners may not call this", None),
+    };
+    status(code, failure_name(reason), message, retry)
+}
+
+/// The command may still happen.
+pub fn unknown() -> Status {
+    status(
+        Code::Unknown,
+        "UNKNOWN_OUTCOME",
+        "the command may still happen: retry with the same idempotency key",
+        Some(LATER_MIN),
+    )
+}
+
+pub fn unauthenticated(refused: Refused) -> Status {
+    let reason = match refused {
+        Refused::Missing => "API_KEY_MISSING",
+        Refused::Invalid => "API_KEY_INVALID",
+    };
+    status(Code::Unauthenticated, reason, &refused.to_string(), None)
+}
+
+pub fn over_limit(over: OverLimit) -> Status {
+    status(
+        Code::ResourceExhausted,
+        "RATE_LIMITED",
+        "too many calls per second",
+        Some(over.retry_after),
+    )
+}
+
+pub fn bad_request(violations: Vec<FieldViolation>) -> Status {
+    let message = violations
+        .iter()
+        .map(|violation| format!("{}: {}", violation.field, violation.description))
+        .collect::<Vec<_>>()
+        .join("; ");
+    let mut details = ErrorDetails::with_bad_request(violations);
+    details.set_error_info(
+        failure_name(FailureReason::BadRequest),
+        DOMAIN,
+        HashMap::new(),
+    );
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// A watcher is further behind than changes are kept.
+pub fn compacted() -> Status {
+    status(
+        Code::OutOfRange,
+        "COMPACTED",
+        "changes after that revision are no longer kept: take a snapshot and watch from its revision",
+        None,
+    )
+}
+
+/// A watcher names a revision that this replica has not reached in time.
+pub fn revision_ahead() -> Status {
+    status(
+        Code::OutOfRange,
+        "REVISION_AHEAD",
+        "this replica has not reached that revision",
+        Some(LATER_MIN),
+    )
+}
+
+pub fn shutting_down() -> Status {
+    status(
+        Code::Unavailable,
+        "SHUTTING_DOWN",
+        "this node is going down: connect to another",
+        Some(LATER_MIN),
+    )
+}
+
+fn status(code: Code, reason: &str, message: &str, retry: Option<Duration>) -> Status {
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    if retry.is_some() {
+        details.set_retry_info(retry);
+    }
+    Status::with_error_details(code, message, details)
+}
+
+/// How long to wait: until the next hold ends, when that is known.
+fn later(rejection: Rejection, now_ms: u64) -> Duration {
+    match rejection {
+        Rejection::SoldOut {
+            next_deadline_ms, ..
+        } if next_deadline_ms > 0 => Duration::from_millis(next_deadline_ms.saturating_sub(now_ms))
+            .clamp(LATER_MIN, LATER_MAX),
+        _ => LATER,
+    }
+}
+
+pub fn retry_name(retry: Retry) -> &'static str {
+    match retry {
+        Retry::Never => "never",
+        Retry::Later => "later",
+        Retry::WithOtherSeats => "with_other_seats",
+    }
+}
+
+pub fn reason(rejection: Rejection) -> RejectionReason {
+    RejectionReason::try_from(i32::from(pack(rejection).reason)).unwrap_or_default()
+}
+
+fn reason_name(rejection: Rejection) -> &'static str {
+    let name = reason(rejection).as_str_name();
+    name.strip_prefix("REJECTION_REASON_").unwrap_or(name)
+}
+
+fn failure_name(reason: FailureReason) -> &'static str {
+    let name = reason.as_str_name();
+    name.strip_prefix("FAILURE_REASON_").unwrap_or(name)
+}
+
+fn phase_name(phase: Phase) -> String {
+    match phase {
+        Phase::Announced => "announced",
+        Phase::Open => "open",
+        Phase::Paused => "paused",
+        Phase::Closed => "closed",
+    }
+    .into()
+}
+
+/// Code, sentence and what is in the way, for each rejection.
+pub fn describe(rejection: Rejection) -> (Code, &'static str, Metadata) {
+    use Code::{
+        AlreadyExists, FailedPrecondition, Internal, InvalidArgument, NotFound, PermissionDenied,
+        ResourceExhausted,
+    };
+    use Rejection::*;
+    let seat = |seat: domain::ids::SeatRef| {
+        vec![
+            ("section", seat.section.to_string()),
+            ("seat", seat.seat.to_string()),
+        ]
+    };
+    let seats = |first: domain::ids::SeatRef, count: u16| {
+        let mut metadata = seat(first);
+        metadata.push(("count", count.to_string()));
+        metadata
+    };
+    match rejection {
+        UnknownSection { section } => (
+            InvalidArgument,
+            "the venue has no such section",
+            vec![("section", section.to_string())],
+        ),
+        UnknownSeat { seat: unknown } => (
+            InvalidArgument,
+            "the section has no such seat",
+            seat(unknown),
+        ),
+        DuplicateSeat { seat: twice } => {
+            (InvalidArgument, "a seat was asked for twice", seat(twice))
+        }
+        EmptyHold => (InvalidArgument, "the hold asks for nothing", vec![]),
+        TooManySeats { asked, max } => (
+            InvalidArgument,
+            "more seats than one hold may have",
+            vec![("asked", asked.to_string()), ("max", max.to_string())],
+        ),
+        WrongSectionKind { section } => (
+            InvalidArgument,
+            "seats of a general-admission section, or a quantity of a seated one",
+            vec![("section", section.to_string())],
+        ),
+        HoldIdInUse => (AlreadyExists, "another hold has this id", vec![]),
+        OrderIdInUse => (AlreadyExists, "another order has this id", vec![]),
+        PhaseForbids { phase } => (
+            FailedPrecondition,
+            "the sale's phase forbids this",
+            vec![("phase", phase_name(phase))],
+        ),
+        OnlyInTestMode => (
+            FailedPrecondition,
+            "only a sale in test mode allows this",
+            vec![],
+        ),
+        RulesInvalid => (InvalidArgument, "the rules contradict each other", vec![]),
+        NotOnSale { phase } => (
+            FailedPrecondition,
+            "the event is not on sale",
+            vec![("phase", phase_name(phase))],
+        ),
+        SeatTaken { seat, count } => (
+            FailedPrecondition,
+            "seats are held or sold",
+            seats(seat, count),
+        ),
+        SeatBlocked { seat, count } => {
+            (FailedPrecondition, "seats are blocked", seats(seat, count))
+        }
+        SeatNotFree { seat: taken } => (FailedPrecondition, "the seat is not free", seat(taken)),
+        SeatNotBlocked { seat: open } => {
+            (FailedPrecondition, "the seat is not blocked", seat(open))
+        }
+        NotEnoughAdjacent { longest, free } => (
+            FailedPrecondition,
+            "not so many free seats side by side",
+            vec![
+                ("longest_adjacent", longest.to_string()),
+                ("free", free.to_string()),
+            ],
+        ),
+        SoldOut {
+            free,
+            held,
+            next_deadline_ms,
+        } => (
+            FailedPrecondition,
+            "fewer seats are free than asked for",
+            vec![
+                ("free", free.to_string()),
+                ("held", held.to_string()),
+                ("next_deadline_ms", next_deadline_ms.to_string()),
+            ],
+        ),
+        LimitPerBuyer { limit, already } => (
+            FailedPrecondition,
+            "more seats than one buyer may have",
+            vec![
+                ("limit", limit.to_string()),
+                ("already", already.to_string()),
+            ],
+        ),
+        ChannelQuota { left } => (
+            ResourceExhausted,
+            "the channel's quota is used up",
+            vec![("left", left.to_string())],
+        ),
+        UnknownHold => (NotFound, "there is no such hold", vec![]),
+        HoldExpired => (FailedPrecondition, "the hold has expired", vec![]),
+        HoldReleased => (FailedPrecondition, "the hold was released", vec![]),
+        HoldConfirmed => (FailedPrecondition, "the hold is an order already", vec![]),
+        HoldOfAnotherPartner => (PermissionDenied, "the hold is another partner's", vec![]),
+        ExtensionTooLong { latest_deadline_ms } => (
+            FailedPrecondition,
+            "a hold may not live so long",
+            vec![("latest_deadline_ms", latest_deadline_ms.to_string())],
+        ),
+        UnknownOrder => (NotFound, "there is no such order", vec![]),
+        OrderCancelled => (FailedPrecondition, "the order was cancelled", vec![]),
+        OrderOfAnotherPartner => (PermissionDenied, "the order is another partner's", vec![]),
+        KeyReused => (
+            InvalidArgument,
+            "the idempotency key was used for another request",
+            vec![],
+        ),
+        KeyExpired => (
+            FailedPrecondition,
+            "the idempotency key is older than what is remembered",
+            vec![],
+        ),
+        KeyFromFuture => (
+            InvalidArgument,
+            "the idempotency key's time is ahead of the sale's",
+            vec![],
+        ),
+        KeyMissing => (InvalidArgument, "the idempotency key is missing", vec![]),
+        Bug => (
+            Internal,
+            "the command could not be decided; nothing changed",
+            vec![],
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! One call, one answer: waits for what the gateway brings back.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actors::calls::{Answers, Calls};
+use actors::codec::answer::{Answer, decode};
+use bytes::Bytes;
+use domain::ids::SaleId;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::gateway::Gateway;
+
+/// The owner answers by the deadline; this is for its answer's way.
+const GRACE: Duration = Duration::from_millis(250);
+
+struct Slot(Mutex<Option<oneshot::Sender<Bytes>>>);
+
+impl Answers for Slot {
+    fn answer(&self, packed: Bytes, _count: u32) {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waiting) = waiting {
+            // Who asked may have given up.
+            let _ = waiting.send(packed);
+        }
+    }
+}
+
+/// Sends one record and waits for its answer; unknown when none comes in time.
+pub async fn ask(gateway: &Gateway, sale: SaleId, record: Vec<u8>, deadline: Instant) -> Answer {
+    let (answered, answer) = oneshot::channel();
+    gateway.submit(
+        sale,
+        Calls {
+            records: record.into(),
+            call_ids: vec![0],
+            deadline,
+            answers: Arc::new(Slot(Mutex::new(Some(answered)))),
+        },
+    );
+    match tokio::time::timeout_at(deadline + GRACE, answer).await {
+        Ok(Ok(packed)) => decode(&packed)
+            .next()
+            .map_or(Answer::Unknown, |(_, answer)| answer),
+        Ok(Err(_)) | Err(_) => Answer::Unknown,
+    }
+}

@@ -1,0 +1,442 @@
+//! One node with a replica of one, its partner services on a free port of loopback, and a real
+//! client. Entries commit in memory, in sequence, when the test lets them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use actors::calls::Calls;
+use actors::clock::Clock;
+use actors::faults::Faults;
+use actors::metrics::SaleMetrics;
+use actors::{SaleHandle, SaleMachines, Sales};
+use async_trait::async_trait;
+use bytes::Bytes;
+use cluster::components::{Io, WallClock};
+use cluster::group::{BarrierFailure, Group, Leadership, ProposeReply, Proposed};
+use cluster::machine::{Committed, Machine, Machines};
+use cluster::types::{GroupId, NodeId, Term};
+use domain::ids::{ChannelId, PartnerId, SaleId};
+use domain::rules::SaleRules;
+use domain::venue::{Attributes, RowPlan, SeatPlan, SectionPlan, Venue};
+use futures::StreamExt as _;
+use onsale::access::{Door, KeyRecord, Keys, PartnerRecord, key};
+use onsale::gateway::{self, Directory, Gateway, PeerChannel, Route};
+use onsale::grpc::{self, EventEntry, Keeper, Partners, Whereabouts};
+use prost::Message as _;
+use proto::channel::v1 as pb;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::Request;
+use tonic::transport::{Channel, Endpoint};
+
+/// 2026-11-21, in Unix milliseconds.
+pub const NOW_MS: u64 = 1_795_000_000_000;
+pub const EVENT: u64 = 4711;
+
+struct Time;
+
+impl Clock for Time {
+    fn now_ms(&self) -> u64 {
+        NOW_MS
+    }
+}
+
+impl WallClock for Time {
+    fn now_ms(&self) -> u64 {
+        NOW_MS
+    }
+}
+
+type Proposal = (Term, Bytes, ProposeReply);
+
+/// The group of one replica.
+pub struct Solo {
+    proposals: mpsc::Sender<Proposal>,
+    leads: AtomicBool,
+    committing: watch::Sender<bool>,
+    entries: AtomicU64,
+}
+
+#[async_trait]
+impl Group for Solo {
+    fn id(&self) -> GroupId {
+        1
+    }
+
+    fn propose(&self, term: Term, entry: Bytes, reply: ProposeReply) -> Result<(), ProposeReply> {
+        self.proposals
+            .try_send((term, entry, reply))
+            .map_err(|refused| refused.into_inner().2)
+    }
+
+    async fn read_barrier(&self) -> Result<u64, BarrierFailure> {
+        if self.leads.load(Ordering::SeqCst) {
+            Ok(self.entries.load(Ordering::SeqCst))
+        } else {
+            Err(BarrierFailure::NotLeader { leader: None })
+        }
+    }
+
+    fn leadership(&self) -> Leadership {
+        let leads = self.leads.load(Ordering::SeqCst);
+        Leadership {
+            leader: leads.then_some(1),
+            term: 1,
+        }
+    }
+}
+
+async fn commit(
+    group: Arc<Solo>,
+    machine: Arc<dyn Machine>,
+    mut queue: mpsc::Receiver<Proposal>,
+    mut committing: watch::Receiver<bool>,
+) {
+    while let Some((term, payload, reply)) = queue.recv().await {
+        if committing.wait_for(|on| *on).await.is_err() {
+            return;
+        }
+        if !group.leads.load(Ordering::SeqCst) {
+            reply(Proposed::NotLeader { leader: None });
+            continue;
+        }
+        let index = group.entries.fetch_add(1, Ordering::SeqCst) + 1;
+        let entry = Committed {
+            group: 1,
+            term,
+            index,
+            payload,
+        };
+        machine.deliver(entry).await.expect("delivers");
+        reply(Proposed::Committed { index });
+    }
+}
+
+/// What the cluster map would say.
+struct Town {
+    sales: Arc<Sales>,
+    group: Arc<Solo>,
+    ready: AtomicBool,
+}
+
+impl Directory for Town {
+    fn route(&self, sale: SaleId, calls: Calls) -> Route {
+        match self.sales.get(sale) {
+            None => Route::UnknownSale(calls),
+            Some(_) if !self.group.leads.load(Ordering::SeqCst) => Route::NoLeader(calls),
+            Some(handle) => match handle.submit(calls) {
+                Ok(()) => Route::Taken,
+                Err(calls) => Route::Full(calls),
+            },
+        }
+    }
+
+    fn peer(&self, _: NodeId) -> Option<PeerChannel> {
+        None
+    }
+}
+
+impl Whereabouts for Town {
+    fn event(&self, sale: SaleId) -> Option<EventEntry> {
+        self.sales.get(sale).map(|_| EventEntry {
+            sale,
+            name: "Opening night".into(),
+            venue: "The Bowl".into(),
+            organiser: "us".into(),
+            starts_at_ms: 0,
+            test_mode: false,
+        })
+    }
+
+    fn events_after(&self, after: SaleId, count: usize) -> Vec<EventEntry> {
+        let mut sales: Vec<_> = self.sales.all().iter().map(SaleHandle::id).collect();
+        sales.sort();
+        sales
+            .into_iter()
+            .filter(|sale| *sale > after)
+            .take(count)
+            .filter_map(|sale| self.event(sale))
+            .collect()
+    }
+
+    fn replica(&self, sale: SaleId) -> Option<SaleHandle> {
+        self.sales.get(sale)
+    }
+
+    fn keeper(&self, _: SaleId) -> Keeper {
+        if self.group.leads.load(Ordering::SeqCst) {
+            Keeper::Here
+        } else {
+            Keeper::Nobody
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::SeqCst)
+    }
+}
+
+#[derive(Default)]
+struct KeyTable {
+    keys: Mutex<BTreeMap<String, KeyRecord>>,
+    version: AtomicU64,
+}
+
+impl Keys for KeyTable {
+    fn find(&self, key_id: &str) -> Option<KeyRecord> {
+        self.keys.lock().unwrap().get(key_id).cloned()
+    }
+
+    fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
+    }
+}
+
+/// A running node.
+pub struct House {
+    pub channel: Channel,
+    sales: Arc<Sales>,
+    group: Arc<Solo>,
+    machine: Arc<dyn Machine>,
+    town: Arc<Town>,
+    keys: Arc<KeyTable>,
+    key_texts: [String; 2],
+    next_key: AtomicU64,
+    pub gateway: Gateway,
+    going_down: watch::Sender<bool>,
+    serving: tokio::task::JoinHandle<Result<(), grpc::ServeFailure>>,
+}
+
+impl House {
+    /// Open for sale: one section of `rows` rows of ten seats, and one of `standing` places.
+    pub async fn open(rows: usize, standing: u32) -> House {
+        House::open_with(
+            grpc::Config::default(),
+            actors::Config::default(),
+            rows,
+            standing,
+        )
+        .await
+    }
+
+    pub async fn open_with(
+        config: grpc::Config,
+        actors_config: actors::Config,
+        rows: usize,
+        standing: u32,
+    ) -> House {
+        let metrics = SaleMetrics::new(&prometheus::Registry::new()).expect("registers");
+        let faults = Faults::default();
+        let sales = Sales::start(actors_config, Arc::new(Time), metrics, faults, 77)
+            .await
+            .expect("starts");
+        let (proposals, queue) = mpsc::channel(64);
+        let (committing, committing_seen) = watch::channel(true);
+        let group = Arc::new(Solo {
+            proposals,
+            leads: AtomicBool::new(true),
+            committing,
+            entries: AtomicU64::new(0),
+        });
+        let machine = SaleMachines(sales.clone()).machine(1, group.clone());
+        machine.lead(Some(1)).await;
+        tokio::spawn(commit(
+            group.clone(),
+            machine.clone(),
+            queue,
+            committing_seen,
+        ));
+        let town = Arc::new(Town {
+            sales: sales.clone(),
+            group: group.clone(),
+            ready: AtomicBool::new(false),
+        });
+        let keys = Arc::new(KeyTable::default());
+        let key_texts = [1, 2].map(|partner: u8| {
+            let made = key::make([partner; 36]);
+            let record = KeyRecord {
+                partner: Some(PartnerRecord {
+                    id: PartnerId(partner.into()),
+                    channel: ChannelId(partner.into()),
+                    name: format!("partner {partner}"),
+                }),
+                operator: false,
+                salt: made.salt,
+                hash: made.hash,
+            };
+            keys.keys.lock().unwrap().insert(made.key_id, record);
+            made.text
+        });
+        let gateway = Gateway::new(gateway::Config::default(), town.clone());
+        let (going_down, down) = watch::channel(false);
+        let partners = Partners::new(
+            config,
+            Door::new(keys.clone()),
+            gateway.clone(),
+            town.clone(),
+            Arc::new(Time),
+            down,
+        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("binds");
+        let address = listener.local_addr().expect("has one");
+        let incoming =
+            TcpListenerStream::new(listener).map(|io| io.map(|io| Box::new(io) as Box<dyn Io>));
+        let serving = tokio::spawn(grpc::serve(partners, incoming));
+        let channel = Endpoint::from_shared(format!("http://{address}"))
+            .expect("an address")
+            .connect()
+            .await
+            .expect("connects");
+        let house = House {
+            channel,
+            sales,
+            group,
+            machine,
+            town,
+            keys,
+            key_texts,
+            next_key: AtomicU64::new(1),
+            gateway,
+            going_down,
+            serving,
+        };
+        house.create(rows, standing).await;
+        house
+    }
+
+    async fn create(&self, rows: usize, standing: u32) {
+        let layout = pb::SeatMap {
+            name: "The Bowl".into(),
+            ..pb::SeatMap::default()
+        };
+        let layout = zstd::encode_all(&layout.encode_to_vec()[..], 1).expect("compresses");
+        let (venue, rules) = (venue(rows, standing), SaleRules::default());
+        let created = self.sales.create(
+            self.group.as_ref(),
+            SaleId(EVENT),
+            layout.into(),
+            &venue,
+            &rules,
+            42,
+        );
+        created.await.expect("creates");
+        self.tell(domain::command::Command::OpenSale).await;
+    }
+
+    /// A command of the organiser's, through the gateway as any other.
+    pub async fn tell(&self, command: domain::command::Command<'_>) {
+        use actors::codec::answer::{Answer, decode};
+        struct Told(mpsc::Sender<Bytes>);
+        impl actors::calls::Answers for Told {
+            fn answer(&self, packed: Bytes, _: u32) {
+                self.0.try_send(packed).expect("one answer");
+            }
+        }
+        let request = domain::command::Request {
+            partner: PartnerId(0),
+            channel: ChannelId(0),
+            key: domain::ids::IdempotencyKey(u128::from_be_bytes(self.key_array())),
+            hash: 0,
+            command,
+        };
+        let mut record = Vec::new();
+        actors::codec::record::encode(&request, &mut record).expect("fits");
+        let (told, mut answer) = mpsc::channel(1);
+        self.gateway.submit(
+            SaleId(EVENT),
+            Calls {
+                records: record.into(),
+                call_ids: vec![0],
+                deadline: tokio::time::Instant::now() + std::time::Duration::from_secs(5),
+                answers: Arc::new(Told(told)),
+            },
+        );
+        let packed = answer.recv().await.expect("is answered");
+        let answer = decode(&packed).next().expect("reads").1;
+        assert!(matches!(answer, Answer::Done { .. }), "{answer:?}");
+    }
+
+    /// A fresh UUIDv7 at the sale's time.
+    fn key_array(&self) -> [u8; 16] {
+        let number = self.next_key.fetch_add(1, Ordering::SeqCst);
+        (u128::from(NOW_MS) << 80 | 7 << 76 | 2 << 62 | u128::from(number)).to_be_bytes()
+    }
+
+    pub fn key(&self) -> Bytes {
+        Bytes::copy_from_slice(&self.key_array())
+    }
+
+    /// A request of the first partner.
+    pub fn ask<T>(&self, message: T) -> Request<T> {
+        self.ask_as(0, message)
+    }
+
+    pub fn ask_as<T>(&self, partner: usize, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let bearer = format!("Bearer {}", self.key_texts[partner]);
+        request
+            .metadata_mut()
+            .insert("authorization", bearer.parse().expect("ASCII"));
+        request
+    }
+
+    pub fn commit(&self, on: bool) {
+        self.group.committing.send_replace(on);
+    }
+
+    pub async fn lead(&self, leads: bool) {
+        self.group.leads.store(leads, Ordering::SeqCst);
+        self.machine.lead(leads.then_some(1)).await;
+    }
+
+    pub fn set_ready(&self) {
+        self.town.ready.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes the first partner's keys away.
+    pub fn revoke(&self) {
+        let first = key::parse(&self.key_texts[0]).expect("a key").key_id;
+        self.keys.keys.lock().unwrap().remove(first);
+        self.keys.version.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub async fn go_down(self) {
+        self.going_down.send_replace(true);
+        drop(self.channel);
+        self.serving.await.expect("ends").expect("ends well");
+    }
+
+    pub fn start_going_down(&self) {
+        self.going_down.send_replace(true);
+    }
+}
+
+fn venue(rows: usize, standing: u32) -> Venue {
+    let row = |row: i32| RowPlan {
+        seats: (0..10)
+            .map(|seat| SeatPlan {
+                x: seat * 10,
+                y: row * 10,
+                category: 0,
+                attributes: Attributes::default(),
+                aisle_after: seat == 9,
+            })
+            .collect(),
+    };
+    Venue {
+        sections: vec![
+            SectionPlan::Seated {
+                focal_x: 45,
+                focal_y: 0,
+                rows: (0..rows as i32).map(row).collect(),
+            },
+            SectionPlan::General {
+                capacity: standing,
+                category: 0,
+            },
+        ],
+    }
+}

@@ -1,0 +1,295 @@
+//! The session stream: packed and nested calls mixed, floods, malformed calls, revoked keys.
+
+use std::collections::HashMap;
+
+use actors::codec::answer::{Answer, decode};
+use bytes::Bytes;
+use domain::rejection::Rejection;
+use onsale::grpc::Config;
+use proto::channel::v1::session_call::Call;
+use proto::channel::v1::session_result::Result as Outcome;
+use proto::channel::v1::session_service_client::SessionServiceClient;
+use proto::channel::v1::*;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Streaming};
+
+use super::house::{EVENT, House};
+use super::selling::{best, place};
+
+/// A partner's end of a session.
+struct Session {
+    requests: mpsc::Sender<SessionRequest>,
+    responses: Streaming<SessionResponse>,
+}
+
+impl Session {
+    async fn open(house: &House) -> Session {
+        let (requests, outgoing) = mpsc::channel(16);
+        let responses = SessionServiceClient::new(house.channel.clone())
+            .session(house.ask(ReceiverStream::new(outgoing)))
+            .await
+            .expect("opens")
+            .into_inner();
+        Session {
+            requests,
+            responses,
+        }
+    }
+
+    async fn send(&self, calls: Vec<SessionCall>, packed: Vec<u8>) {
+        let request = SessionRequest {
+            calls,
+            packed: packed.into(),
+        };
+        self.requests.send(request).await.expect("is open");
+    }
+
+    /// Answers to packed and to nested calls, until there are so many of each.
+    async fn receive(
+        &mut self,
+        packed: usize,
+        nested: usize,
+    ) -> (Vec<(u32, Answer)>, Vec<SessionResult>) {
+        let (mut answers, mut results) = (Vec::new(), Vec::new());
+        while answers.len() < packed || results.len() < nested {
+            let response = self
+                .responses
+                .message()
+                .await
+                .expect("well")
+                .expect("goes on");
+            answers.extend(decode(&response.packed));
+            results.extend(response.results);
+        }
+        assert_eq!((answers.len(), results.len()), (packed, nested));
+        (answers, results)
+    }
+}
+
+fn call(kind: u8, call_id: u32, key: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut call = Vec::new();
+    call.extend((32 + body.len() as u16).to_le_bytes());
+    call.extend([kind, 0]);
+    call.extend(call_id.to_le_bytes());
+    call.extend(EVENT.to_le_bytes());
+    call.extend(key);
+    call.extend(body);
+    call
+}
+
+/// A packed hold of the best seat; its id is its key.
+fn hold_one(call_id: u32, key: &Bytes) -> Vec<u8> {
+    let mut body = key.to_vec();
+    body.extend([7; 16]);
+    body.extend(60_u32.to_le_bytes());
+    body.extend([1, 2]);
+    body.extend(1_u16.to_le_bytes());
+    body.extend(u16::MAX.to_le_bytes());
+    body.extend([0, 0]);
+    call(1, call_id, key, &body)
+}
+
+fn confirm(call_id: u32, key: &[u8], hold: &[u8]) -> Vec<u8> {
+    let body = [hold, key, &[3], b"pay"].concat();
+    call(4, call_id, key, &body)
+}
+
+#[tokio::test]
+async fn packed_and_nested_calls_are_mixed_at_will() {
+    let house = House::open(10, 5).await;
+    let mut session = Session::open(&house).await;
+    let keys: Vec<Bytes> = (0..50).map(|_| house.key()).collect();
+    let packed = (0..)
+        .zip(&keys)
+        .flat_map(|(id, key)| hold_one(id, key))
+        .collect();
+    let nested = vec![
+        SessionCall {
+            call_id: 100,
+            call: Some(Call::PlaceHold(place(&house, best(2)))),
+        },
+        SessionCall {
+            call_id: 101,
+            call: Some(Call::PlaceHold(place(&house, best(0)))),
+        },
+        SessionCall {
+            call_id: 102,
+            call: None,
+        },
+    ];
+    session.send(nested, packed).await;
+    let (answers, results) = session.receive(50, 3).await;
+    let mut seats = std::collections::HashSet::new();
+    for (call_id, answer) in &answers {
+        let Answer::Done { done, log_index } = answer else {
+            panic!("{call_id}: {answer:?}");
+        };
+        assert!(*log_index > 0 && done.deadline_ms > 0);
+        let run = done.seats.as_slice()[0];
+        assert_eq!(run.count, 1);
+        assert!(seats.insert((run.section, run.first)), "a seat twice");
+    }
+    let results: HashMap<_, _> = results.into_iter().map(|r| (r.call_id, r.result)).collect();
+    assert!(matches!(&results[&100], Some(Outcome::Done(done)) if done.seats[0].count == 2));
+    for call_id in [101, 102] {
+        assert!(matches!(
+            &results[&call_id],
+            Some(Outcome::Failed(failed)) if failed.reason() == FailureReason::BadRequest
+        ));
+    }
+
+    // Confirmed once, and once more with the same key: the same answer.
+    let confirm_key = house.key();
+    let packed = [
+        confirm(1, &confirm_key, &keys[0]),
+        confirm(2, &confirm_key, &keys[0]),
+        confirm(3, &house.key(), &house.key()),
+    ]
+    .concat();
+    session.send(vec![], packed).await;
+    let (answers, _) = session.receive(3, 0).await;
+    let answers: HashMap<_, _> = answers.into_iter().collect();
+    let (Answer::Done { done: first, .. }, Answer::Done { done: second, .. }) =
+        (&answers[&1], &answers[&2])
+    else {
+        panic!("{answers:?}");
+    };
+    assert_eq!(first, second);
+    assert!(matches!(
+        answers[&3],
+        Answer::Rejected {
+            rejection: Rejection::UnknownHold,
+            ..
+        }
+    ));
+}
+
+#[tokio::test]
+async fn a_malformed_call_does_not_end_the_stream() {
+    let house = House::open(1, 5).await;
+    let mut session = Session::open(&house).await;
+    let mut lines_cut = hold_one(2, &house.key());
+    lines_cut.truncate(75);
+    lines_cut[0..2].copy_from_slice(&75_u16.to_le_bytes());
+    let operators = call(32, 3, &house.key(), &[]);
+    let packed = [
+        hold_one(1, &house.key()),
+        lines_cut,
+        operators,
+        hold_one(4, &house.key()),
+        vec![9, 0, 1, 0, 5, 0, 0, 0],
+    ]
+    .concat();
+    session.send(vec![], packed).await;
+    let (answers, _) = session.receive(5, 0).await;
+    for (call_id, answer) in answers {
+        let is_done = matches!(answer, Answer::Done { .. });
+        let is_bad = matches!(
+            answer,
+            Answer::Failed {
+                reason: FailureReason::BadRequest,
+                ..
+            }
+        );
+        assert_eq!(
+            (is_done, is_bad),
+            if matches!(call_id, 1 | 4) {
+                (true, false)
+            } else {
+                (false, true)
+            }
+        );
+    }
+    session.send(vec![], hold_one(6, &house.key())).await;
+    session.receive(1, 0).await;
+    // What is cut off before its id ends it.
+    session.send(vec![], vec![1, 2, 3]).await;
+    let status = session.responses.message().await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_flood_is_answered_busy_and_nothing_is_lost() {
+    let config = Config {
+        session_calls: 64,
+        ..Config::default()
+    };
+    let house = House::open_with(config, actors::Config::default(), 10, 5).await;
+    let mut session = Session::open(&house).await;
+    house.commit(false);
+    let packed = (0..1000)
+        .flat_map(|id| hold_one(id, &house.key()))
+        .collect();
+    session.send(vec![], packed).await;
+    let (busy, _) = session.receive(1000 - 64, 0).await;
+    for (call_id, answer) in busy {
+        assert!(call_id >= 64);
+        assert!(
+            matches!(answer, Answer::Failed { reason: FailureReason::Busy, retry_after_ms } if retry_after_ms > 0),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(house.gateway.calls_under_way(), 64);
+    house.commit(true);
+    let (done, _) = session.receive(64, 0).await;
+    assert!(
+        done.iter()
+            .all(|(_, answer)| matches!(answer, Answer::Done { .. }))
+    );
+    assert_eq!(house.gateway.calls_under_way(), 0);
+}
+
+#[tokio::test]
+async fn a_full_sale_is_busy() {
+    let actors_config = actors::Config {
+        queue_commands: 100,
+        ..actors::Config::default()
+    };
+    let house = House::open_with(Config::default(), actors_config, 10, 5).await;
+    let mut session = Session::open(&house).await;
+    let packed: Vec<u8> = (0..101).flat_map(|id| hold_one(id, &house.key())).collect();
+    session.send(vec![], packed).await;
+    let (answers, _) = session.receive(101, 0).await;
+    assert!(answers.iter().all(|(_, answer)| matches!(
+        answer,
+        Answer::Failed {
+            reason: FailureReason::Busy,
+            ..
+        }
+    )));
+}
+
+#[tokio::test]
+async fn a_revoked_key_ends_its_streams() {
+    let house = House::open(1, 5).await;
+    let mut session = Session::open(&house).await;
+    session.send(vec![], hold_one(1, &house.key())).await;
+    session.receive(1, 0).await;
+    house.revoke();
+    session.send(vec![], hold_one(2, &house.key())).await;
+    let status = session.responses.message().await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_partner_that_closes_its_side_gets_what_is_outstanding() {
+    let house = House::open(1, 5).await;
+    let mut session = Session::open(&house).await;
+    house.commit(false);
+    session.send(vec![], hold_one(1, &house.key())).await;
+    let Session {
+        requests,
+        responses,
+    } = &mut session;
+    let requests = std::mem::replace(requests, mpsc::channel(1).0);
+    drop(requests);
+    house.commit(true);
+    let response = responses
+        .message()
+        .await
+        .expect("well")
+        .expect("is answered");
+    assert_eq!(decode(&response.packed).count(), 1);
+    assert_eq!(responses.message().await.expect("well"), None);
+}
