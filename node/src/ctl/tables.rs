@@ -275,7 +275,7 @@ pub fn plan(report: &Report) -> String {
 fn with(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(UTF8_HORIZONTAL_ONLY)
+        .load_style(UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Disabled);
     if header.iter().any(|name| !name.is_empty()) {
         table.set_header(header);

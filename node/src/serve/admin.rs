@@ -28,6 +28,7 @@ use crate::http::api::{
 };
 use crate::http::problem::{Problem, Reason};
 use crate::http::views;
+use crate::index::Index;
 
 /// What a node's administration works with.
 pub struct Parts {
@@ -35,6 +36,8 @@ pub struct Parts {
     pub place: Arc<Place>,
     pub gateway: Gateway,
     pub door: Door,
+    /// `None`: switched off.
+    pub index: Option<Index>,
     pub components: Components,
     pub config: Config,
     /// True when the node is about to stop.

@@ -25,6 +25,7 @@ use crate::gateway::{self, Forwarding, Gateway};
 use crate::grpc::{self, Partners};
 use crate::http::forward::Forward;
 use crate::http::{self, Http};
+use crate::index::{self, Index, IndexMetrics, SaleActors, SledOpener};
 
 /// Partners' streams may take this long to end after leadership has moved.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -130,11 +131,13 @@ impl Running {
             goes_down,
         )
         .await?;
+        let index = start_index(&config, &components, &cluster, &sales, &registry)?;
         let admin = Admin::new(Parts {
             cluster: cluster.clone(),
             place,
             gateway,
             door,
+            index,
             components: components.clone(),
             config: config.clone(),
             leaving: leaves,
@@ -184,6 +187,39 @@ async fn listen_for_partners(
         going_down,
     );
     Ok(tokio::spawn(grpc::serve(partners, incoming)))
+}
+
+/// On a thread of its own, because it blocks while it writes.
+fn start_index(
+    config: &Config,
+    components: &Components,
+    cluster: &Cluster,
+    sales: &Arc<Sales>,
+    registry: &Registry,
+) -> anyhow::Result<Option<Index>> {
+    if !config.index.enabled {
+        return Ok(None);
+    }
+    let Some(feed) = sales.feed() else {
+        anyhow::bail!("the sales' changes are read by somebody else");
+    };
+    let caught_up = cluster.clone();
+    let source = SaleActors {
+        sales: Arc::clone(sales),
+        ready: move || caught_up.ready(),
+    };
+    let folder = config.node.data_dir.join("index");
+    let index = Index::start(
+        index::Config {
+            rows_per_s_max: config.index.rows_per_s_max,
+        },
+        Box::new(SledOpener::new(&folder, config.index.cache_mib)),
+        Arc::new(source),
+        feed,
+        IndexMetrics::new(registry)?,
+        |worker| components.lanes.run("index", worker),
+    );
+    Ok(Some(index))
 }
 
 /// Joining, or the first operator's key.
