@@ -148,8 +148,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .context("cannot start a runtime")?;
     let report = runtime.block_on(async {
         tokio::select! {
-            report = measured(&args) => report,
+            biased;
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+            report = measured(&args) => report,
         }
     })?;
     // Where the figures go is where scripts look: people read the standard error.
@@ -171,7 +172,7 @@ async fn measured(args: &Args) -> anyhow::Result<Report> {
         args.nodes,
         args.workload.name()
     );
-    let local = Local::start(settings)?;
+    let local = Local::started(settings).await?;
     let scene = setup::prepare(&local, args).await?;
     let mut reports = Vec::new();
     for _ in 0..args.repeat {

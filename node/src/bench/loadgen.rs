@@ -19,8 +19,8 @@ use super::stock::Stock;
 use super::tally::Tally;
 use super::workload::Ask;
 use super::{Args, Mode, Workload, stream, unary};
-use crate::local::api::{self, Api};
 use crate::local::Local;
+use crate::local::api::{self, Api};
 
 /// What all connections of a measurement share.
 pub struct Shared {
@@ -101,7 +101,9 @@ impl Supply {
 
 /// One measurement on a prepared scene.
 pub async fn run(local: &Local, args: &Args, scene: &Scene) -> anyhow::Result<Figures> {
-    LocalSet::new().run_until(measurement(local, args, scene)).await
+    LocalSet::new()
+        .run_until(measurement(local, args, scene))
+        .await
 }
 
 async fn measurement(local: &Local, args: &Args, scene: &Scene) -> anyhow::Result<Figures> {

@@ -45,7 +45,9 @@ impl Figures {
 /// Sums over all nodes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counters {
+    /// Applied, by each replica.
     commands: f64,
+    /// Proposed, by leaders.
     entries: f64,
     fsyncs: f64,
 }
@@ -85,7 +87,9 @@ impl Watch {
         }
         figures.resident_bytes = usage.iter().map(|one| one.resident_bytes).collect();
         let after = counters(local).await?;
-        figures.commands += after.commands - self.counters.commands;
+        // Every replica counts the commands it applies; a group has three replicas at most.
+        let replicas = usage.len().clamp(1, 3) as f64;
+        figures.commands += (after.commands - self.counters.commands) / replicas;
         figures.entries += after.entries - self.counters.entries;
         figures.fsyncs += after.fsyncs - self.counters.fsyncs;
         Ok(())
@@ -103,7 +107,7 @@ async fn counters(local: &Local) -> anyhow::Result<Counters> {
         for address in addresses {
             let text = api::metrics(&address)?;
             counters.commands += metrics::sum(&text, "onsale_sale_commands_total");
-            counters.entries += metrics::sum(&text, "onsale_group_entries_total");
+            counters.entries += metrics::sum(&text, "onsale_raft_entries_total");
             counters.fsyncs += metrics::sum(&text, "onsale_log_fsyncs_total");
         }
         Ok(counters)

@@ -8,8 +8,8 @@ use cluster::components::{Net, WallClock};
 
 use super::{Args, Workload};
 use crate::load::connect::{Bearer, MachineClock, Tcp};
-use crate::local::api::{self, Api, NewEvent};
 use crate::local::Local;
+use crate::local::api::{self, Api, NewEvent};
 
 /// What the load needs to know.
 pub struct Scene {

@@ -124,7 +124,7 @@ impl Connection {
             };
             let place = self.seat.slots.start + usize::from(index);
             self.seat.shared.flight.begin(place, start.number);
-            let hold = self.seat.keys.next();
+            let hold = self.seat.keys.make();
             let slot = &mut self.slots[usize::from(index)];
             slot.start = start;
             slot.began = self.now;
@@ -150,7 +150,11 @@ impl Connection {
         let head = Head {
             call_id: u32::from(slot.generation) << 16 | u32::from(index),
             event: slot.start.event,
-            key: if slot.confirming { slot.order } else { slot.hold },
+            key: if slot.confirming {
+                slot.order
+            } else {
+                slot.hold
+            },
         };
         let writer = &mut self.writer;
         // The buyer is as good as new each time: nobody is limited here.
@@ -202,7 +206,7 @@ impl Connection {
             }
             Outcome::Done { .. } => {
                 slot.confirming = true;
-                slot.order = self.seat.keys.next();
+                slot.order = self.seat.keys.make();
                 self.call(index);
             }
             Outcome::Rejected(why) => {

@@ -47,9 +47,7 @@ impl Tally {
         if self.measuring.get() {
             self.ops.set(self.ops.get() + 1);
             let took_us = took.as_micros() as u64;
-            self.latency
-                .borrow_mut()
-                .saturating_record(took_us.max(1));
+            self.latency.borrow_mut().saturating_record(took_us.max(1));
         }
     }
 
@@ -67,7 +65,10 @@ impl Tally {
 
     pub fn reasons(&self) -> Vec<(u16, u64)> {
         let reasons = self.reasons.borrow();
-        reasons.iter().map(|(reason, count)| (*reason, *count)).collect()
+        reasons
+            .iter()
+            .map(|(reason, count)| (*reason, *count))
+            .collect()
     }
 
     pub fn failure(&self) {

@@ -18,7 +18,9 @@ fn args(line: &str) -> Args {
 #[test]
 fn what_cannot_be_measured_is_refused_first() {
     assert!(args("--workload hot --concurrency 4096").check().is_ok());
-    let error = args("--workload hot --concurrency 20000").check().unwrap_err();
+    let error = args("--workload hot --concurrency 20000")
+        .check()
+        .unwrap_err();
     assert!(error.to_string().contains("--concurrency 20000"), "{error}");
     let error = args("--workload uniform --concurrency 40000 --sessions 2").check();
     assert!(error.unwrap_err().to_string().contains("--sessions"));

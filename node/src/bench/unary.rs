@@ -85,7 +85,7 @@ impl Worker {
     fn ids(&self, now: Instant) -> (Id, Id) {
         let mut keys = self.keys.borrow_mut();
         keys.tick(now);
-        (keys.next(), keys.next())
+        (keys.make(), keys.make())
     }
 
     /// Repeats the call until it is decided: whether it was done.

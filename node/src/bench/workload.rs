@@ -1,7 +1,5 @@
 //! What is sold in a benchmark: venues and the holds asked for.
 
-use std::fmt::Write as _;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Workload {
     /// Chosen free seats over 100 sections of 1,000.
@@ -29,8 +27,6 @@ pub enum Ask {
         seat: u32,
     },
 }
-
-const SEATS_PER_ROW: u32 = 50;
 
 impl Workload {
     pub fn name(self) -> &'static str {
@@ -102,54 +98,9 @@ impl Workload {
         }
     }
 
-    /// The venue as a seating plan in the format of seats.pretix.eu.
+    /// The venue as a seating plan.
     pub fn plan(self) -> Vec<u8> {
         let (sections, seats) = self.sections();
-        let rows = seats / SEATS_PER_ROW;
-        let depth = f64::from(rows + 4) * 20.0;
-        let (width, height) = (
-            f64::from(SEATS_PER_ROW + 4) * 20.0 * f64::from(sections),
-            depth,
-        );
-        let mut zones = String::new();
-        for section in 0..sections {
-            let comma = if section == 0 { "" } else { "," };
-            let x = f64::from(section) * f64::from(SEATS_PER_ROW + 4) * 20.0;
-            // Writing to a string does not fail.
-            let _ = write!(
-                zones,
-                "{comma}{{\"name\":\"Section {section}\",\"zone_id\":\"s{section}\",\
-                 \"position\":{{\"x\":{x},\"y\":40}},\"areas\":[],\"rows\":["
-            );
-            for row in 0..rows {
-                write_row(&mut zones, section, row);
-            }
-            zones.push_str("]}");
-        }
-        format!(
-            "{{\"name\":\"Benchmark {}\",\"categories\":[{{\"name\":\"Any\",\"color\":\"#336699\"}}],\
-             \"size\":{{\"width\":{width},\"height\":{height}}},\"zones\":[{zones}]}}",
-            self.name()
-        )
-        .into_bytes()
+        crate::load::venue::plan(&format!("Benchmark {}", self.name()), sections, seats)
     }
-}
-
-fn write_row(zones: &mut String, section: u32, row: u32) {
-    let comma = if row == 0 { "" } else { "," };
-    let y = row * 20;
-    let _ = write!(
-        zones,
-        "{comma}{{\"row_number\":\"{row}\",\"position\":{{\"x\":0,\"y\":{y}}},\"seats\":["
-    );
-    for seat in 0..SEATS_PER_ROW {
-        let comma = if seat == 0 { "" } else { "," };
-        let x = seat * 20;
-        let _ = write!(
-            zones,
-            "{comma}{{\"seat_guid\":\"{section}-{row}-{seat}\",\"seat_number\":\"{seat}\",\
-             \"position\":{{\"x\":{x},\"y\":0}},\"category\":\"Any\"}}"
-        );
-    }
-    zones.push_str("]}");
 }

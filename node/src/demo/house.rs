@@ -204,7 +204,9 @@ impl View {
     pub fn new(seats: &GetSeatsResponse) -> View {
         let mut view = View::default();
         for section in &seats.sections {
-            let bits = |plane: &[u8]| plane.iter().map(|byte| u64::from(byte.count_ones())).sum();
+            let bits = |plane: &[u8]| -> u64 {
+                plane.iter().map(|byte| u64::from(byte.count_ones())).sum()
+            };
             let held = bits(&section.held) + u64::from(section.held_count);
             let sold = bits(&section.sold) + u64::from(section.sold_count);
             let blocked = bits(&section.blocked) + u64::from(section.blocked_count);
@@ -221,7 +223,11 @@ impl View {
             view.sections.push(SectionView {
                 seats: section.seat_count,
                 taken: taken.collect(),
-                free: if section.capacity == 0 { free as u32 } else { 0 },
+                free: if section.capacity == 0 {
+                    free as u32
+                } else {
+                    0
+                },
                 standing_taken: section.held_count + section.sold_count + section.blocked_count,
             });
         }
@@ -307,10 +313,7 @@ mod tests {
         let seen = view([0b1010_0110, 0b0000_0110], 10);
         assert_eq!((seen.free, seen.sold), (6, 16));
         assert_eq!(house.orphans(&seen), 3);
-        assert_eq!(
-            house.pick(&seen, 2, &mut rng),
-            Some(vec![(0, 3), (0, 4)])
-        );
+        assert_eq!(house.pick(&seen, 2, &mut rng), Some(vec![(0, 3), (0, 4)]));
         assert_eq!(house.pick(&seen, 3, &mut rng), None);
         let only = view([0xff, 0b0000_0111], 10);
         assert_eq!(

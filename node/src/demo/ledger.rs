@@ -37,6 +37,7 @@ pub struct Book {
     pub told_differently: u64,
     /// Calls given up without an answer.
     pub given_up: u64,
+    pub last_trouble: Option<String>,
     /// Refusals by reason.
     pub refusals: std::collections::BTreeMap<u16, u64>,
     hold_us: Histogram<u64>,
@@ -66,6 +67,7 @@ impl Ledger {
             pressed_twice: 0,
             told_differently: 0,
             given_up: 0,
+            last_trouble: None,
             refusals: std::collections::BTreeMap::new(),
             hold_us: Histogram::new_with_bounds(1, HOLD_US_MAX, 3)?,
             last_acknowledged: None,
@@ -89,7 +91,11 @@ impl Book {
     }
 
     pub fn sold(&mut self, told: Told, now: Instant) {
-        self.seats_sold += told.seats.iter().map(|run| u64::from(run.count)).sum::<u64>();
+        self.seats_sold += told
+            .seats
+            .iter()
+            .map(|run| u64::from(run.count))
+            .sum::<u64>();
         self.orders.push(told);
         self.acknowledged(now);
     }

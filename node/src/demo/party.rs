@@ -67,7 +67,11 @@ impl Party {
         let releases = chance(rng, RELEASE_PER_MILLE);
         Party {
             // One in a wheelchair and at most one who comes along.
-            size: if wish == Wish::Accessible { size.min(2) } else { size },
+            size: if wish == Wish::Accessible {
+                size.min(2)
+            } else {
+                size
+            },
             wish,
             would_split: chance(rng, SPLIT_PER_MILLE),
             end: match (abandons, releases) {
@@ -119,7 +123,10 @@ fn wish(offer: &Offer, rng: &mut StdRng) -> Wish {
 
 /// Seats an average party asks for.
 pub fn mean_size() -> f64 {
-    let people: u32 = (1..).zip(SIZES).map(|(size, share): (u32, u32)| size * share).sum();
+    let people: u32 = (1..)
+        .zip(SIZES)
+        .map(|(size, share): (u32, u32)| size * share)
+        .sum();
     f64::from(people) / f64::from(SIZES.iter().sum::<u32>())
 }
 
@@ -149,14 +156,22 @@ mod tests {
         };
         let near = |value: f64, expected: f64| (value - expected).abs() < 0.015;
         assert!(parties.iter().all(|party| (1..=8).contains(&party.size)));
-        assert!(near(share(&|p| p.size == 2), 0.43), "{}", share(&|p| p.size == 2));
+        assert!(
+            near(share(&|p| p.size == 2), 0.43),
+            "{}",
+            share(&|p| p.size == 2)
+        );
         assert!(share(&|p| p.size == 8) > 0.01);
         assert!(near(share(&|p| p.end == End::Pays), paying_share()));
         assert!(near(share(&|p| p.wish == Wish::Standing(7)), 0.1));
         assert!(near(share(&|p| p.wish == Wish::Chosen), 0.11));
         let accessible = share(&|p| p.wish == Wish::Accessible);
         assert!((0.005..0.02).contains(&accessible), "{accessible}");
-        assert!(parties.iter().all(|p| p.wish != Wish::Accessible || p.size <= 2));
+        assert!(
+            parties
+                .iter()
+                .all(|p| p.wish != Wish::Accessible || p.size <= 2)
+        );
         assert!((2.0..3.5).contains(&mean_size()));
     }
 
