@@ -12,7 +12,6 @@
 mod admin;
 mod departure;
 mod node;
-mod place;
 mod time;
 mod welcome;
 

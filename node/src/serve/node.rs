@@ -17,11 +17,10 @@ use tokio::time::timeout;
 
 use super::admin::{Admin, Parts};
 use super::departure::{self, Signals};
-use super::place::Place;
 use super::{time, welcome};
 use crate::access::Door;
 use crate::config::{Config, Founder};
-use crate::gateway::{self, Forwarding, Gateway};
+use crate::gateway::{self, ClusterView, Gateway};
 use crate::grpc::{self, Partners};
 use crate::http::forward::Forward;
 use crate::http::{self, Http};
@@ -99,10 +98,13 @@ impl Running {
         )
         .await
         .context("the sale actors do not start")?;
-        let place = Arc::new(Place::new(Arc::clone(&sales)));
+        let view = ClusterView::new(Arc::clone(&sales));
         let gateway_config = gateway::Config::default();
-        let peers = grpc::for_peers(Arc::clone(&place) as _)
-            .add_service(Forwarding::service(Arc::clone(&place) as _, &gateway_config));
+        let peers = grpc::for_peers(
+            Arc::clone(&view) as _,
+            Arc::clone(&view) as _,
+            &gateway_config,
+        );
         let cluster = Cluster::start(
             cluster_config(&config),
             components.clone(),
@@ -111,15 +113,15 @@ impl Running {
             &registry,
         )
         .await?;
-        place.set_cluster(cluster.clone());
+        view.attach(cluster.clone());
         tokio::spawn(time::follow(
             clock,
             Arc::clone(&components.wall),
             cluster.clone(),
         ));
 
-        let gateway = Gateway::new(gateway_config, Arc::clone(&place) as _);
-        let door = Door::new(Arc::clone(&place) as _);
+        let gateway = Gateway::new(gateway_config, Arc::clone(&view) as _);
+        let door = Door::new(Arc::clone(&view) as _);
         let (going_down, goes_down) = watch::channel(false);
         let (leaving, leaves) = watch::channel(false);
         let partners = listen_for_partners(
@@ -127,14 +129,14 @@ impl Running {
             &components,
             door.clone(),
             gateway.clone(),
-            Arc::clone(&place),
+            Arc::clone(&view),
             goes_down,
         )
         .await?;
         let index = start_index(&config, &components, &cluster, &sales, &registry)?;
         let admin = Admin::new(Parts {
             cluster: cluster.clone(),
-            place,
+            sales: Arc::clone(&sales),
             gateway,
             door,
             index,
@@ -165,7 +167,7 @@ async fn listen_for_partners(
     components: &Components,
     door: Door,
     gateway: Gateway,
-    place: Arc<Place>,
+    view: Arc<ClusterView>,
     going_down: watch::Receiver<bool>,
 ) -> anyhow::Result<JoinHandle<Result<(), grpc::ServeFailure>>> {
     let address = &config.node.partner_address;
@@ -182,7 +184,7 @@ async fn listen_for_partners(
         bounds,
         door,
         gateway,
-        place,
+        view,
         Arc::clone(&components.wall),
         going_down,
     );

@@ -34,7 +34,6 @@ impl Admin {
             return Err(self.at_leader(group));
         }
         self.parts
-            .place
             .sales
             .create(
                 replica.as_ref(),
