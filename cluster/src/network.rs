@@ -3,6 +3,7 @@
 //! transfers), so that a full log lane never costs a leadership. Snapshots dial for themselves.
 
 pub(crate) mod connection;
+pub(crate) mod date;
 pub(crate) mod dialer;
 pub(crate) mod incoming;
 pub(crate) mod lane;

@@ -271,6 +271,11 @@ impl<R: AsyncRuntime> Replica for Running<R> {
         begun.map_err(|fatal| fatal.to_string())
     }
 
+    async fn purge(&self, upto: u64) -> Result<(), String> {
+        let begun = self.raft.trigger().purge_log(upto).await;
+        begun.map_err(|fatal| fatal.to_string())
+    }
+
     async fn shutdown(&self) {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(group = self.group, %error, "a replica did not stop cleanly");
