@@ -20,7 +20,6 @@ use crate::components::Components;
 use crate::config::Config;
 use crate::group::Group;
 use crate::log::Log;
-use crate::machine::Machine;
 use crate::map::Map;
 use crate::map::change::MapChanger;
 use crate::map::machine::Published;
@@ -33,10 +32,7 @@ use crate::types::{GroupId, NodeId, ROOT_GROUP};
 pub use admin::{AdminFailure, MapFailure};
 pub use start::StartFailure;
 
-/// Makes the machine of a sale group's replica when it starts on this node.
-pub trait Machines: Send + Sync + 'static {
-    fn machine(&self, group: GroupId, handle: Arc<dyn Group>) -> Arc<dyn Machine>;
-}
+pub use crate::machine::Machines;
 
 /// A cheap handle; the node runs until `shutdown`.
 #[derive(Clone)]

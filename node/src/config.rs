@@ -1,10 +1,14 @@
 //! Everything that can be set for a node, in one TOML file. `config/default.toml` lists every key
 //! with its meaning and equals `Config::default()` (tested). Values only: what is injected is in
-//! `Components`.
+//! `Components`. Which values make sense is said in `check`. Read by `serve` and by whoever starts
+//! local clusters.
+
+pub mod check;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -227,12 +231,75 @@ impl Default for IndexConfig {
     }
 }
 
+/// Why a configuration is not taken: the file, the key, the reason, on one line.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{}: cannot be read: {source}", file.display())]
+    Unreadable {
+        file: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{}: line {line}: {key}: {why}", file.display())]
+    Malformed {
+        file: PathBuf,
+        line: usize,
+        key: String,
+        why: String,
+    },
+    #[error("{}: {fault}", file.display())]
+    Invalid { file: PathBuf, fault: check::Fault },
+}
+
 impl Config {
-    /// Reads a file; keys it does not name keep their defaults, unknown keys are refused.
-    pub fn read(path: &Path) -> anyhow::Result<Config> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        toml::from_str(&text)
-            .with_context(|| format!("{} is not a valid configuration", path.display()))
+    /// Reads a file; keys it does not name keep their defaults, unknown keys are refused, values
+    /// out of range too.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            file: path.into(),
+            source,
+        })?;
+        let config = Config::parse(&text, path)?;
+        config.check().map_err(|fault| ConfigError::Invalid {
+            file: path.into(),
+            fault,
+        })?;
+        Ok(config)
     }
+
+    fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+        toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let (line, key) = place(text, at);
+            ConfigError::Malformed {
+                file: path.into(),
+                line,
+                key,
+                // The parser's message may go over lines; the first says it.
+                why: error.message().lines().next().unwrap_or("").to_owned(),
+            }
+        })
+    }
+}
+
+/// The line a byte is on, and the dotted key that line sets, for a person who looks for it.
+fn place(text: &str, at: usize) -> (usize, String) {
+    let mut table = "";
+    let mut found = (1, String::new());
+    let mut start = 0;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let content = line.split('#').next().unwrap_or("").trim();
+        if content.starts_with('[') {
+            table = content.trim_matches(['[', ']', ' ']);
+            found = (number + 1, table.to_owned());
+        } else if let Some((key, _)) = content.split_once('=') {
+            let dot = if table.is_empty() { "" } else { "." };
+            found = (number + 1, format!("{table}{dot}{}", key.trim()));
+        }
+        start += line.len();
+        if at < start {
+            found.0 = number + 1;
+            break;
+        }
+    }
+    found
 }

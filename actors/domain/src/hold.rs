@@ -1,5 +1,6 @@
 //! A hold: seats set aside for a buyer until a deadline.
 
+use crate::deadlines::Place;
 use crate::ids::{BuyerId, ChannelId, HoldId, PartnerId};
 use crate::outcome::SeatRuns;
 
@@ -15,4 +16,12 @@ pub struct Hold {
     pub deadline_ms: u64,
     /// Sorted by section and seat, neighbours joined.
     pub seats: SeatRuns,
+}
+
+/// A hold as the sale keeps it.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptHold {
+    pub(crate) hold: Hold,
+    /// Where its deadline waits.
+    pub(crate) place: Place,
 }

@@ -122,6 +122,7 @@ fn check_owners(sale: &Sale, claim: &mut Claim<'_>) {
     let held: Vec<SeatRun> = sale
         .holds
         .iter()
+        .map(|kept| &kept.hold)
         .flat_map(|hold| hold.seats.as_slice())
         .copied()
         .collect();
@@ -179,6 +180,7 @@ fn check_deadlines(sale: &Sale, claim: &mut Claim<'_>) {
     let mut of_holds: Vec<_> = sale
         .holds
         .iter()
+        .map(|kept| &kept.hold)
         .map(|hold| (hold.deadline_ms, hold.id))
         .collect();
     of_holds.sort_unstable();
@@ -200,7 +202,7 @@ fn check_deadlines(sale: &Sale, claim: &mut Claim<'_>) {
         none_due,
         format!("{next:?} at {}", sale.now_ms),
     );
-    for hold in sale.holds.iter() {
+    for hold in sale.holds.iter().map(|kept| &kept.hold) {
         let life_ms = hold.deadline_ms - hold.placed_at_ms.min(hold.deadline_ms);
         claim("a hold has a life", life_ms > 0, format!("{:?}", hold.id));
     }

@@ -23,15 +23,16 @@ mod set_rules;
 mod unblock_seats;
 mod views;
 
+pub use apply::TIME_MAX_MS;
 pub use views::Counts;
 
 use crate::change::{Change, Fact, SeatState};
 use crate::deadlines::Deadlines;
 use crate::ended::Ended;
-use crate::hold::Hold;
+use crate::hold::{Hold, KeptHold};
 use crate::id_table::IdTable;
 use crate::idempotency::Idempotency;
-use crate::ids::Revision;
+use crate::ids::{HoldId, Revision};
 use crate::order::Order;
 use crate::outcome::SeatRun;
 use crate::rejection::Phase;
@@ -51,7 +52,7 @@ pub struct Sale {
     pub(crate) revision: Revision,
     pub(crate) digest: u64,
     pub(crate) seats: Seats,
-    pub(crate) holds: IdTable<Hold>,
+    pub(crate) holds: IdTable<KeptHold>,
     pub(crate) deadlines: Deadlines,
     /// Nothing is ever removed singly, so its sequence is the sequence of placing.
     pub(crate) orders: IdTable<Order>,
@@ -121,6 +122,35 @@ impl Sale {
                     to,
                 },
             );
+        }
+    }
+
+    /// Adds a hold and its deadline.
+    #[inline]
+    pub(crate) fn keep_hold(&mut self, hold: Hold) {
+        let life_ms = hold.deadline_ms.saturating_sub(hold.placed_at_ms);
+        let is_usual = life_ms == u64::from(self.rules.hold_ttl_ms);
+        let place = self.deadlines.insert(hold.deadline_ms, hold.id, is_usual);
+        self.holds.insert(hold.id.0, KeptHold { hold, place });
+    }
+
+    /// Removes a hold and its deadline.
+    #[inline]
+    pub(crate) fn take_hold(&mut self, id: HoldId) -> Option<Hold> {
+        let KeptHold { hold, place } = self.holds.remove(id.0)?;
+        self.deadlines.remove(hold.deadline_ms, id, place);
+        self.close_gaps();
+        Some(hold)
+    }
+
+    pub(crate) fn close_gaps(&mut self) {
+        if self.deadlines.is_sparse() {
+            let holds = &mut self.holds;
+            self.deadlines.close_gaps(|id, place| {
+                if let Some(kept) = holds.get_mut(id.0) {
+                    kept.place = place;
+                }
+            });
         }
     }
 

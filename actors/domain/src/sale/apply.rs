@@ -9,6 +9,10 @@ use crate::outcome::{Done, Outcome, SeatRuns};
 use crate::rejection::Rejection;
 use crate::sale::Sale;
 
+/// The last log time, as far as a UUIDv7 counts (the year 10889): later ones count as this, so that
+/// no deadline can overflow.
+pub const TIME_MAX_MS: u64 = (1 << 48) - 1;
+
 impl Sale {
     /// Decides one command at the log time `at_ms` and appends what changed to `changes`. Total:
     /// it answers anything. Log time never goes back: an earlier `at_ms` counts as the latest.
@@ -18,7 +22,7 @@ impl Sale {
         request: &Request<'_>,
         changes: &mut Vec<Change>,
     ) -> Outcome {
-        self.now_ms = self.now_ms.max(at_ms);
+        self.now_ms = self.now_ms.max(at_ms.min(TIME_MAX_MS));
         self.expire_due(changes);
         let outcome = self.answer(request, changes);
         self.update_digest(request, &outcome);

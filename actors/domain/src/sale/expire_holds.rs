@@ -6,6 +6,7 @@
 use crate::change::{Change, Fact, SeatState};
 use crate::digest::mix;
 use crate::ended::Ending;
+use crate::hold::KeptHold;
 use crate::sale::Sale;
 
 impl Sale {
@@ -19,8 +20,8 @@ impl Sale {
             return;
         }
         self.changing = true;
-        while let Some(id) = self.deadlines.pop_due(self.now_ms) {
-            let Some(hold) = self.holds.remove(id.0) else {
+        for (_, id) in self.deadlines.take_due(self.now_ms) {
+            let Some(KeptHold { hold, .. }) = self.holds.remove(id.0) else {
                 continue;
             };
             self.shift_seats(

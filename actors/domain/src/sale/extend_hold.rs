@@ -39,11 +39,12 @@ impl Sale {
         let seats = hold.seats.clone();
 
         self.changing = true;
-        self.deadlines.remove(before_ms, id);
-        self.deadlines.insert(deadline_ms, id);
-        if let Some(hold) = self.holds.get_mut(id.0) {
-            hold.deadline_ms = deadline_ms;
+        if let Some(kept) = self.holds.get_mut(id.0) {
+            self.deadlines.remove(before_ms, id, kept.place);
+            kept.place = self.deadlines.insert(deadline_ms, id, false);
+            kept.hold.deadline_ms = deadline_ms;
         }
+        self.close_gaps();
         self.emit(
             changes,
             Fact::HoldExtended {
@@ -56,7 +57,7 @@ impl Sale {
 
     /// The partner's hold, or why there is none.
     pub(super) fn hold_of(&self, request: &Request<'_>, id: HoldId) -> Result<&Hold, Rejection> {
-        match self.holds.get(id.0) {
+        match self.hold(id) {
             None => Err(self.ended.explain(id)),
             Some(hold) if hold.partner != request.partner => Err(Rejection::HoldOfAnotherPartner),
             Some(hold) => Ok(hold),

@@ -9,8 +9,8 @@ use crate::best_available::Choice;
 use crate::command::{Command, HoldLine, PlaceHold, Request};
 use crate::idempotency::Recall;
 use crate::rejection::Rejection;
-use crate::sale::Sale;
 use crate::sale::place_hold::{set_sections, split_off};
+use crate::sale::{Sale, TIME_MAX_MS};
 
 impl Sale {
     /// The rejection of a `PlaceHold` at `now_ms` if that is sure: `SoldOut`, `SeatTaken`,
@@ -20,7 +20,7 @@ impl Sale {
         let Command::PlaceHold(ask) = &request.command else {
             return None;
         };
-        let now_ms = now_ms.max(self.now_ms);
+        let now_ms = self.now_ms.max(now_ms.min(TIME_MAX_MS));
         if self
             .deadlines
             .next_ms()

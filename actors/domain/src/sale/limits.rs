@@ -9,6 +9,7 @@
 //! while the rules limit them, because it costs a table access on every hold.
 
 use crate::change::SeatState;
+use crate::hold::KeptHold;
 use crate::id_table::IdTable;
 use crate::ids::{BuyerId, ChannelId};
 use crate::order::OrderState;
@@ -111,7 +112,7 @@ impl Sale {
     /// Counts anew from holds and orders.
     pub(crate) fn counted_usage(&self) -> Usage {
         let mut usage = Usage::new(self.hash_seed, &self.rules);
-        for hold in self.holds.iter() {
+        for KeptHold { hold, .. } in self.holds.iter() {
             usage.take(hold.buyer, hold.channel, hold.seats.seats());
         }
         for order in self

@@ -79,8 +79,7 @@ impl Sale {
             seats: seats.clone(),
         };
         self.usage.take(hold.buyer, hold.channel, terms.seats);
-        self.deadlines.insert(deadline_ms, ask.hold);
-        self.holds.insert(ask.hold.0, hold);
+        self.keep_hold(hold);
         let (partner, channel) = (request.partner, request.channel);
         let (hold, buyer, count) = (ask.hold, ask.buyer, terms.seats);
         self.emit(

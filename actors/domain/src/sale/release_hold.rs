@@ -18,10 +18,9 @@ impl Sale {
         self.hold_of(request, id)?;
 
         self.changing = true;
-        let Some(hold) = self.holds.remove(id.0) else {
+        let Some(hold) = self.take_hold(id) else {
             return Ok(self.done(0, SeatRuns::default()));
         };
-        self.deadlines.remove(hold.deadline_ms, id);
         self.shift_seats(
             hold.seats.as_slice(),
             SeatState::Held,

@@ -65,7 +65,7 @@ impl Sale {
     }
 
     pub fn hold(&self, id: HoldId) -> Option<&Hold> {
-        self.holds.get(id.0)
+        self.holds.get(id.0).map(|kept| &kept.hold)
     }
 
     pub fn order(&self, id: OrderId) -> Option<&Order> {
@@ -77,7 +77,7 @@ impl Sale {
         self.deadlines
             .sequence()
             .into_iter()
-            .filter_map(|(_, id)| self.holds.get(id.0))
+            .filter_map(|(_, id)| self.hold(id))
     }
 
     /// In the sequence in which they were placed.

@@ -7,7 +7,7 @@ use crate::ended::ENDED_MAX;
 use crate::ended::Ending;
 use crate::order::OrderState;
 use crate::outcome::{SeatRun, SeatRuns};
-use crate::sale::Sale;
+use crate::sale::{Sale, TIME_MAX_MS};
 use crate::seats::{Section, SectionPlanes, low_bits, set_bits};
 use crate::state::SaleState;
 use crate::venue::VenueFault;
@@ -16,6 +16,8 @@ use crate::venue::VenueFault;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateFault {
     Venue(VenueFault),
+    /// Log time is beyond `TIME_MAX_MS`.
+    Time,
     /// The planes do not fit the venue, overlap, or have bits past the last seat.
     Planes {
         section: u16,
@@ -40,6 +42,7 @@ impl core::fmt::Display for StateFault {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             StateFault::Venue(fault) => write!(f, "{fault}"),
+            StateFault::Time => write!(f, "log time is beyond the last one"),
             StateFault::Planes { section } => {
                 write!(f, "the planes of section {section} are not valid")
             }
@@ -78,19 +81,24 @@ impl Sale {
         sale.now_ms = now_ms;
         sale.revision = revision;
         sale.digest = digest;
+        if now_ms > TIME_MAX_MS {
+            return Err(StateFault::Time);
+        }
         sale.restore_blocked(&planes)?;
 
         let in_sequence = holds.is_sorted_by(|a, b| (a.deadline_ms, a.id) < (b.deadline_ms, b.id));
         for (at, hold) in holds.into_iter().enumerate() {
-            let is_timely = hold.deadline_ms > now_ms && hold.placed_at_ms <= now_ms;
+            let life_ms = hold.deadline_ms.saturating_sub(hold.placed_at_ms);
+            let is_timely = hold.deadline_ms > now_ms
+                && hold.placed_at_ms <= now_ms
+                && life_ms <= u64::from(u32::MAX);
             if !in_sequence || !is_timely || sale.holds.contains(hold.id.0) {
                 return Err(StateFault::Hold { at });
             }
             if !sale.claim(&hold.seats, SeatState::Held) {
                 return Err(StateFault::Hold { at });
             }
-            sale.deadlines.insert(hold.deadline_ms, hold.id);
-            sale.holds.insert(hold.id.0, hold);
+            sale.keep_hold(hold);
         }
         for (at, order) in orders.into_iter().enumerate() {
             if sale.orders.contains(order.id.0) {

@@ -1,0 +1,15 @@
+//! Random commands against a naive reference, and other properties of the whole sale.
+//!
+//! Every random test draws from a seed that proptest chooses, shrinks and prints; to repeat one,
+//! pass the seed to the function that the test calls.
+
+#![allow(clippy::disallowed_macros)]
+
+mod best;
+mod draw;
+mod eviction;
+mod reference;
+mod seating;
+mod steps;
+mod total;
+mod walk;

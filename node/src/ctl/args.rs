@@ -1,0 +1,326 @@
+//! The nouns and verbs of `onsale ctl` and their arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand};
+
+use crate::http::bodies::Span;
+
+/// Drives a cluster through any of its nodes.
+#[derive(ClapArgs, Debug)]
+pub struct Args {
+    /// HTTP address of any node.
+    #[arg(
+        long,
+        global = true,
+        env = "ONSALE_URL",
+        default_value = "http://127.0.0.1:7200"
+    )]
+    pub url: String,
+    /// An operator's key.
+    #[arg(
+        long,
+        global = true,
+        env = "ONSALE_KEY",
+        hide_env_values = true,
+        default_value = ""
+    )]
+    pub key: String,
+    /// JSON instead of tables.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Repeat a call whose outcome is not known under the key it ran with (a UUIDv7).
+    #[arg(long, global = true, value_name = "UUID")]
+    pub idempotency_key: Option<String>,
+    #[command(subcommand)]
+    pub noun: Noun,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Noun {
+    /// Events and their sales.
+    Events {
+        #[command(subcommand)]
+        verb: Events,
+    },
+    /// Seating plans, without a node.
+    Plan {
+        #[command(subcommand)]
+        verb: Plan,
+    },
+    /// Orders, from the index of the node that is asked.
+    Orders {
+        #[command(subcommand)]
+        verb: Orders,
+    },
+    /// Holds, from the index of the node that is asked.
+    Holds {
+        #[command(subcommand)]
+        verb: Holds,
+    },
+    /// Channel partners.
+    Partners {
+        #[command(subcommand)]
+        verb: Partners,
+    },
+    /// API keys of partners and operators.
+    Keys {
+        #[command(subcommand)]
+        verb: Keys,
+    },
+    /// Nodes of the cluster.
+    Nodes {
+        #[command(subcommand)]
+        verb: Nodes,
+    },
+    /// Raft groups: the root group (0) and the sale groups.
+    Groups {
+        #[command(subcommand)]
+        verb: Groups,
+    },
+    /// What a sale's actor believes.
+    Observe { sale: u64 },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Events {
+    List,
+    Create(Create),
+    Show {
+        event: u64,
+    },
+    Open {
+        event: u64,
+    },
+    Pause {
+        event: u64,
+    },
+    Resume {
+        event: u64,
+    },
+    Close {
+        event: u64,
+    },
+    /// Only in test mode: everything sold is free again.
+    Reopen {
+        event: u64,
+    },
+    /// Takes free seats off sale.
+    Block {
+        event: u64,
+        /// SECTION:SEAT or SECTION:FIRST-LAST.
+        #[arg(required = true, value_parser = span)]
+        seats: Vec<Span>,
+    },
+    /// Puts blocked seats back on sale.
+    Unblock {
+        event: u64,
+        /// SECTION:SEAT or SECTION:FIRST-LAST.
+        #[arg(required = true, value_parser = span)]
+        seats: Vec<Span>,
+    },
+    /// Changes what is given, keeps the rest.
+    Rules(SetRules),
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Create {
+    #[arg(long)]
+    pub name: String,
+    /// A seating plan in the JSON format of seats.pretix.eu.
+    #[arg(long)]
+    pub plan: PathBuf,
+    #[arg(long, default_value = "")]
+    pub venue: String,
+    #[arg(long, default_value = "")]
+    pub organiser: String,
+    /// Like 2026-09-01T19:30:00+02:00.
+    #[arg(long)]
+    pub starts_at: Option<String>,
+    /// A sale for trials; it can be reopened.
+    #[arg(long)]
+    pub test_mode: bool,
+    /// Make ids for seats that share theirs.
+    #[arg(long)]
+    pub dedupe: bool,
+    #[command(flatten)]
+    pub rules: RuleChanges,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct SetRules {
+    pub event: u64,
+    #[command(flatten)]
+    pub rules: RuleChanges,
+}
+
+#[derive(ClapArgs, Debug, Default)]
+pub struct RuleChanges {
+    /// Time a hold lives when the caller asks for none.
+    #[arg(long, value_name = "SECONDS")]
+    pub hold_ttl_s: Option<u32>,
+    /// Longest life of a hold, extensions included.
+    #[arg(long, value_name = "SECONDS")]
+    pub hold_life_max_s: Option<u32>,
+    /// Most seats one buyer may have; 0 is no limit.
+    #[arg(long)]
+    pub buyer_limit: Option<u32>,
+    /// Most seats in one hold.
+    #[arg(long)]
+    pub hold_seats_max: Option<u32>,
+    /// A channel's quota, CHANNEL:FLOOR or CHANNEL:FLOOR:CAP; all of them together replace those
+    /// there were.
+    #[arg(long = "channel", value_parser = channel)]
+    pub channels: Vec<crate::http::bodies::Channel>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Plan {
+    /// Says what a plan has, or where its fault is.
+    Check {
+        file: PathBuf,
+        /// Make ids for seats that share theirs, and name them.
+        #[arg(long)]
+        dedupe: bool,
+    },
+}
+
+#[derive(ClapArgs, Debug, Default)]
+pub struct Search {
+    #[arg(long)]
+    pub event: Option<u64>,
+    #[arg(long)]
+    pub partner: Option<u32>,
+    /// UUID.
+    #[arg(long)]
+    pub buyer: Option<String>,
+    #[arg(long)]
+    pub state: Option<String>,
+    /// Placed at or after, like 2026-09-01T19:30.
+    #[arg(long)]
+    pub from: Option<String>,
+    /// Placed before.
+    #[arg(long)]
+    pub to: Option<String>,
+    /// The `next_page` of the answer before.
+    #[arg(long)]
+    pub page: Option<String>,
+    #[arg(long)]
+    pub page_size: Option<u32>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Orders {
+    List(Search),
+    Show { order: String },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Holds {
+    List(Search),
+    Show { hold: String },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Partners {
+    List,
+    Add {
+        name: String,
+        /// The next free one when not given.
+        #[arg(long)]
+        id: Option<u32>,
+        /// The sales channel quotas count by; the partner's id when not given.
+        #[arg(long)]
+        channel: Option<u16>,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Keys {
+    List,
+    /// Makes a key and shows it, this once.
+    Add {
+        /// A key of this partner.
+        #[arg(long, required_unless_present = "operator")]
+        partner: Option<u32>,
+        /// A key of an operator.
+        #[arg(long, conflicts_with = "partner")]
+        operator: bool,
+    },
+    Revoke {
+        key_id: String,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Nodes {
+    List,
+    /// Makes a node known; it receives the cluster map and carries nothing yet.
+    Join {
+        node: u64,
+        #[arg(long)]
+        peer_address: String,
+        #[arg(long)]
+        partner_address: String,
+        #[arg(long)]
+        http_address: String,
+    },
+    /// Lets a node carry replicas and vote.
+    Promote {
+        node: u64,
+    },
+    /// Has a node's replicas moved to others.
+    Drain {
+        node: u64,
+    },
+    /// Takes a drained node out for good.
+    Remove {
+        node: u64,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Groups {
+    List,
+    /// Hands a group's leadership to another of its nodes.
+    Transfer { group: u32, to: u64 },
+    /// Takes a snapshot of a group on the node that is asked.
+    Snapshot { group: u32 },
+}
+
+/// `2:15` or `2:15-29`.
+fn span(text: &str) -> Result<Span, String> {
+    let wrong = || format!("{text:?} is not SECTION:SEAT or SECTION:FIRST-LAST");
+    let (section, seats) = text.split_once(':').ok_or_else(wrong)?;
+    let (first, last) = seats.split_once('-').unwrap_or((seats, seats));
+    let section = section.parse().map_err(|_| wrong())?;
+    let first: u32 = first.parse().map_err(|_| wrong())?;
+    let last: u32 = last.parse().map_err(|_| wrong())?;
+    let count = last.checked_sub(first).ok_or_else(wrong)?;
+    Ok(Span {
+        section,
+        seat: first,
+        count: count.saturating_add(1),
+    })
+}
+
+/// `2:100` or `2:100:500`.
+fn channel(text: &str) -> Result<crate::http::bodies::Channel, String> {
+    let wrong = || format!("{text:?} is not CHANNEL:FLOOR or CHANNEL:FLOOR:CAP");
+    let mut parts = text.split(':');
+    let channel = parts.next().and_then(|part| part.parse().ok());
+    let floor = parts.next().and_then(|part| part.parse().ok());
+    let cap = match parts.next() {
+        None => None,
+        Some(cap) => Some(cap.parse().map_err(|_| wrong())?),
+    };
+    if parts.next().is_some() {
+        return Err(wrong());
+    }
+    Ok(crate::http::bodies::Channel {
+        channel: channel.ok_or_else(wrong)?,
+        floor: floor.ok_or_else(wrong)?,
+        cap,
+        hold_ttl_s: 0,
+    })
+}

@@ -1,0 +1,194 @@
+//! What a shell sees: arguments read, tables drawn, faults on one line.
+
+use clap::Parser;
+
+use super::args::{Args, Events, Noun};
+use super::operations::escape;
+use super::tables;
+use crate::http::bodies::{Channel, Rules, Span};
+use crate::http::views::{
+    EventEntry, EventList, EventSummary, GroupList, GroupView, MemberView, SeatCounts,
+};
+
+#[derive(Parser)]
+struct Ctl {
+    #[command(flatten)]
+    args: Args,
+}
+
+fn read(line: &str) -> Result<Args, clap::Error> {
+    Ctl::try_parse_from(std::iter::once("ctl").chain(line.split_whitespace())).map(|ctl| ctl.args)
+}
+
+fn entry() -> EventEntry {
+    EventEntry {
+        event_id: 42,
+        name: "Aida".into(),
+        venue: "Arena".into(),
+        organiser: String::new(),
+        starts_at: None,
+        test_mode: true,
+        state: "opened".into(),
+        group: 3,
+        leader: Some(2),
+    }
+}
+
+#[test]
+fn seats_and_quotas_are_read_from_the_line() {
+    let args = read("events block 42 0:15 2:20-29 --json").unwrap();
+    assert!(args.json);
+    let Noun::Events {
+        verb: Events::Block { event, seats },
+    } = args.noun
+    else {
+        panic!("another command");
+    };
+    let span = |section, seat, count| Span {
+        section,
+        seat,
+        count,
+    };
+    assert_eq!((event, seats), (42, vec![span(0, 15, 1), span(2, 20, 10)]));
+
+    let args = read("events rules 42 --channel 2:100:500 --channel 3:5").unwrap();
+    let Noun::Events {
+        verb: Events::Rules(rules),
+    } = args.noun
+    else {
+        panic!("another command");
+    };
+    let channel = |channel, floor, cap| Channel {
+        channel,
+        floor,
+        cap,
+        hold_ttl_s: 0,
+    };
+    assert_eq!(
+        rules.rules.channels,
+        vec![channel(2, 100, Some(500)), channel(3, 5, None)]
+    );
+}
+
+#[test]
+fn arguments_that_mean_nothing_are_refused() {
+    for line in [
+        "events block 42",
+        "events block 42 15",
+        "events block 42 0:9-3",
+        "events block 42 0:x",
+        "events show Aida",
+        "events rules 42 --channel 2",
+        "events rules 42 --channel 2:1:2:3",
+        "keys add",
+        "keys add --operator --partner 3",
+        "nodes join 4",
+        "groups transfer 1",
+        "seats list",
+    ] {
+        assert!(read(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn events_are_a_table() {
+    let list = EventList {
+        events: vec![entry()],
+    };
+    let lines: Vec<String> = tables::events(&list).lines().map(str::to_owned).collect();
+    let cells = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        cells(&lines[1]),
+        "event name venue starts at state group leader"
+    );
+    assert_eq!(cells(&lines[3]), "42 Aida (test) Arena opened 3 2");
+}
+
+#[test]
+fn an_event_is_shown_with_its_counts() {
+    let summary = EventSummary {
+        entry: entry(),
+        phase: "open".into(),
+        seats: SeatCounts {
+            total: 100,
+            free: 60,
+            held: 10,
+            sold: 30,
+            blocked: 0,
+        },
+        holds: 5,
+        orders: 12,
+        rules: Rules::default(),
+        revision: 9,
+        applied_index: 11,
+        digest: "ab".into(),
+        frozen: Some("command 3 of entry 11".into()),
+    };
+    let text = tables::event(&summary);
+    for (name, value) in [
+        ("sold", "30"),
+        ("holds", "5"),
+        ("orders", "12"),
+        ("hold time", "1800 s"),
+        ("limit per buyer", "none"),
+        ("frozen", "command 3 of entry 11"),
+    ] {
+        let line = text.lines().find(|line| line.trim().starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("no {name} in\n{text}"));
+        assert!(line.trim().ends_with(value), "{line}");
+    }
+}
+
+#[test]
+fn groups_name_each_member_and_who_did_not_answer() {
+    let member = |node_id, state: &str, lag| MemberView {
+        node_id,
+        state: state.into(),
+        committed: 7,
+        lag,
+        ..MemberView::default()
+    };
+    let list = GroupList {
+        groups: vec![
+            GroupView {
+                group_id: 1,
+                leader: Some(2),
+                members: vec![member(1, "follower", Some(3)), member(2, "leader", None)],
+                ..GroupView::default()
+            },
+            GroupView {
+                group_id: 2,
+                replicas: vec![3, 4],
+                ..GroupView::default()
+            },
+        ],
+        silent_nodes: vec![3, 4],
+    };
+    let text = tables::groups(&list);
+    assert!(text.contains("follower"));
+    assert!(text.contains("3,4"));
+    assert!(text.ends_with("no answer from node 3, 4"));
+}
+
+#[test]
+fn what_stands_in_a_url_is_escaped() {
+    assert_eq!(escape("2026-09-01T19:30+02:00"), "2026-09-01T19%3A30%2B02%3A00");
+    assert_eq!(escape("a/../b?c&d"), "a%2F..%2Fb%3Fc%26d");
+}
+
+#[test]
+fn faults_are_one_line() {
+    let run = |line: &str| {
+        let error = super::run(read(line).unwrap()).unwrap_err();
+        let line = format!("{error:#}");
+        assert!(!line.contains('\n'), "{line}");
+        line
+    };
+    assert!(run("events list").contains("an operator's key is needed"));
+    assert!(run("events list --key x --url ftp://h").contains("--url must be like"));
+    // Port 9 is discard: nothing listens there.
+    assert!(run("events list --key x --url http://127.0.0.1:9").contains("does not answer"));
+    assert!(run("plan check /nowhere.json").starts_with("cannot read /nowhere.json"));
+    let missing = "events create --key x --name n --plan /nowhere.json";
+    assert!(run(missing).starts_with("cannot read /nowhere.json"));
+}

@@ -1,0 +1,294 @@
+//! What callers send: JSON bodies and query strings, checked and turned into the words of
+//! `api`. Unknown fields are refused, so that a misspelt limit is not silently no limit.
+
+use bytes::Bytes;
+use domain::ids::{ChannelId, SeatRef};
+use domain::rules::{ChannelRules, SaleRules};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::api::Search;
+use super::problem::{Problem, Reason};
+use super::timestamp;
+
+/// Seats one block or unblock may name: what fits one command record.
+pub const SEATS_MAX: usize = 10_000;
+
+const TEXT_CHARS_MAX: usize = 200;
+const PAGE_SIZE: usize = 100;
+const PAGE_SIZE_MAX: usize = 1_000;
+
+/// An event to be created, with its plan inside.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateEvent<'a> {
+    pub name: String,
+    #[serde(default)]
+    pub venue: String,
+    #[serde(default)]
+    pub organiser: String,
+    /// RFC 3339.
+    pub starts_at: Option<String>,
+    #[serde(default)]
+    pub test_mode: bool,
+    #[serde(default)]
+    pub rules: Rules,
+    /// Left as text: the plan's own reader says what is wrong with it, and where.
+    #[serde(borrow)]
+    pub plan: &'a RawValue,
+    #[serde(default)]
+    pub dedupe: bool,
+}
+
+/// The same when the whole body is the plan.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateEventQuery {
+    pub name: Option<String>,
+    #[serde(default)]
+    pub venue: String,
+    #[serde(default)]
+    pub organiser: String,
+    pub starts_at: Option<String>,
+    #[serde(default)]
+    pub test_mode: bool,
+    pub hold_ttl_s: Option<u32>,
+    pub buyer_limit: Option<u32>,
+    #[serde(default)]
+    pub dedupe: bool,
+}
+
+/// Hold times, limits, quotas. What is left out has its default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    pub hold_ttl_s: u32,
+    pub hold_life_max_s: u32,
+    /// 0 is no limit.
+    pub buyer_limit: u32,
+    pub hold_seats_max: u32,
+    pub channels: Vec<Channel>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    pub channel: u16,
+    #[serde(default)]
+    pub floor: u32,
+    /// Absent is no cap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<u32>,
+    /// 0 takes the sale's.
+    #[serde(default)]
+    pub hold_ttl_s: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let rules = SaleRules::default();
+        Rules {
+            hold_ttl_s: rules.hold_ttl_ms / 1000,
+            hold_life_max_s: rules.hold_life_max_ms / 1000,
+            buyer_limit: rules.buyer_limit,
+            hold_seats_max: rules.hold_seats_max,
+            channels: Vec::new(),
+        }
+    }
+}
+
+impl Rules {
+    pub fn into_domain(self, test_mode: bool) -> Result<SaleRules, Problem> {
+        let mut channels = Vec::with_capacity(self.channels.len());
+        for listed in self.channels {
+            channels.push(ChannelRules {
+                channel: ChannelId(listed.channel),
+                floor: listed.floor,
+                cap: listed.cap.unwrap_or(u32::MAX),
+                hold_ttl_ms: milliseconds("rules.channels.hold_ttl_s", listed.hold_ttl_s)?,
+            });
+        }
+        channels.sort_by_key(|rules| rules.channel);
+        if let Some(pair) = channels
+            .windows(2)
+            .find(|pair| pair[0].channel == pair[1].channel)
+        {
+            return Err(Problem::bad_request(format!(
+                "rules.channels: channel {} is listed twice",
+                pair[0].channel.0
+            )));
+        }
+        if self.hold_ttl_s == 0 {
+            return Err(Problem::bad_request("rules.hold_ttl_s: must be 1 or more"));
+        }
+        Ok(SaleRules {
+            hold_ttl_ms: milliseconds("rules.hold_ttl_s", self.hold_ttl_s)?,
+            hold_life_max_ms: milliseconds("rules.hold_life_max_s", self.hold_life_max_s)?,
+            buyer_limit: self.buyer_limit,
+            hold_seats_max: self.hold_seats_max,
+            test_mode,
+            channels,
+        })
+    }
+}
+
+fn milliseconds(field: &str, seconds: u32) -> Result<u32, Problem> {
+    seconds
+        .checked_mul(1000)
+        .ok_or_else(|| Problem::bad_request(format!("{field}: {seconds} s is too long")))
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeatList {
+    pub seats: Vec<Span>,
+}
+
+/// A seat, or `count` seats from it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Span {
+    pub section: u16,
+    pub seat: u32,
+    #[serde(default = "one")]
+    pub count: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl SeatList {
+    pub fn into_domain(self) -> Result<Vec<SeatRef>, Problem> {
+        let asked: u64 = self.seats.iter().map(|span| u64::from(span.count)).sum();
+        if asked == 0 {
+            return Err(Problem::bad_request("seats: names no seat"));
+        }
+        if asked > SEATS_MAX as u64 {
+            return Err(Problem::new(
+                Reason::TooLarge,
+                "one call may name 10,000 seats: make several",
+            )
+            .with("asked", asked)
+            .with("max", SEATS_MAX));
+        }
+        let mut seats = Vec::with_capacity(asked as usize);
+        for span in &self.seats {
+            let end = span.seat.checked_add(span.count).ok_or_else(|| {
+                Problem::bad_request(format!("seats: no section has a seat {}", span.seat))
+            })?;
+            seats.extend((span.seat..end).map(|seat| SeatRef {
+                section: span.section,
+                seat,
+            }));
+        }
+        Ok(seats)
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddPartner {
+    pub partner_id: Option<u32>,
+    pub name: String,
+    pub channel: Option<u16>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddKey {
+    pub partner_id: Option<u32>,
+    #[serde(default)]
+    pub operator: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Join {
+    pub node_id: u64,
+    pub peer_address: String,
+    pub partner_address: String,
+    pub http_address: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transfer {
+    pub to: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchQuery {
+    event: Option<u64>,
+    partner: Option<u32>,
+    buyer: Option<String>,
+    state: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    page: Option<String>,
+    page_size: Option<usize>,
+}
+
+impl SearchQuery {
+    /// `states` are those the kind of row can be in.
+    pub fn into_search(self, states: &[&str]) -> Result<Search, Problem> {
+        if let Some(state) = &self.state
+            && !states.contains(&state.as_str())
+        {
+            return Err(Problem::bad_request(format!(
+                "state: must be one of {}, is {state:?}",
+                states.join(", ")
+            )));
+        }
+        Ok(Search {
+            event: self.event,
+            partner: self.partner,
+            buyer: self.buyer.map(|text| id("buyer", &text)).transpose()?,
+            state: self.state,
+            from_ms: self.from.map(|text| instant("from", &text)).transpose()?,
+            to_ms: self.to.map(|text| instant("to", &text)).transpose()?,
+            page: self.page,
+            page_size: self.page_size.unwrap_or(PAGE_SIZE).clamp(1, PAGE_SIZE_MAX),
+        })
+    }
+}
+
+/// A 16-byte id: a UUID, with or without hyphens.
+pub fn id(field: &str, text: &str) -> Result<u128, Problem> {
+    uuid::Uuid::try_parse(text)
+        .map(|id| id.as_u128())
+        .map_err(|_| Problem::bad_request(format!("{field}: {text:?} is not a UUID")))
+}
+
+fn instant(field: &str, text: &str) -> Result<u64, Problem> {
+    moment(field, text).map(|ms| u64::try_from(ms).unwrap_or(0))
+}
+
+/// RFC 3339 as Unix milliseconds.
+pub fn moment(field: &str, text: &str) -> Result<i64, Problem> {
+    timestamp::read(text).ok_or_else(|| {
+        Problem::bad_request(format!(
+            "{field}: {text:?} is not a moment like 2026-09-01T19:30:00Z"
+        ))
+    })
+}
+
+/// A name people read: not longer than a line, without control characters.
+pub fn text(field: &str, text: &str, required: bool) -> Result<(), Problem> {
+    let why = if required && text.trim().is_empty() {
+        "must not be empty"
+    } else if text.chars().count() > TEXT_CHARS_MAX {
+        "must be 200 characters or fewer"
+    } else if text.chars().any(char::is_control) {
+        "must not have control characters"
+    } else {
+        return Ok(());
+    };
+    Err(Problem::bad_request(format!("{field}: {why}")))
+}
+
+/// The part of `body` that `raw` was read from, without a copy.
+pub fn plan_of(body: &Bytes, raw: &RawValue) -> Bytes {
+    body.slice_ref(raw.get().as_bytes())
+}

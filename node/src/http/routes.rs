@@ -1,0 +1,144 @@
+//! Which path and method goes to which handler, and what is counted and logged about each call.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, ServiceConfig, delete, get, post, put};
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, Resource};
+use tokio::time::Instant;
+
+use super::api::Operator;
+use super::door::{Door, TakesPlan};
+use super::problem::{Problem, Reason};
+use super::{changes, events, health, nodes, partners, sales};
+
+pub fn configure(config: &mut ServiceConfig) {
+    let scope = web::scope("")
+        .wrap(from_fn(observe))
+        .service(at("/").route(get().to(health::page)))
+        .service(at("/healthz").route(get().to(health::alive)))
+        .service(at("/readyz").route(get().to(health::ready)))
+        .service(at("/metrics").route(get().to(health::metrics)));
+    config.service(
+        scope
+            .configure(configure_events)
+            .configure(configure_cluster)
+            .default_service(web::to(unknown_path)),
+    );
+}
+
+fn configure_events(config: &mut ServiceConfig) {
+    let event = |tail: &str| at(&format!("/v1/events/{{event_id}}{tail}"));
+    config
+        .service(
+            at("/v1/events")
+                .app_data(TakesPlan)
+                .route(get().to(events::list))
+                .route(post().to(events::create)),
+        )
+        .service(event("").route(get().to(events::show)))
+        .service(event("/layout").route(get().to(events::layout)))
+        .service(event("/seats").route(get().to(events::seats)))
+        .service(event("/changes").route(get().to(changes::watch)))
+        .service(event("/observe").route(get().to(events::observe)))
+        .service(event("/dump").route(post().to(events::dump)))
+        .service(event("/open").route(post().to(events::open)))
+        .service(event("/pause").route(post().to(events::pause)))
+        .service(event("/resume").route(post().to(events::resume)))
+        .service(event("/close").route(post().to(events::close)))
+        .service(event("/reopen").route(post().to(events::reopen)))
+        .service(event("/block").route(post().to(events::block)))
+        .service(event("/unblock").route(post().to(events::unblock)))
+        .service(event("/rules").route(put().to(events::set_rules)))
+        .service(at("/v1/orders").route(get().to(sales::orders)))
+        .service(at("/v1/orders/{order_id}").route(get().to(sales::order)))
+        .service(at("/v1/holds").route(get().to(sales::holds)))
+        .service(at("/v1/holds/{hold_id}").route(get().to(sales::hold)));
+}
+
+fn configure_cluster(config: &mut ServiceConfig) {
+    config
+        .service(
+            at("/v1/partners")
+                .route(get().to(partners::list))
+                .route(post().to(partners::add)),
+        )
+        .service(
+            at("/v1/keys")
+                .route(get().to(partners::keys))
+                .route(post().to(partners::add_key)),
+        )
+        .service(at("/v1/keys/{key_id}").route(delete().to(partners::revoke_key)))
+        .service(
+            at("/v1/nodes")
+                .route(get().to(nodes::list))
+                .route(post().to(nodes::join)),
+        )
+        .service(at("/v1/nodes/{node_id}").route(delete().to(nodes::remove)))
+        .service(at("/v1/nodes/{node_id}/promote").route(post().to(nodes::promote)))
+        .service(at("/v1/nodes/{node_id}/drain").route(post().to(nodes::drain)))
+        .service(at("/v1/groups").route(get().to(nodes::groups)))
+        .service(at("/v1/groups/{group_id}/transfer").route(post().to(nodes::transfer)))
+        .service(at("/v1/groups/{group_id}/snapshot").route(post().to(nodes::snapshot)));
+}
+
+/// A resource that answers other methods with a problem.
+fn at(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(wrong_method))
+}
+
+async fn unknown_path(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Err(Problem::new(
+        Reason::UnknownPath,
+        format!("there is no {}", request.path()),
+    ))
+}
+
+async fn wrong_method(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Err(Problem::new(
+        Reason::MethodNotAllowed,
+        format!("{} has no {}", request.path(), request.method()),
+    ))
+}
+
+/// Counts each call, and logs each that may have changed something.
+async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let begun = Instant::now();
+    let response = next.call(request).await?;
+    let request = response.request();
+    let status = response.status().as_u16();
+    let method = request.method().as_str();
+    let route = request
+        .match_pattern()
+        .unwrap_or_else(|| "unknown".to_owned());
+    if let Some(door) = request.app_data::<web::Data<Door>>() {
+        door.metrics
+            .observe_call(method_label(method), &route, status, begun.elapsed());
+    }
+    if method != "GET"
+        && let Some(operator) = request.extensions().get::<Operator>()
+    {
+        tracing::info!(
+            operator = operator.key_id,
+            method,
+            path = request.path(),
+            status,
+            "operator call"
+        );
+    }
+    Ok(response)
+}
+
+/// A closed set, whatever callers send.
+fn method_label(method: &str) -> &'static str {
+    match method {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        _ => "other",
+    }
+}

@@ -1,0 +1,81 @@
+//! The one hop, between two real servers on free ports.
+
+use actix_web::test::TestRequest;
+use tokio::net::TcpListener;
+
+use super::memory::Memory;
+use super::{Tcp, get, post, send};
+use crate::http::{Http, Settings};
+
+fn serve(node: &std::sync::Arc<Memory>) -> Http {
+    let settings = Settings {
+        address: "127.0.0.1:0".into(),
+        workers: 1,
+        plan_bytes_max: 100_000,
+        seed: 1,
+    };
+    Http::start(
+        settings,
+        std::sync::Arc::clone(node) as _,
+        std::sync::Arc::new(Tcp),
+        prometheus::Registry::new(),
+    )
+    .unwrap()
+}
+
+#[actix_web::test]
+async fn a_call_only_another_node_can_answer_is_passed_on_once() {
+    let owner = Memory::new();
+    let server = serve(&owner);
+    let node = Memory::owned_by(2, server.address.to_string());
+
+    let body = r#"{"name": "Aida", "plan": {}}"#;
+    let created = send(&node, post("/v1/events", body)).await;
+    assert_eq!(created.status, 201);
+    assert_eq!(created.header("location"), "/v1/events/100");
+    assert_eq!(owner.plan(100), "{}".as_bytes());
+
+    // Problems come through as they are, and so do feeds.
+    let closed = send(&node, post("/v1/events/100/resume", "")).await;
+    assert_eq!(closed.problem(), "PHASE_FORBIDS");
+    let feed = send(&node, get("/v1/events/100/changes?from=8")).await;
+    assert_eq!(feed.content_type, "text/event-stream");
+    assert!(feed.body.ends_with(b"event: compacted\ndata: {}\n\n"));
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn two_nodes_that_point_at_each_other_do_not_go_round() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let first = Memory::owned_by(2, listener.local_addr().unwrap().to_string());
+    drop(listener);
+    let server = serve(&first);
+    let second = Memory::owned_by(1, server.address.to_string());
+    let answer = send(&second, get("/v1/events/100")).await;
+    assert_eq!(answer.problem(), "NO_LEADER");
+    assert_eq!(answer.json()["retry"], "later");
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn a_node_that_cannot_be_reached_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let node = Memory::owned_by(2, address);
+    let answer = send(&node, post("/v1/events/100/open", "")).await;
+    assert_eq!(answer.problem(), "NODE_UNREACHABLE");
+    assert_eq!(answer.json()["in_the_way"]["node_id"], "2");
+    let waits = send(&node, TestRequest::get().uri("/readyz")).await;
+    assert_eq!(waits.problem(), "NOT_READY");
+}
+
+#[actix_web::test]
+async fn a_stopping_server_ends_its_feeds() {
+    let node = Memory::new();
+    let server = serve(&node);
+    send(&node, post("/v1/events", r#"{"name": "Aida", "plan": {}}"#)).await;
+    let begun = tokio::time::Instant::now();
+    server.stop().await;
+    assert!(begun.elapsed() < std::time::Duration::from_secs(3));
+}

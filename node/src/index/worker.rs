@@ -1,0 +1,437 @@
+//! The index's one thread: drains the feed at every tick, rebuilds what is in doubt, answers
+//! searches. It keeps time by ticks alone, so that a test or a simulation can drive it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use actors::feed::Fed;
+use domain::ids::SaleId;
+use tokio::sync::mpsc;
+
+use super::answer::{self, AnswerFault};
+use super::coalesce::{Drain, Step};
+use super::keys;
+use super::metrics::Cause;
+use super::query::{Page, Query, QueryFault};
+use super::rebuild::{Progress, Rebuild};
+use super::source::Source;
+use super::store::{Batch, IndexStore, Opener, StoreFault};
+use super::{Ask, Config, IndexMetrics, TICKS_PER_S};
+
+/// Changes folded into one batch, about.
+const DRAIN_CHANGES: usize = 40_000;
+/// How often revisions are compared, and for how many sales at a time.
+const COMPARE_TICKS: u64 = 2 * TICKS_PER_S;
+const COMPARED_MAX: usize = 500;
+/// A sale is taken anew at most this often, and more rarely the longer it took.
+const REBUILD_TICKS_MIN: u64 = TICKS_PER_S;
+const REBUILD_SHARE: u64 = 4;
+/// Sales, most of them small or new, taken anew in one tick.
+const REBUILDS_PER_TICK: usize = 64;
+/// How long a store that cannot be renewed is left alone.
+const RENEW_TICKS: u64 = 30 * TICKS_PER_S;
+
+pub struct Worker {
+    opener: Box<dyn Opener>,
+    /// `None` while it cannot even be renewed.
+    store: Option<Box<dyn IndexStore>>,
+    source: Arc<dyn Source>,
+    feed: mpsc::Receiver<Fed>,
+    metrics: IndexMetrics,
+    ticks: mpsc::Receiver<()>,
+    asked: mpsc::Receiver<Ask>,
+    /// The revision covered, by sale: as in the store.
+    covered: HashMap<u64, u64>,
+    /// Sales to be taken anew, and from which tick on.
+    doubtful: BTreeMap<u64, u64>,
+    rebuilding: Option<Rebuild>,
+    /// From which tick on a sale may be taken anew again.
+    allowed: HashMap<u64, u64>,
+    /// Revisions at the last comparison.
+    compared: HashMap<u64, u64>,
+    compared_last: u64,
+    /// Rows that may still be written; negative after a large drain.
+    budget: i64,
+    rows_per_s_max: i64,
+    tick: u64,
+    renew_tick: u64,
+}
+
+impl Worker {
+    pub(super) fn new(
+        config: Config,
+        opener: Box<dyn Opener>,
+        source: Arc<dyn Source>,
+        feed: mpsc::Receiver<Fed>,
+        metrics: IndexMetrics,
+        ticks: mpsc::Receiver<()>,
+        asked: mpsc::Receiver<Ask>,
+    ) -> Worker {
+        let rows_per_s_max = i64::from(config.rows_per_s_max.max(1));
+        Worker {
+            opener,
+            store: None,
+            source,
+            feed,
+            metrics,
+            ticks,
+            asked,
+            covered: HashMap::new(),
+            doubtful: BTreeMap::new(),
+            rebuilding: None,
+            allowed: HashMap::new(),
+            compared: HashMap::new(),
+            compared_last: 0,
+            budget: rows_per_s_max,
+            rows_per_s_max,
+            tick: 0,
+            renew_tick: 0,
+        }
+    }
+
+    /// Until nobody ticks or nobody can ask any more.
+    pub async fn run(mut self) {
+        self.open();
+        loop {
+            tokio::select! {
+                biased;
+                ask = self.asked.recv() => match ask {
+                    Some(ask) => {
+                        let answer = self.answer(&ask.query);
+                        // Who asked may have given up.
+                        let _ = ask.reply.send(answer);
+                    }
+                    None => return,
+                },
+                tick = self.ticks.recv() => match tick {
+                    Some(()) => self.tick().await,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    async fn tick(&mut self) {
+        self.tick += 1;
+        let share = (self.rows_per_s_max / TICKS_PER_S as i64).max(1);
+        self.budget = (self.budget + share).min(self.rows_per_s_max);
+        if self.store.is_none() && self.tick >= self.renew_tick {
+            self.renew(Cause::Store, "it was not usable");
+        }
+        if self.store.is_none() {
+            // The senders must not find the feed full for nothing.
+            while self.feed.try_recv().is_ok() {}
+            return;
+        }
+        if let Err(fault) = self.work().await {
+            self.renew(Cause::Store, &fault.0);
+        }
+        let rebuilding = usize::from(self.rebuilding.is_some());
+        self.metrics
+            .observe_missing(self.doubtful.len() + rebuilding);
+    }
+
+    async fn work(&mut self) -> Result<(), StoreFault> {
+        if self.budget > 0 {
+            self.drain()?;
+        }
+        if self.budget > 0 {
+            self.rebuild().await?;
+        }
+        if self.tick.is_multiple_of(COMPARE_TICKS) || self.tick == 1 {
+            self.compare().await;
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) -> Result<(), StoreFault> {
+        let Some(store) = self.store.as_deref_mut() else {
+            return Ok(());
+        };
+        let mut drain = Drain::new(store);
+        let mut taken = 0;
+        let mut doubts = Vec::new();
+        while taken < DRAIN_CHANGES {
+            let (sale, changes) = match self.feed.try_recv() {
+                Ok(Fed::Changes { sale, changes }) => (sale, changes),
+                Ok(Fed::Gap { sale }) => {
+                    doubts.push((sale, Cause::Gap));
+                    continue;
+                }
+                Err(_) => break,
+            };
+            taken += changes.len();
+            if let Some(rebuild) = self.rebuilding.as_mut().filter(|r| r.sale == sale) {
+                if !rebuild.wait(changes) {
+                    doubts.push((sale, Cause::Gap));
+                }
+                continue;
+            }
+            let doubted = self.doubtful.contains_key(&sale.0)
+                || doubts.iter().any(|(doubted, _)| *doubted == sale);
+            if doubted {
+                continue;
+            }
+            let Some(covered) = self.covered.get(&sale.0) else {
+                doubts.push((sale, Cause::New));
+                continue;
+            };
+            if drain.take(sale, *covered, &changes)? == Step::Doubt {
+                doubts.push((sale, Cause::Misfit));
+            }
+        }
+        let (batch, rows, watermarks) = drain.finish()?;
+        if !batch.is_empty() {
+            store.apply(batch)?;
+            self.covered.extend(watermarks);
+        }
+        self.metrics.write(taken, rows);
+        self.budget -= rows as i64;
+        for (sale, cause) in doubts {
+            self.doubt(sale, cause);
+        }
+        Ok(())
+    }
+
+    /// The sale is taken anew as soon as it may.
+    fn doubt(&mut self, sale: SaleId, cause: Cause) {
+        if self.rebuilding.as_ref().is_some_and(|r| r.sale == sale) {
+            self.end_rebuild();
+        }
+        self.covered.remove(&sale.0);
+        let allowed = self.allowed.get(&sale.0).copied().unwrap_or_default();
+        if self
+            .doubtful
+            .insert(sale.0, allowed.max(self.tick))
+            .is_none()
+        {
+            self.metrics.throw_away(cause);
+        }
+    }
+
+    async fn rebuild(&mut self) -> Result<(), StoreFault> {
+        for _ in 0..REBUILDS_PER_TICK {
+            if self.rebuilding.is_none() && !self.begin_rebuild().await {
+                return Ok(());
+            }
+            while let (Some(rebuild), Some(store)) =
+                (&mut self.rebuilding, self.store.as_deref_mut())
+            {
+                if self.budget <= 0 {
+                    return Ok(());
+                }
+                match rebuild.step(store)? {
+                    Progress::More(rows) => self.budget -= rows as i64,
+                    Progress::Done(rows) => {
+                        self.budget -= rows as i64;
+                        self.rebuilt()?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// False when no sale is due.
+    async fn begin_rebuild(&mut self) -> bool {
+        let due = self.doubtful.iter().filter(|(_, due)| **due <= self.tick);
+        let Some((sale, _)) = due.min_by_key(|(_, due)| **due) else {
+            return false;
+        };
+        let sale = SaleId(*sale);
+        let export = self.source.export(sale).await;
+        let here = |sales: Vec<SaleId>| sales.contains(&sale);
+        if export.is_none() && self.source.sales().is_none_or(here) {
+            // Frozen, or just arriving: later.
+            self.doubtful.insert(sale.0, self.tick + REBUILD_TICKS_MIN);
+            return true;
+        }
+        self.doubtful.remove(&sale.0);
+        self.rebuilding = Some(Rebuild::new(sale, export, self.tick));
+        true
+    }
+
+    fn rebuilt(&mut self) -> Result<(), StoreFault> {
+        let (Some(rebuild), Some(store)) = (self.end_rebuild(), self.store.as_deref_mut()) else {
+            return Ok(());
+        };
+        let Some(revision) = rebuild.revision else {
+            self.allowed.remove(&rebuild.sale.0);
+            return Ok(());
+        };
+        self.covered.insert(rebuild.sale.0, revision);
+        let mut drain = Drain::new(store);
+        for changes in &rebuild.waiting {
+            if drain.take(rebuild.sale, revision, changes)? == Step::Doubt {
+                self.doubt(rebuild.sale, Cause::Misfit);
+                return Ok(());
+            }
+        }
+        let (batch, rows, watermarks) = drain.finish()?;
+        if !batch.is_empty() {
+            store.apply(batch)?;
+            self.covered.extend(watermarks);
+            self.budget -= rows as i64;
+        }
+        Ok(())
+    }
+
+    fn end_rebuild(&mut self) -> Option<Rebuild> {
+        let rebuild = self.rebuilding.take()?;
+        let took = self.tick.saturating_sub(rebuild.started_tick);
+        let pause = REBUILD_TICKS_MIN.max(took * REBUILD_SHARE);
+        self.allowed.insert(rebuild.sale.0, self.tick + pause);
+        Some(rebuild)
+    }
+
+    /// Compares what is covered with where some of the sales are; forgets sales that left.
+    async fn compare(&mut self) {
+        let Some(mut sales) = self.source.sales() else {
+            return;
+        };
+        sales.sort();
+        let here = |sale: &u64| sales.binary_search(&SaleId(*sale)).is_ok();
+        let left: Vec<u64> = self
+            .covered
+            .keys()
+            .copied()
+            .filter(|sale| !here(sale))
+            .collect();
+        for sale in left {
+            // Not counted: nothing was wrong with it.
+            self.covered.remove(&sale);
+            self.compared.remove(&sale);
+            self.doubtful.insert(sale, self.tick);
+        }
+        let from = sales.partition_point(|sale| sale.0 <= self.compared_last);
+        let some: Vec<SaleId> = sales[from..].iter().copied().take(COMPARED_MAX).collect();
+        self.compared_last = match from + some.len() < sales.len() {
+            true => some.last().map_or(0, |sale| sale.0),
+            false => 0,
+        };
+        let mut lag = 0;
+        for sale in some {
+            let known = self.doubtful.contains_key(&sale.0)
+                || self.rebuilding.as_ref().is_some_and(|r| r.sale == sale);
+            let Some(revision) = self.source.revision(sale).await.filter(|_| !known) else {
+                continue;
+            };
+            let before = self.compared.insert(sale.0, revision.0);
+            match self.covered.get(&sale.0).copied() {
+                None => self.doubt(sale, Cause::New),
+                Some(covered) if covered > revision.0 => self.doubt(sale, Cause::Ahead),
+                Some(covered) => {
+                    lag += revision.0 - covered;
+                    // Nothing waits any more, and still it is not where the sale was last time.
+                    let stuck = before.is_some_and(|before| covered < before);
+                    if stuck && self.feed.is_empty() {
+                        self.doubt(sale, Cause::Behind);
+                    }
+                }
+            }
+        }
+        self.metrics.observe_lag(lag);
+    }
+
+    fn answer(&mut self, query: &Query) -> Result<Page, QueryFault> {
+        let Some(store) = self.store.as_deref() else {
+            return Err(QueryFault::Unavailable);
+        };
+        match answer::answer(store, query) {
+            Ok(mut page) => {
+                let rebuilding = usize::from(self.rebuilding.is_some());
+                page.sales_missing = self.doubtful.len() + rebuilding;
+                Ok(page)
+            }
+            Err(AnswerFault::Query(fault)) => Err(fault),
+            Err(AnswerFault::Store(fault)) => {
+                self.renew(Cause::Store, &fault.0);
+                Err(QueryFault::Unavailable)
+            }
+        }
+    }
+
+    fn open(&mut self) {
+        let started = |mut store: Box<dyn IndexStore>| Ok((start(&mut *store)?, store));
+        match self.opener.open().and_then(started) {
+            Ok((Some(covered), store)) => {
+                self.covered = covered;
+                self.store = Some(store);
+                self.metrics.observe_store(true);
+            }
+            Ok((None, store)) => {
+                // sled's folder is locked while it is open.
+                drop(store);
+                self.renew(Cause::Format, "another version wrote it");
+            }
+            Err(fault) => self.renew(Cause::Store, &fault.0),
+        }
+    }
+
+    /// Throws the whole store away. The comparison that follows finds every sale missing.
+    fn renew(&mut self, cause: Cause, why: &str) {
+        tracing::warn!(why, "the index is thrown away and built again");
+        self.metrics.throw_away(cause);
+        self.store = None;
+        self.covered.clear();
+        self.rebuilding = None;
+        self.compared.clear();
+        let renewed = self.opener.renew().and_then(|mut store| {
+            stamp(&mut *store)?;
+            Ok(store)
+        });
+        match renewed {
+            Ok(store) => self.store = Some(store),
+            Err(fault) => {
+                tracing::error!(%fault, "no index on this node for now");
+                self.renew_tick = self.tick + RENEW_TICKS;
+            }
+        }
+        self.metrics.observe_store(self.store.is_some());
+    }
+}
+
+/// What the store covers, by sale: nothing when it is new, `None` when another version wrote it.
+fn start(store: &mut dyn IndexStore) -> Result<Option<HashMap<u64, u64>>, StoreFault> {
+    match store.get(keys::STAMP)? {
+        Some(written) if written == keys::FORMAT => covered(store).map(Some),
+        Some(_) => Ok(None),
+        None => {
+            let mut empty = true;
+            store.scan(&[], None, &mut |_, _| {
+                empty = false;
+                false
+            })?;
+            if !empty {
+                return Ok(None);
+            }
+            stamp(store)?;
+            Ok(Some(HashMap::new()))
+        }
+    }
+}
+
+fn stamp(store: &mut dyn IndexStore) -> Result<(), StoreFault> {
+    let mut batch = Batch::default();
+    batch.put(keys::STAMP.to_vec(), keys::FORMAT.to_vec());
+    store.apply(batch)
+}
+
+fn covered(store: &dyn IndexStore) -> Result<HashMap<u64, u64>, StoreFault> {
+    let (mut covered, mut damaged) = (HashMap::new(), false);
+    let prefix = [keys::WATERMARK];
+    let end = keys::behind(&prefix);
+    store.scan(&prefix, end.as_deref(), &mut |key, revision| {
+        match (key.last_chunk(), revision.try_into()) {
+            (Some(sale), Ok(revision)) => {
+                covered.insert(u64::from_be_bytes(*sale), u64::from_be_bytes(revision));
+            }
+            _ => damaged = true,
+        }
+        !damaged
+    })?;
+    match damaged {
+        true => Err(answer::damaged()),
+        false => Ok(covered),
+    }
+}

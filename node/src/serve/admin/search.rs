@@ -1,0 +1,154 @@
+//! Orders and holds, searched in this node's index: it covers the sales that have a replica here.
+
+use domain::ids::{BuyerId, PartnerId, SaleId};
+
+use super::Admin;
+use crate::http::api::{Answer, Search};
+use crate::http::problem::{Problem, Reason};
+use crate::http::views::{HoldPage, HoldRow, OrderPage, OrderRow, id_text, moment_text};
+use crate::index::{Kind, Page, Query, QueryFault, Row, RowState};
+
+impl Admin {
+    pub(super) async fn find_orders(&self, search: Search) -> Answer<OrderPage> {
+        let page = self.search(Kind::Orders, search).await?;
+        Ok(OrderPage {
+            orders: page.rows.iter().map(order_row).collect(),
+            next_page: page.next_page_token,
+        })
+    }
+
+    pub(super) async fn find_holds(&self, search: Search) -> Answer<HoldPage> {
+        let page = self.search(Kind::Holds, search).await?;
+        Ok(HoldPage {
+            holds: page.rows.iter().map(hold_row).collect(),
+            next_page: page.next_page_token,
+        })
+    }
+
+    pub(super) async fn find_order(&self, order_id: u128) -> Answer<OrderRow> {
+        let row = self.find(Kind::Orders, order_id).await?;
+        row.as_ref().map(order_row).ok_or_else(|| {
+            Problem::new(Reason::UnknownOrder, "the index has no such order")
+                .with("order_id", id_text(order_id))
+                .into()
+        })
+    }
+
+    pub(super) async fn find_hold(&self, hold_id: u128) -> Answer<HoldRow> {
+        let row = self.find(Kind::Holds, hold_id).await?;
+        row.as_ref().map(hold_row).ok_or_else(|| {
+            Problem::new(Reason::UnknownHold, "the index has no such hold")
+                .with("hold_id", id_text(hold_id))
+                .into()
+        })
+    }
+
+    async fn find(&self, kind: Kind, id: u128) -> Answer<Option<Row>> {
+        let query = Query {
+            kind,
+            id: Some(id),
+            limit: 1,
+            ..Query::default()
+        };
+        let mut page = self.ask(query).await?;
+        Ok(page.rows.pop())
+    }
+
+    async fn search(&self, kind: Kind, search: Search) -> Answer<Page> {
+        let Search {
+            event,
+            partner,
+            buyer,
+            state,
+            from_ms,
+            to_ms,
+            page,
+            page_size,
+        } = search;
+        if let Some(event_id) = event {
+            // A sale without a replica here is in another node's index.
+            self.replica(event_id)?;
+        }
+        let query = Query {
+            kind,
+            event: event.map(SaleId),
+            partner: partner.map(PartnerId),
+            buyer: buyer.map(BuyerId),
+            states: state.as_deref().map(states).unwrap_or_default(),
+            id: None,
+            from_ms,
+            to_ms,
+            limit: page_size,
+            page_token: page,
+        };
+        Ok(self.ask(query).await?)
+    }
+
+    async fn ask(&self, query: Query) -> Result<Page, Problem> {
+        let index = self.parts.index.as_ref().ok_or_else(|| {
+            Problem::new(Reason::IndexOff, "index.enabled is false on this node: ask another")
+        })?;
+        index.search(query).await.map_err(|fault| {
+            let reason = match fault {
+                QueryFault::Busy => Reason::Busy,
+                QueryFault::Stopped | QueryFault::Unavailable => Reason::NotReady,
+                QueryFault::PageToken => Reason::BadRequest,
+            };
+            Problem::new(reason, fault.to_string())
+        })
+    }
+}
+
+/// The index has one row for a hold and the order it became.
+fn states(text: &str) -> Vec<RowState> {
+    match text {
+        "held" => vec![RowState::Held],
+        "released" => vec![RowState::Released],
+        "expired" => vec![RowState::Expired],
+        "confirmed" => vec![RowState::Paid, RowState::Cancelled],
+        "paid" => vec![RowState::Paid],
+        "cancelled" => vec![RowState::Cancelled],
+        _ => Vec::new(),
+    }
+}
+
+fn order_row(row: &Row) -> OrderRow {
+    OrderRow {
+        order_id: id_text(row.order.map_or(0, |order| order.0)),
+        event_id: row.sale.0,
+        hold_id: id_text(row.hold.0),
+        partner_id: row.partner.0,
+        channel: row.channel.0,
+        buyer: id_text(row.buyer.0),
+        state: match row.state {
+            RowState::Cancelled => "cancelled",
+            _ => "paid",
+        }
+        .into(),
+        seats: row.seats,
+        placed_at: moment_text(row.at_ms),
+    }
+}
+
+fn hold_row(row: &Row) -> HoldRow {
+    HoldRow {
+        hold_id: id_text(row.hold.0),
+        event_id: row.sale.0,
+        partner_id: row.partner.0,
+        channel: row.channel.0,
+        buyer: id_text(row.buyer.0),
+        state: match row.state {
+            RowState::Held => "held",
+            RowState::Released => "released",
+            RowState::Expired => "expired",
+            RowState::Paid | RowState::Cancelled => "confirmed",
+        }
+        .into(),
+        seats: row.seats,
+        placed_at: moment_text(row.held_at_ms),
+        deadline: match row.deadline_ms {
+            0 => String::new(),
+            deadline_ms => moment_text(deadline_ms),
+        },
+    }
+}

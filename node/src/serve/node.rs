@@ -1,0 +1,316 @@
+//! One node, from its configuration to its last word.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::clock::DisciplinedClock;
+use actors::faults::Faults;
+use actors::metrics::SaleMetrics;
+use actors::{SaleMachines, Sales};
+use anyhow::Context as _;
+use cluster::Cluster;
+use cluster::components::Components;
+use prometheus::Registry;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::admin::{Admin, Parts};
+use super::departure::{self, Signals};
+use super::place::Place;
+use super::{time, welcome};
+use crate::access::Door;
+use crate::config::{Config, Founder};
+use crate::gateway::{self, Forwarding, Gateway};
+use crate::grpc::{self, Partners};
+use crate::http::forward::Forward;
+use crate::http::{self, Http};
+use crate::index::{self, Index, IndexMetrics, SaleActors, SledOpener};
+
+/// Partners' streams may take this long to end after leadership has moved.
+const DRAIN: Duration = Duration::from_secs(2);
+/// The log and the replicas stop within this, or are left as they are: they survive a crash.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Runs until a signal, or until something without which a node is no node has failed.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    let running = tokio::select! {
+        running = Running::start(config) => running?,
+        () = signals.next() => return Ok(()),
+    };
+    let Running {
+        cluster,
+        http,
+        mut partners,
+        going_down,
+        leaving,
+    } = running;
+    let failed = tokio::select! {
+        () = signals.next() => None,
+        ended = &mut partners => Some(ended),
+    };
+    if let Some(ended) = failed {
+        cluster.shutdown().await;
+        ended.context("the partners' listener broke")??;
+        anyhow::bail!("the partners' listener ended");
+    }
+    let leave = async {
+        tracing::info!("leaving: not ready any more");
+        leaving.send_replace(true);
+        departure::hand_over(&cluster).await;
+        tracing::info!("leaving: leads nothing any more");
+        going_down.send_replace(true);
+        http.stop().await;
+        // What is left of partners' calls after this has had its deadline.
+        let _drained = timeout(DRAIN + Duration::from_secs(1), &mut partners).await;
+        let _stopped = timeout(STOP_LIMIT, cluster.shutdown()).await;
+        tracing::info!("left");
+    };
+    tokio::select! {
+        () = leave => Ok(()),
+        () = signals.next() => std::process::exit(130),
+    }
+}
+
+struct Running {
+    cluster: Cluster,
+    http: Http,
+    partners: JoinHandle<Result<(), grpc::ServeFailure>>,
+    /// True ends the partners' streams.
+    going_down: watch::Sender<bool>,
+    /// True makes the node unready.
+    leaving: watch::Sender<bool>,
+}
+
+impl Running {
+    async fn start(config: Config) -> anyhow::Result<Running> {
+        let folder = config.node.data_dir.display();
+        let components = cluster::production::production(&config.node.data_dir)
+            .with_context(|| format!("node.data_dir {folder}"))?;
+        let registry = Registry::new();
+        let clock = Arc::new(DisciplinedClock::new(components.wall.now_ms()));
+        let sales = Sales::start(
+            actors_config(&config),
+            Arc::clone(&clock) as _,
+            SaleMetrics::new(&registry)?,
+            Faults::default(),
+            components.seed,
+        )
+        .await
+        .context("the sale actors do not start")?;
+        let place = Arc::new(Place::new(Arc::clone(&sales)));
+        let gateway_config = gateway::Config::default();
+        let peers = grpc::for_peers(Arc::clone(&place) as _)
+            .add_service(Forwarding::service(Arc::clone(&place) as _, &gateway_config));
+        let cluster = Cluster::start(
+            cluster_config(&config),
+            components.clone(),
+            Arc::new(SaleMachines(Arc::clone(&sales))),
+            peers,
+            &registry,
+        )
+        .await?;
+        place.set_cluster(cluster.clone());
+        tokio::spawn(time::follow(
+            clock,
+            Arc::clone(&components.wall),
+            cluster.clone(),
+        ));
+
+        let gateway = Gateway::new(gateway_config, Arc::clone(&place) as _);
+        let door = Door::new(Arc::clone(&place) as _);
+        let (going_down, goes_down) = watch::channel(false);
+        let (leaving, leaves) = watch::channel(false);
+        let partners = listen_for_partners(
+            &config,
+            &components,
+            door.clone(),
+            gateway.clone(),
+            Arc::clone(&place),
+            goes_down,
+        )
+        .await?;
+        let index = start_index(&config, &components, &cluster, &sales, &registry)?;
+        let admin = Admin::new(Parts {
+            cluster: cluster.clone(),
+            place,
+            gateway,
+            door,
+            index,
+            components: components.clone(),
+            config: config.clone(),
+            leaving: leaves,
+        });
+        let http = Http::start(
+            http_settings(&config, &components),
+            Arc::new(admin),
+            Arc::clone(&components.net),
+            registry,
+        )?;
+        say_where(&config);
+        begin(&config, &components, &cluster).await?;
+        Ok(Running {
+            cluster,
+            http,
+            partners,
+            going_down,
+            leaving,
+        })
+    }
+}
+
+async fn listen_for_partners(
+    config: &Config,
+    components: &Components,
+    door: Door,
+    gateway: Gateway,
+    place: Arc<Place>,
+    going_down: watch::Receiver<bool>,
+) -> anyhow::Result<JoinHandle<Result<(), grpc::ServeFailure>>> {
+    let address = &config.node.partner_address;
+    let incoming = components
+        .net
+        .listen(address)
+        .await
+        .with_context(|| format!("node.partner_address {address}"))?;
+    let bounds = grpc::Config {
+        drain: DRAIN,
+        ..grpc::Config::from(&config.partner)
+    };
+    let partners = Partners::new(
+        bounds,
+        door,
+        gateway,
+        place,
+        Arc::clone(&components.wall),
+        going_down,
+    );
+    Ok(tokio::spawn(grpc::serve(partners, incoming)))
+}
+
+/// On a thread of its own, because it blocks while it writes.
+fn start_index(
+    config: &Config,
+    components: &Components,
+    cluster: &Cluster,
+    sales: &Arc<Sales>,
+    registry: &Registry,
+) -> anyhow::Result<Option<Index>> {
+    if !config.index.enabled {
+        return Ok(None);
+    }
+    let Some(feed) = sales.feed() else {
+        anyhow::bail!("the sales' changes are read by somebody else");
+    };
+    let caught_up = cluster.clone();
+    let source = SaleActors {
+        sales: Arc::clone(sales),
+        ready: move || caught_up.ready(),
+    };
+    let folder = config.node.data_dir.join("index");
+    let index = Index::start(
+        index::Config {
+            rows_per_s_max: config.index.rows_per_s_max,
+        },
+        Box::new(SledOpener::new(&folder, config.index.cache_mib)),
+        Arc::new(source),
+        feed,
+        IndexMetrics::new(registry)?,
+        |worker| components.lanes.run("index", worker),
+    );
+    Ok(Some(index))
+}
+
+/// Joining, or the first operator's key.
+async fn begin(config: &Config, components: &Components, cluster: &Cluster) -> anyhow::Result<()> {
+    let is_known = cluster.map().nodes.contains_key(&config.node.id);
+    if !config.cluster.join.is_empty() && !is_known {
+        return welcome::join(config, &Forward::new(Arc::clone(&components.net))).await;
+    }
+    let founders = founders(config);
+    let founds = founders.iter().map(|founder| founder.id).min() == Some(config.node.id);
+    if founds && config.http.operator_key.is_empty() {
+        tokio::spawn(welcome::first_operator(cluster.clone()));
+    }
+    Ok(())
+}
+
+fn say_where(config: &Config) {
+    let node = &config.node;
+    println!(
+        "onsale: node {}: partners (gRPC) {}, operators http://{}, peers {}, data in {}",
+        node.id,
+        node.partner_address,
+        node.http_address,
+        node.peer_address,
+        node.data_dir.display()
+    );
+}
+
+/// Without a list the node founds a cluster of itself, unless it joins one.
+fn founders(config: &Config) -> Vec<Founder> {
+    if !config.cluster.founders.is_empty() || !config.cluster.join.is_empty() {
+        return config.cluster.founders.clone();
+    }
+    let node = &config.node;
+    vec![Founder {
+        id: node.id,
+        peer_address: node.peer_address.clone(),
+        partner_address: node.partner_address.clone(),
+        http_address: node.http_address.clone(),
+    }]
+}
+
+fn cluster_config(config: &Config) -> cluster::Config {
+    let raft = &config.raft;
+    cluster::Config {
+        node_id: config.node.id,
+        founders: founders(config)
+            .into_iter()
+            .map(|founder| cluster::Founder {
+                id: founder.id,
+                peer_address: founder.peer_address,
+                partner_address: founder.partner_address,
+                http_address: founder.http_address,
+            })
+            .collect(),
+        listen_address: config.node.peer_address.clone(),
+        secret: config.cluster.secret.clone(),
+        sale_groups: config.cluster.sale_groups,
+        replicas: config.cluster.replicas as usize,
+        heartbeat_ms: raft.heartbeat_ms,
+        election_min_ms: raft.election_min_ms,
+        election_max_ms: raft.election_max_ms,
+        keep_entries: raft.keep_entries,
+        snapshot_after_bytes: raft.snapshot_after_mib << 20,
+        in_flight_entries: raft.in_flight_entries,
+        entry_bytes_max: raft.entry_bytes_max,
+        log: cluster::log::Config {
+            segment_bytes: config.log.segment_mib << 20,
+            cache_bytes: (config.log.cache_mib as usize) << 20,
+            ..Default::default()
+        },
+    }
+}
+
+fn actors_config(config: &Config) -> actors::Config {
+    let sale = &config.sale;
+    actors::Config {
+        queue_commands: sale.queue_commands,
+        batch_commands: sale.batch_commands,
+        batch_bytes: sale.batch_bytes,
+        in_flight: sale.in_flight,
+        changes_kept: sale.changes_kept,
+        ..Default::default()
+    }
+}
+
+fn http_settings(config: &Config, components: &Components) -> http::Settings {
+    http::Settings {
+        address: config.node.http_address.clone(),
+        workers: config.http.workers,
+        plan_bytes_max: config.http.body_mib << 20,
+        seed: components.seed,
+    }
+}
