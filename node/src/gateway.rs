@@ -10,7 +10,6 @@
 //! bounded: what does not fit is answered BUSY. Ownership is looked up for each batch, so a
 //! leadership change costs a partner some delay and no failed call, within its deadline.
 
-mod cluster_view;
 mod directory;
 mod flight;
 mod forwarding;
@@ -24,7 +23,6 @@ use actors::calls::{Answers as _, Calls};
 use domain::ids::SaleId;
 use proto::channel::v1::FailureReason;
 
-pub use cluster_view::ClusterView;
 pub use directory::{Directory, PeerChannel, Route, boxed};
 use flight::Flight;
 pub use forwarding::Forwarding;

@@ -50,7 +50,12 @@ pub trait Directory: Send + Sync + 'static {
 
     /// Hands calls to the sale's queue when this node leads its group; never names another node.
     /// What peers forward comes this way, so that calls cannot travel in circles.
-    fn route_here(&self, sale: SaleId, calls: Calls) -> Route;
+    fn route_here(&self, sale: SaleId, calls: Calls) -> Route {
+        match self.route(sale, calls) {
+            Route::Node(_, calls) => Route::NoLeader(calls),
+            route => route,
+        }
+    }
 
     /// The connection to another node; it connects when it is first used.
     fn peer(&self, node: NodeId) -> Option<PeerChannel>;

@@ -88,10 +88,6 @@ impl Directory for Script {
         }
     }
 
-    fn route_here(&self, sale: SaleId, calls: Calls) -> Route {
-        self.route(sale, calls)
-    }
-
     fn peer(&self, _: NodeId) -> Option<PeerChannel> {
         self.peer.lock().unwrap().clone()
     }

@@ -25,7 +25,6 @@ use super::sales::Sales;
 use super::seats::Seats;
 use super::session::Sessions;
 use super::{Entrance, Partners};
-use crate::gateway::{self, Directory, Forwarding};
 
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
@@ -111,17 +110,12 @@ const SERVICES: [&str; 6] = [
     "grpc.reflection.v1.ServerReflection",
 ];
 
-/// What other nodes ask of this one, for the peer listener: calls they forward, and the reads they
-/// hold no replica for. Whoever reaches that listener is trusted to name the partner it acts for.
-pub fn for_peers(
-    directory: Arc<dyn Directory>,
-    whereabouts: Arc<dyn Whereabouts>,
-    config: &gateway::Config,
-) -> Routes {
+/// The reads that other nodes pass on, for the peer listener. Whoever reaches that listener is
+/// trusted to name the partner it reads for.
+pub fn for_peers(whereabouts: Arc<dyn Whereabouts>) -> Routes {
     let entrance = Entrance::Peers(whereabouts);
     let mut services = RoutesBuilder::default();
     services
-        .add_service(Forwarding::service(directory, config))
         .add_service(CatalogueServiceServer::new(Catalogue(entrance.clone())))
         .add_service(SeatsServiceServer::new(Seats(entrance.clone())))
         .add_service(SalesServiceServer::new(Sales(entrance)));

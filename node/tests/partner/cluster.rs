@@ -376,15 +376,15 @@ async fn a_change_of_leaders_fails_no_call() {
         }
     };
     let transfer = async {
-        for _ in 0..3 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            let Some(leader) = town.nodes[0].cluster.leader(group) else {
-                continue;
-            };
-            let next = leader % 3 + 1;
-            let node = &town.nodes[leader as usize - 1];
-            // Refused when another change is under way: the next round comes soon.
-            let _ = node.cluster.transfer_leader(group, next).await;
+        for _ in 0..2 {
+            // Refused while another change is under way.
+            until("a leader hands over", async || {
+                let leader = town.nodes[0].cluster.leader(group)?;
+                let node = &town.nodes[leader as usize - 1];
+                let next = leader % 3 + 1;
+                node.cluster.transfer_leader(group, next).await.ok()
+            })
+            .await;
         }
     };
     tokio::join!(

@@ -134,10 +134,6 @@ impl Directory for Town {
         }
     }
 
-    fn route_here(&self, sale: SaleId, calls: Calls) -> Route {
-        self.route(sale, calls)
-    }
-
     fn peer(&self, _: NodeId) -> Option<PeerChannel> {
         None
     }
