@@ -124,6 +124,7 @@ impl Writer {
             }
         }
         if write.effects.is_empty() && write.done.is_empty() {
+            self.shared.lock().writing_since = None;
             return Ok(closed);
         }
         self.put_committed(write);

@@ -3,6 +3,7 @@
 
 mod damage;
 mod faults;
+mod golden;
 mod ground;
 mod parity;
 mod power;
