@@ -241,7 +241,9 @@ impl<R: AsyncRuntime> RaftNetworkV2<Types<R>> for Client<R> {
         {
             pb::lane_response::Response::TransferLeader(answer) if answer.accepted => Ok(Ok(())),
             pb::lane_response::Response::TransferLeader(answer) => Err(network_error(answer.why)),
-            _ => Err(network_error(wire::Malformed("transfer answered otherwise"))),
+            _ => Err(network_error(wire::Malformed(
+                "transfer answered otherwise",
+            ))),
         }
     }
 

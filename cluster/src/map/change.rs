@@ -20,7 +20,9 @@ pub(crate) enum Changed {
     Applied(Arc<Map>),
     Rejected(MapRejection),
     /// Certainly without effect.
-    NotLeader { leader: Option<NodeId> },
+    NotLeader {
+        leader: Option<NodeId>,
+    },
     Unknown,
 }
 

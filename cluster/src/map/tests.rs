@@ -92,8 +92,14 @@ fn rejected_changes_change_nothing() {
         (node(0, pb::NodeState::Active), No::BadValue),
         (node(4, pb::NodeState::Unspecified), No::BadValue),
         (node(1, pb::NodeState::Learner), No::NodeInUse),
-        (Change::RemoveNode(pb::RemoveNode { node_id: 9 }), No::UnknownNode),
-        (Change::RemoveNode(pb::RemoveNode { node_id: 1 }), No::NodeInUse),
+        (
+            Change::RemoveNode(pb::RemoveNode { node_id: 9 }),
+            No::UnknownNode,
+        ),
+        (
+            Change::RemoveNode(pb::RemoveNode { node_id: 1 }),
+            No::NodeInUse,
+        ),
         (group(0, &[1], 0), No::BadValue),
         (group(1, &[1, 2], 0), No::EpochMoved),
         (group(1, &[], 1), No::BadPlacement),
@@ -142,10 +148,14 @@ fn steps_may_be_repeated() {
 #[test]
 fn a_draining_node_stays_in_its_groups_and_enters_no_other() {
     let mut map = full_map();
-    map.apply(&node(2, pb::NodeState::Draining)).expect("drained");
+    map.apply(&node(2, pb::NodeState::Draining))
+        .expect("drained");
     assert_eq!(map.apply(&group(1, &[2, 1], 1)), Ok(()));
     assert_eq!(map.groups[&1].epoch, 2);
-    assert_eq!(map.apply(&group(3, &[2], 0)), Err(MapRejection::BadPlacement));
+    assert_eq!(
+        map.apply(&group(3, &[2], 0)),
+        Err(MapRejection::BadPlacement)
+    );
 }
 
 #[test]
@@ -159,8 +169,21 @@ fn a_snapshot_is_read_back_whole() {
 #[test]
 fn the_snapshot_of_the_first_version_is_readable() {
     let map = full_map();
-    let hex: String = map.encode().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = map
+        .encode()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     assert_eq!(hex, GOLDEN);
+    let past: Vec<u8> = (0..GOLDEN.len() / 2)
+        .map(|at| u8::from_str_radix(&GOLDEN[2 * at..2 * at + 2], 16).expect("hex"))
+        .collect();
+    assert_eq!(Map::decode(past.into()).expect("readable"), map);
 }
 
-const GOLDEN: &str = "";
+const GOLDEN: &str = "\
+    0a1f08011206706565722d311a09706172746e65722d312206687474702d3128020a1f08021206706565722d\
+    321a09706172746e65722d322206687474702d3228020a1f08031206706565722d331a09706172746e65722d\
+    332206687474702d33280112080801120201021801120808021202020118011a300a2c084d10011a124e6967\
+    6874206f66207468652050726f6d7322054172656e612a0441636d653080a0f1c2b1341002220e0805120857\
+    65622073686f7018022a180a08306131623263336410051a0473616c742204686173683009";

@@ -109,7 +109,11 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     (year, month, day)
 }
@@ -122,7 +126,13 @@ mod tests {
     fn dates_are_written_as_http_has_them() {
         assert_eq!(http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
         assert_eq!(http_date(784_111_777_000), "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(http_date(1_709_164_800_000), "Thu, 29 Feb 2024 00:00:00 GMT");
-        assert_eq!(http_date(1_735_689_599_999), "Tue, 31 Dec 2024 23:59:59 GMT");
+        assert_eq!(
+            http_date(1_709_164_800_000),
+            "Thu, 29 Feb 2024 00:00:00 GMT"
+        );
+        assert_eq!(
+            http_date(1_735_689_599_999),
+            "Tue, 31 Dec 2024 23:59:59 GMT"
+        );
     }
 }

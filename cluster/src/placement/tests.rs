@@ -115,7 +115,10 @@ fn a_dead_node_is_given_nothing() {
 
 #[test]
 fn leaderships_leave_a_draining_node_first() {
-    let map = map(&[(1, D), (2, A), (3, A)], &[(1, &[1, 2, 3]), (2, &[1, 2, 3])]);
+    let map = map(
+        &[(1, D), (2, A), (3, A)],
+        &[(1, &[1, 2, 3]), (2, &[1, 2, 3])],
+    );
     let observed = observed(&map, &[(1, 1), (2, 2)]);
     let expected = Step::MoveLeader {
         group: 1,
@@ -142,11 +145,18 @@ fn members_come_before_others_go_and_the_leader_goes_last() {
         settled: true,
     };
     let wanted = sale_members(&map(&[], &[(1, &[2, 3, 4])]), 1).expect("placed");
-    assert_eq!(member_step(&members, &wanted), Some(MemberStep::AddLearner(4)));
+    assert_eq!(
+        member_step(&members, &wanted),
+        Some(MemberStep::AddLearner(4))
+    );
 
     members.learners = [4].into();
     members.lag.insert(4, 5_000);
-    assert_eq!(member_step(&members, &wanted), None, "it has to catch up first");
+    assert_eq!(
+        member_step(&members, &wanted),
+        None,
+        "it has to catch up first"
+    );
 
     members.lag.insert(4, 3);
     let all = MemberStep::SetVoters([1, 2, 3, 4].into());
@@ -158,7 +168,10 @@ fn members_come_before_others_go_and_the_leader_goes_last() {
     members.settled = true;
     members.voters = [1, 2, 3, 4].into();
     members.learners = [].into();
-    assert_eq!(member_step(&members, &wanted), Some(MemberStep::HandOver(2)));
+    assert_eq!(
+        member_step(&members, &wanted),
+        Some(MemberStep::HandOver(2))
+    );
 
     members.leader = 2;
     members.lag = [(1, 0), (3, 0), (4, 0)].into();
@@ -176,7 +189,16 @@ fn members_come_before_others_go_and_the_leader_goes_last() {
 
 #[test]
 fn the_root_group_has_up_to_five_voters_and_keeps_those_it_has() {
-    let nodes = [(1, D), (2, A), (3, A), (4, A), (5, A), (6, A), (7, A), (8, L)];
+    let nodes = [
+        (1, D),
+        (2, A),
+        (3, A),
+        (4, A),
+        (5, A),
+        (6, A),
+        (7, A),
+        (8, L),
+    ];
     let wanted = root_members(&map(&nodes, &[]), &[1, 5, 6, 7].into()).expect("a map");
     assert_eq!(wanted.voters, [2, 3, 5, 6, 7].into());
     assert_eq!(wanted.learners, [1, 4, 8].into());
@@ -186,7 +208,10 @@ fn the_root_group_has_up_to_five_voters_and_keeps_those_it_has() {
 /// Follows plans at once, the way the cluster would in time.
 fn settle(map: &mut Map, leaders: &mut BTreeMap<GroupId, NodeId>, groups: u32) -> usize {
     for taken in 0..500 {
-        let seen: Vec<_> = leaders.iter().map(|(group, leader)| (*group, *leader)).collect();
+        let seen: Vec<_> = leaders
+            .iter()
+            .map(|(group, leader)| (*group, *leader))
+            .collect();
         let steps = plan(map, &observed(map, &seen), groups, 3);
         if steps.is_empty() {
             return taken;

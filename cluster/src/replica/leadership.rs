@@ -75,7 +75,14 @@ impl<R: AsyncRuntime> Watch<R> {
         }
         self.machine.lead(now_led).await;
         *led = now_led;
-        tracing::info!(group = self.group, node = self.node, ?leader, term, leads, "leadership");
+        tracing::info!(
+            group = self.group,
+            node = self.node,
+            ?leader,
+            term,
+            leads,
+            "leadership"
+        );
         if leads {
             self.metrics.count_election_won();
         }

@@ -259,7 +259,11 @@ impl<R: AsyncRuntime> Replica for Running<R> {
         if !status.voters.contains(&to) {
             return Err(HandOverRefused::NotAVoter(to));
         }
-        if status.lag.get(&to).is_none_or(|lag| *lag > HAND_OVER_LAG_MAX) {
+        if status
+            .lag
+            .get(&to)
+            .is_none_or(|lag| *lag > HAND_OVER_LAG_MAX)
+        {
             return Err(HandOverRefused::Lags(to));
         }
         let begun = self.raft.trigger().transfer_leader(to).await;

@@ -57,9 +57,15 @@ async fn the_newest_is_kept_and_found_again() {
     let store = store(&disk).await;
     for index in [9, 10, 100] {
         let state = Bytes::from(format!("state at {index}"));
-        store.save(GROUP, &meta(1, index), state).await.expect("saved");
+        store
+            .save(GROUP, &meta(1, index), state)
+            .await
+            .expect("saved");
     }
-    store.save(4, &meta(1, 5), Bytes::new()).await.expect("saved");
+    store
+        .save(4, &meta(1, 5), Bytes::new())
+        .await
+        .expect("saved");
     assert_eq!(disk.names().len(), 2);
     disk.crash();
 
@@ -74,10 +80,17 @@ async fn the_newest_is_kept_and_found_again() {
 async fn a_damaged_snapshot_is_refused_by_name() {
     let disk = MemoryDisk::new(1);
     let store = store(&disk).await;
-    let saved = store.save(GROUP, &meta(1, 9), Bytes::from_static(b"state")).await;
+    let saved = store
+        .save(GROUP, &meta(1, 9), Bytes::from_static(b"state"))
+        .await;
     let name = saved.expect("saved").name().to_owned();
     disk.flip(&name, 60, 1);
-    let refused = store.newest(GROUP).await.err().expect("refused").to_string();
+    let refused = store
+        .newest(GROUP)
+        .await
+        .err()
+        .expect("refused")
+        .to_string();
     assert!(refused.contains(&name), "{refused}");
 }
 
@@ -90,7 +103,10 @@ async fn a_received_snapshot_is_adopted_or_cleared_away() {
     let receive = async || {
         let mut receiving = store.receive(GROUP).await.expect("begun");
         for chunk in bytes.chunks(7) {
-            receiving.write(Bytes::copy_from_slice(chunk)).await.expect("written");
+            receiving
+                .write(Bytes::copy_from_slice(chunk))
+                .await
+                .expect("written");
         }
         receiving
     };
@@ -98,8 +114,15 @@ async fn a_received_snapshot_is_adopted_or_cleared_away() {
     assert!(broken.is_err());
     drop(receive().await);
 
-    let file = receive().await.finish(bytes.len() as u64, checksum).await.expect("complete");
-    let file = store.adopt(GROUP, &meta(2, 20), file).await.expect("adopted");
+    let file = receive()
+        .await
+        .finish(bytes.len() as u64, checksum)
+        .await
+        .expect("complete");
+    let file = store
+        .adopt(GROUP, &meta(2, 20), file)
+        .await
+        .expect("adopted");
     let state = store.load(GROUP, &file).await.expect("loaded");
     assert_eq!(state, "state");
     assert_eq!(disk.names(), [file.name()]);

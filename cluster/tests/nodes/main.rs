@@ -10,3 +10,4 @@ mod restart;
 mod secret;
 mod stage;
 mod toy;
+mod watchdog;

@@ -23,12 +23,17 @@ fn a_node_joins_takes_over_and_another_leaves() {
     stage.until("the new node has the map", |stage| {
         stage.node(4).cluster.map().nodes.contains_key(&4)
     });
-    assert_eq!(stage.node(4).cluster.map().nodes[&4].state, NodeState::Learner);
+    assert_eq!(
+        stage.node(4).cluster.map().nodes[&4].state,
+        NodeState::Learner
+    );
 
     stage.on(2, cluster.promote(4)).expect("promoted");
     stage.until("it votes in the root group", |stage| {
         let status = stage.node(4).cluster.status();
-        status.iter().any(|status| status.group == ROOT_GROUP && status.voters.contains(&4))
+        status
+            .iter()
+            .any(|status| status.group == ROOT_GROUP && status.voters.contains(&4))
     });
 
     stage.on(2, cluster.drain(1)).expect("drained");
@@ -36,7 +41,12 @@ fn a_node_joins_takes_over_and_another_leaves() {
         let map = stage.node(2).cluster.map();
         let gone = map.carries(1).next().is_none();
         let left = stage.node(1).cluster.status().len() == 1;
-        let votes = stage.node(2).cluster.status().iter().any(|status| status.voters.contains(&1));
+        let votes = stage
+            .node(2)
+            .cluster
+            .status()
+            .iter()
+            .any(|status| status.voters.contains(&1));
         gone && left && !votes
     });
     stage.on(2, cluster.remove(1)).expect("removed");
@@ -49,5 +59,9 @@ fn a_node_joins_takes_over_and_another_leaves() {
     }
     let map = stage.node(4).cluster.map();
     assert!(!map.nodes.contains_key(&1));
-    assert!(map.groups.values().all(|placement| placement.replicas.len() == 3));
+    assert!(
+        map.groups
+            .values()
+            .all(|placement| placement.replicas.len() == 3)
+    );
 }

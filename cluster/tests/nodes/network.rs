@@ -87,7 +87,11 @@ impl Net for Node {
     ) -> io::Result<BoxStream<'static, io::Result<Box<dyn Io>>>> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
-        self.wires.ports.lock().unwrap().insert(address.into(), port);
+        self.wires
+            .ports
+            .lock()
+            .unwrap()
+            .insert(address.into(), port);
         let accepted = TcpListenerStream::new(listener).map(|accepted| {
             let stream = accepted?;
             stream.set_nodelay(true)?;

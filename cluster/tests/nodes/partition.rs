@@ -13,7 +13,9 @@ fn an_isolated_leader_resolves_its_proposals_and_proves_nothing() {
     let handle = stage.node(old).cluster.group(1).expect("a replica");
     stage.wires.isolate(&address(old));
 
-    let replies: Vec<_> = (100..200).map(|number| propose(handle.as_ref(), number)).collect();
+    let replies: Vec<_> = (100..200)
+        .map(|number| propose(handle.as_ref(), number))
+        .collect();
     let proved = stage.on(old, handle.read_barrier());
     assert!(proved.is_err(), "a barrier without a quorum: {proved:?}");
     let mut unknown = 0;
@@ -30,7 +32,10 @@ fn an_isolated_leader_resolves_its_proposals_and_proves_nothing() {
         led.is_some_and(|led| led.last() == Some(&None))
     });
     let proved = stage.on(old, handle.read_barrier());
-    assert!(matches!(proved, Err(BarrierFailure::NotLeader { .. })), "{proved:?}");
+    assert!(
+        matches!(proved, Err(BarrierFailure::NotLeader { .. })),
+        "{proved:?}"
+    );
 
     // The others go on without it.
     stage.until("another leads", |stage| {

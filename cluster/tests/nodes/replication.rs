@@ -5,7 +5,7 @@ use cluster::types::ROOT_GROUP;
 use proto::log::v1::map_change::Change;
 use proto::log::v1::{PutPartner, ReserveSale};
 
-use crate::stage::{Stage, propose};
+use crate::stage::{Seam, Stage, propose};
 
 #[test]
 fn three_nodes_elect_replicate_and_deliver() {
@@ -134,13 +134,38 @@ fn the_map_is_changed_from_any_node_and_seen_by_the_caller() {
 fn leaders_end_up_even_and_clocks_are_known() {
     let stage = Stage::new(3, |config| config.sale_groups = 6);
     stage.until("two leaderships on each node", |stage| {
-        let leads = |id| (1..=6).filter(move |group| stage.node(id).cluster.leader(*group) == Some(id));
+        let leads =
+            |id| (1..=6).filter(move |group| stage.node(id).cluster.leader(*group) == Some(id));
         (1..=3).all(|id| leads(id).count() == 2)
     });
     stage.until("each node knows the others' clocks", |stage| {
-        stage.nodes.values().all(|node| node.cluster.peer_clocks().len() == 2)
+        stage
+            .nodes
+            .values()
+            .all(|node| node.cluster.peer_clocks().len() == 2)
     });
     for (offset_ms, _) in stage.node(1).cluster.peer_clocks().into_values() {
-        assert!(offset_ms.abs() < 2_000, "same machine, {offset_ms} ms apart");
+        assert!(
+            offset_ms.abs() < 2_000,
+            "same machine, {offset_ms} ms apart"
+        );
     }
+}
+
+#[test]
+fn every_entry_into_raft_is_scoped() {
+    let mut stage = Stage::on_runtime(Seam::Seeded, 3, |_| {});
+    stage.commit(1, 1);
+    let leader = stage.leader(1);
+    let handle = stage.node(leader).cluster.group(1).expect("a replica");
+    let proved = stage.on(leader, handle.read_barrier());
+    assert!(proved.is_ok(), "{proved:?}");
+    let cluster = stage.node(leader).cluster.clone();
+    stage.on(leader, cluster.snapshot(1)).expect("begun");
+    let moved = stage.on(leader, cluster.transfer_leader(1, leader % 3 + 1));
+    moved.expect("begun");
+    let (log, snapshots) = stage.kill(leader);
+    stage.commit(1, 2);
+    stage.start_on(leader, log, snapshots);
+    stage.until_all_have(1, &[1, 2]);
 }

@@ -27,7 +27,9 @@ fn a_node_that_missed_the_log_is_brought_up_by_a_snapshot() {
     }
     for id in [1, 2] {
         let cluster = &stage.node(id).cluster;
-        stage.on(id, cluster.snapshot(1)).expect("a snapshot is begun");
+        stage
+            .on(id, cluster.snapshot(1))
+            .expect("a snapshot is begun");
     }
     stage.until("the log is purged", |stage| {
         [1, 2].iter().all(|id| {
@@ -71,9 +73,12 @@ fn acknowledged_entries_survive_a_power_cut_of_all_nodes() {
     stage.commit(2, 30);
     let numbers: Vec<u64> = (0..=30).collect();
     stage.until_all_have(2, &numbers);
-    assert!(stage.nodes.values().all(|node| {
-        !node.halted.load(std::sync::atomic::Ordering::SeqCst)
-    }));
+    assert!(
+        stage
+            .nodes
+            .values()
+            .all(|node| { !node.halted.load(std::sync::atomic::Ordering::SeqCst) })
+    );
 }
 
 #[test]

@@ -22,7 +22,10 @@ fn a_stranger_is_refused_and_a_peer_is_not() {
                 async move { Net::dial(net.as_ref(), &address(1)).await.map(TokioIo::new) }
             });
             let endpoint = Endpoint::from_static("http://peer");
-            let channel = endpoint.connect_with_connector(connector).await.expect("connected");
+            let channel = endpoint
+                .connect_with_connector(connector)
+                .await
+                .expect("connected");
             let mut request = Request::new(GetClockRequest {});
             if !secret.is_empty() {
                 let value = secret.parse().expect("a header");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,6 +12,8 @@ use cluster::group::{Group, Proposed};
 use cluster::types::{GroupId, NodeId};
 use cluster::{Cluster, Config, Founder};
 use futures::future::BoxFuture;
+use openraft::TokioRuntime;
+use openraft_rt::deterministic_rng::DeterministicRng;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tonic::service::Routes;
@@ -28,14 +30,23 @@ pub struct Stage {
     pub nodes: BTreeMap<NodeId, Node>,
     founders: u64,
     configure: fn(&mut Config),
+    runtime: Seam,
     incarnations: u64,
+}
+
+/// Which of openraft's runtimes the nodes run on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Seam {
+    Production,
+    /// The simulation's: every entry into Raft outside a scope panics.
+    Seeded,
 }
 
 pub struct Node {
     pub cluster: Cluster,
     pub toys: Arc<Toys>,
     pub halted: Arc<AtomicBool>,
-    log_disk: MemoryDisk,
+    pub log_disk: MemoryDisk,
     snapshot_disk: MemoryDisk,
     runtime: Option<Runtime>,
 }
@@ -43,11 +54,16 @@ pub struct Node {
 impl Stage {
     /// Founders 1 to `founders`, running and ready.
     pub fn new(founders: u64, configure: fn(&mut Config)) -> Self {
+        Self::on_runtime(Seam::Production, founders, configure)
+    }
+
+    pub fn on_runtime(runtime: Seam, founders: u64, configure: fn(&mut Config)) -> Self {
         let mut stage = Stage {
             wires: Wires::new(),
             nodes: BTreeMap::new(),
             founders,
             configure,
+            runtime,
             incarnations: 0,
         };
         for id in 1..=founders {
@@ -69,7 +85,10 @@ impl Stage {
         let mut node = self.nodes.remove(&id).expect("the node runs");
         node.log_disk.kill();
         node.snapshot_disk.kill();
-        node.runtime.take().expect("it has a runtime").shutdown_background();
+        node.runtime
+            .take()
+            .expect("it has a runtime")
+            .shutdown_background();
         (node.log_disk.clone(), node.snapshot_disk.clone())
     }
 
@@ -88,18 +107,26 @@ impl Stage {
             wall: Arc::new(Wall),
             halt: Arc::new(Flag(halted.clone())),
             lanes: Arc::new(Tasks),
-            scope: Arc::new(Plain),
+            scope: match self.runtime {
+                Seam::Production => Arc::new(Plain),
+                Seam::Seeded => Arc::new(Seeded(AtomicU64::new(id << 32))),
+            },
             seed: id * 1_000 + self.incarnations,
         };
         let toys = Arc::new(Toys::default());
         let registry = prometheus::Registry::new();
-        let starting = Cluster::start(
-            self.config(id),
-            components,
-            toys.clone(),
-            Routes::default(),
-            &registry,
-        );
+        let (config, machines, services) = (self.config(id), toys.clone(), Routes::default());
+        let starting = async {
+            match self.runtime {
+                Seam::Production => {
+                    Cluster::start(config, components, machines, services, &registry).await
+                }
+                Seam::Seeded => {
+                    type R = DeterministicRng<TokioRuntime>;
+                    Cluster::start_on::<R>(config, components, machines, services, &registry).await
+                }
+            }
+        };
         let cluster = runtime.block_on(starting).expect("the node starts");
         let node = Node {
             cluster,
@@ -120,7 +147,11 @@ impl Stage {
         });
         let mut config = Config {
             node_id: id,
-            founders: if id <= self.founders { founders.collect() } else { Vec::new() },
+            founders: if id <= self.founders {
+                founders.collect()
+            } else {
+                Vec::new()
+            },
             listen_address: address(id),
             secret: SECRET.into(),
             sale_groups: 2,
@@ -155,7 +186,11 @@ impl Stage {
         let begun = Instant::now();
         while !reached(self) {
             if begun.elapsed() > PATIENCE {
-                let status: Vec<_> = self.nodes.values().map(|node| node.cluster.status()).collect();
+                let status: Vec<_> = self
+                    .nodes
+                    .values()
+                    .map(|node| node.cluster.status())
+                    .collect();
                 panic!("not reached: {what}\n{status:#?}");
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -267,6 +302,15 @@ struct Tasks;
 impl Lanes for Tasks {
     fn run(&self, _name: &str, future: BoxFuture<'static, ()>) {
         tokio::spawn(future);
+    }
+}
+
+struct Seeded(AtomicU64);
+
+impl Scope for Seeded {
+    fn enter<'a>(&self, future: BoxFuture<'a, ()>) -> BoxFuture<'a, ()> {
+        let seed = self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(DeterministicRng::<TokioRuntime>::scope(seed, future))
     }
 }
 

@@ -57,7 +57,10 @@ impl Toy {
 impl Machine for Toy {
     async fn deliver(&self, entry: Committed) -> Result<(), MachineFault> {
         let mut state = self.state.lock().unwrap();
-        assert!(entry.index > state.last_index, "deliveries come in sequence");
+        assert!(
+            entry.index > state.last_index,
+            "deliveries come in sequence"
+        );
         state.last_index = entry.index;
         let mut payload = entry.payload;
         while payload.remaining() >= 8 {
