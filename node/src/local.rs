@@ -16,8 +16,8 @@ mod ports;
 mod process;
 
 pub use api::Api;
-pub use process::Usage;
 use process::Process;
+pub use process::Usage;
 
 /// How quickly the cluster notices that a leader is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
