@@ -12,6 +12,10 @@
 mod admin;
 mod departure;
 mod node;
+<<<<<<< HEAD
+=======
+pub mod place;
+>>>>>>> grpc
 mod time;
 mod welcome;
 

@@ -100,11 +100,18 @@ impl Running {
         .context("the sale actors do not start")?;
         let view = ClusterView::new(Arc::clone(&sales));
         let gateway_config = gateway::Config::default();
+<<<<<<< HEAD
         let peers = grpc::for_peers(
             Arc::clone(&view) as _,
             Arc::clone(&view) as _,
             &gateway_config,
         );
+=======
+        let peers = grpc::for_peers(Arc::clone(&place) as _).add_service(Forwarding::service(
+            Arc::clone(&place) as _,
+            &gateway_config,
+        ));
+>>>>>>> grpc
         let cluster = Cluster::start(
             cluster_config(&config),
             components.clone(),

@@ -11,17 +11,15 @@ use actors::metrics::SaleMetrics;
 use actors::{SaleMachines, Sales};
 use bytes::Bytes;
 use cluster::components::{Io, WallClock as _};
-use cluster::group::Group;
-use cluster::machine::Machine;
 use cluster::production::{SystemWall, production};
-use cluster::types::GroupId;
 use cluster::{Cluster, Config, Founder};
 use domain::ids::SaleId;
 use domain::rules::SaleRules;
 use futures::StreamExt as _;
 use onsale::access::{Door, key};
-use onsale::gateway::{self, ClusterView, Gateway};
+use onsale::gateway::{self, Forwarding, Gateway};
 use onsale::grpc::{self, Partners};
+use onsale::serve::place::Place;
 use proto::channel::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::channel::v1::sales_service_client::SalesServiceClient;
 use proto::channel::v1::seats_service_client::SeatsServiceClient;
@@ -38,14 +36,6 @@ use super::selling::best;
 
 const EVENT: u64 = 4711;
 const LONG: Duration = Duration::from_secs(30);
-
-struct Machines(SaleMachines);
-
-impl cluster::node::Machines for Machines {
-    fn machine(&self, group: GroupId, handle: Arc<dyn Group>) -> Arc<dyn Machine> {
-        cluster::machine::Machines::machine(&self.0, group, handle)
-    }
-}
 
 struct Node {
     cluster: Cluster,
@@ -71,7 +61,7 @@ impl Node {
         )
         .await
         .expect("starts");
-        let view = ClusterView::new(sales.clone());
+        let view = Arc::new(Place::new(sales.clone()));
         let config = Config {
             node_id: id,
             founders: founders.to_vec(),
@@ -85,12 +75,13 @@ impl Node {
             ..Config::default()
         };
         let bounds = gateway::Config::default();
-        let services = grpc::for_peers(view.clone(), view.clone(), &bounds);
-        let machines = Arc::new(Machines(SaleMachines(sales.clone())));
+        let services =
+            grpc::for_peers(view.clone()).add_service(Forwarding::service(view.clone(), &bounds));
+        let machines = Arc::new(SaleMachines(sales.clone()));
         let cluster = Cluster::start(config, components, machines, services, &registry)
             .await
             .expect("starts");
-        view.attach(cluster.clone());
+        view.set_cluster(cluster.clone());
         let gateway = Gateway::new(bounds, view.clone());
         let (going_down, down) = watch::channel(false);
         let partners = Partners::new(
