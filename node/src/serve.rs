@@ -12,10 +12,7 @@
 mod admin;
 mod departure;
 mod node;
-<<<<<<< HEAD
-=======
 pub mod place;
->>>>>>> grpc
 mod time;
 mod welcome;
 

@@ -12,7 +12,6 @@ mod search;
 
 use std::sync::Arc;
 
-use actors::Sales;
 use async_trait::async_trait;
 use cluster::Cluster;
 use cluster::components::Components;
@@ -20,6 +19,7 @@ use domain::ids::IdempotencyKey;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{Mutex, Semaphore, watch};
 
+use super::place::Place;
 use crate::access::{Door, key};
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -33,7 +33,7 @@ use crate::index::Index;
 /// What a node's administration works with.
 pub struct Parts {
     pub cluster: Cluster,
-    pub sales: Arc<Sales>,
+    pub place: Arc<Place>,
     pub gateway: Gateway,
     pub door: Door,
     /// `None`: switched off.

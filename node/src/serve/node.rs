@@ -17,10 +17,11 @@ use tokio::time::timeout;
 
 use super::admin::{Admin, Parts};
 use super::departure::{self, Signals};
+use super::place::Place;
 use super::{time, welcome};
 use crate::access::Door;
 use crate::config::{Config, Founder};
-use crate::gateway::{self, ClusterView, Gateway};
+use crate::gateway::{self, Forwarding, Gateway};
 use crate::grpc::{self, Partners};
 use crate::http::forward::Forward;
 use crate::http::{self, Http};
@@ -98,20 +99,12 @@ impl Running {
         )
         .await
         .context("the sale actors do not start")?;
-        let view = ClusterView::new(Arc::clone(&sales));
+        let place = Arc::new(Place::new(Arc::clone(&sales)));
         let gateway_config = gateway::Config::default();
-<<<<<<< HEAD
-        let peers = grpc::for_peers(
-            Arc::clone(&view) as _,
-            Arc::clone(&view) as _,
-            &gateway_config,
-        );
-=======
         let peers = grpc::for_peers(Arc::clone(&place) as _).add_service(Forwarding::service(
             Arc::clone(&place) as _,
             &gateway_config,
         ));
->>>>>>> grpc
         let cluster = Cluster::start(
             cluster_config(&config),
             components.clone(),
@@ -120,15 +113,15 @@ impl Running {
             &registry,
         )
         .await?;
-        view.attach(cluster.clone());
+        place.set_cluster(cluster.clone());
         tokio::spawn(time::follow(
             clock,
             Arc::clone(&components.wall),
             cluster.clone(),
         ));
 
-        let gateway = Gateway::new(gateway_config, Arc::clone(&view) as _);
-        let door = Door::new(Arc::clone(&view) as _);
+        let gateway = Gateway::new(gateway_config, Arc::clone(&place) as _);
+        let door = Door::new(Arc::clone(&place) as _);
         let (going_down, goes_down) = watch::channel(false);
         let (leaving, leaves) = watch::channel(false);
         let partners = listen_for_partners(
@@ -136,14 +129,14 @@ impl Running {
             &components,
             door.clone(),
             gateway.clone(),
-            Arc::clone(&view),
+            Arc::clone(&place),
             goes_down,
         )
         .await?;
         let index = start_index(&config, &components, &cluster, &sales, &registry)?;
         let admin = Admin::new(Parts {
             cluster: cluster.clone(),
-            sales: Arc::clone(&sales),
+            place,
             gateway,
             door,
             index,
@@ -174,7 +167,7 @@ async fn listen_for_partners(
     components: &Components,
     door: Door,
     gateway: Gateway,
-    view: Arc<ClusterView>,
+    place: Arc<Place>,
     going_down: watch::Receiver<bool>,
 ) -> anyhow::Result<JoinHandle<Result<(), grpc::ServeFailure>>> {
     let address = &config.node.partner_address;
@@ -191,7 +184,7 @@ async fn listen_for_partners(
         bounds,
         door,
         gateway,
-        view,
+        place,
         Arc::clone(&components.wall),
         going_down,
     );

@@ -34,6 +34,7 @@ impl Admin {
             return Err(self.at_leader(group));
         }
         self.parts
+            .place
             .sales
             .create(
                 replica.as_ref(),

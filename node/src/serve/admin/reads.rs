@@ -30,7 +30,7 @@ impl Admin {
 
     /// This node's replica, or which node to ask.
     pub(super) fn replica(&self, event_id: u64) -> Answer<SaleHandle> {
-        if let Some(handle) = self.parts.sales.get(SaleId(event_id)) {
+        if let Some(handle) = self.parts.place.sales.get(SaleId(event_id)) {
             return Ok(handle);
         }
         let entry = self.entry(event_id)?;
@@ -138,7 +138,7 @@ impl Admin {
     }
 
     pub(super) async fn dump_replica(&self, event_id: u64) -> Answer<Dump> {
-        let Some(handle) = self.parts.sales.get(SaleId(event_id)) else {
+        let Some(handle) = self.parts.place.sales.get(SaleId(event_id)) else {
             self.entry(event_id)?;
             return Err(Problem::new(
                 Reason::NoReplicaHere,
