@@ -7,9 +7,9 @@ use actors::clock::DisciplinedClock;
 use actors::faults::Faults;
 use actors::metrics::SaleMetrics;
 use actors::{SaleMachines, Sales};
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use cluster::Cluster;
-use cluster::components::Components;
+use cluster::components::{Components, Net};
 use prometheus::Registry;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -43,17 +43,27 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         cluster,
         http,
         mut partners,
+        mut beginning,
         going_down,
         leaving,
     } = running;
-    let failed = tokio::select! {
-        () = signals.next() => None,
-        ended = &mut partners => Some(ended),
+    let mut has_begun = false;
+    let failure = loop {
+        tokio::select! {
+            () = signals.next() => break None,
+            ended = &mut partners => break Some(match ended {
+                Ok(Err(failure)) => failure.into(),
+                Ok(Ok(())) | Err(_) => anyhow!("the partners' listener ended"),
+            }),
+            begun = &mut beginning, if !has_begun => match begun {
+                Ok(Err(refused)) => break Some(refused),
+                Ok(Ok(())) | Err(_) => has_begun = true,
+            },
+        }
     };
-    if let Some(ended) = failed {
+    if let Some(failure) = failure {
         cluster.shutdown().await;
-        ended.context("the partners' listener broke")??;
-        anyhow::bail!("the partners' listener ended");
+        return Err(failure);
     }
     let leave = async {
         tracing::info!("leaving: not ready any more");
@@ -77,6 +87,8 @@ struct Running {
     cluster: Cluster,
     http: Http,
     partners: JoinHandle<Result<(), grpc::ServeFailure>>,
+    /// Joining, or making the first operator's key.
+    beginning: JoinHandle<anyhow::Result<()>>,
     /// True ends the partners' streams.
     going_down: watch::Sender<bool>,
     /// True makes the node unready.
@@ -151,8 +163,9 @@ impl Running {
             registry,
         )?;
         say_where(&config);
-        begin(&config, &components, &cluster).await?;
+        let net = Arc::clone(&components.net);
         Ok(Running {
+            beginning: tokio::spawn(begin(config, net, cluster.clone())),
             cluster,
             http,
             partners,
@@ -225,15 +238,14 @@ fn start_index(
 }
 
 /// Joining, or the first operator's key.
-async fn begin(config: &Config, components: &Components, cluster: &Cluster) -> anyhow::Result<()> {
-    let is_known = cluster.map().nodes.contains_key(&config.node.id);
-    if !config.cluster.join.is_empty() && !is_known {
-        return welcome::join(config, &Forward::new(Arc::clone(&components.net))).await;
+async fn begin(config: Config, net: Arc<dyn Net>, cluster: Cluster) -> anyhow::Result<()> {
+    if !config.cluster.join.is_empty() {
+        return welcome::join(&config, &Forward::new(net), &cluster).await;
     }
-    let founders = founders(config);
+    let founders = founders(&config);
     let founds = founders.iter().map(|founder| founder.id).min() == Some(config.node.id);
     if founds && config.http.operator_key.is_empty() {
-        tokio::spawn(welcome::first_operator(cluster.clone()));
+        welcome::first_operator(&cluster).await;
     }
     Ok(())
 }

@@ -19,9 +19,9 @@ use crate::http::problem::Problem;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// Asks until some node of the cluster has taken this one in. A refusal that time does not change
-/// ends the node.
-pub async fn join(config: &Config, forward: &Forward) -> anyhow::Result<()> {
+/// Asks until some node of the cluster has taken this one in, or its map shows that one has. A
+/// refusal that time does not change ends the node.
+pub async fn join(config: &Config, forward: &Forward, cluster: &Cluster) -> anyhow::Result<()> {
     let node = &config.node;
     let body = serde_json::to_vec(&Join {
         node_id: node.id,
@@ -43,7 +43,7 @@ pub async fn join(config: &Config, forward: &Forward) -> anyhow::Result<()> {
         body: Bytes::from(body),
     };
     let address = &config.cluster.join;
-    loop {
+    while !cluster.map().nodes.contains_key(&node.id) {
         match forward.send(address, hop.clone()).await {
             Err(failure) => tracing::warn!(address, %failure, "cannot ask to be taken in yet"),
             Ok(mut passed) => {
@@ -65,16 +65,17 @@ pub async fn join(config: &Config, forward: &Forward) -> anyhow::Result<()> {
         }
         sleep(LOOK_AGAIN).await;
     }
+    Ok(())
 }
 
 /// Makes the first operator's key of a new cluster and prints it, this once. For the founding node.
-pub async fn first_operator(cluster: Cluster) {
+pub async fn first_operator(cluster: &Cluster) {
     loop {
         if cluster.ready() {
             if cluster.map().keys.values().any(|key| key.operator) {
                 return;
             }
-            match make_operator_key(&cluster).await {
+            match make_operator_key(cluster).await {
                 Ok(text) => {
                     println!("onsale: operator key (shown once): {text}");
                     return;

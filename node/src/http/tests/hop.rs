@@ -3,8 +3,9 @@
 use actix_web::test::TestRequest;
 use tokio::net::TcpListener;
 
-use super::memory::Memory;
-use super::{Tcp, get, post, send};
+use super::memory::{Memory, QUIET_REVISION};
+use super::{KEY, Tcp, get, post, send};
+use crate::http::forward::{Forward, Hop};
 use crate::http::{Http, Settings};
 
 fn serve(node: &std::sync::Arc<Memory>) -> Http {
@@ -75,7 +76,20 @@ async fn a_stopping_server_ends_its_feeds() {
     let node = Memory::new();
     let server = serve(&node);
     send(&node, post("/v1/events", r#"{"name": "Aida", "plan": {}}"#)).await;
+    let hop = Hop {
+        method: "GET".into(),
+        path_and_query: format!("/v1/events/100/changes?from={QUIET_REVISION}"),
+        headers: vec![("authorization".into(), format!("Bearer {KEY}"))],
+        body: Default::default(),
+    };
+    let forward = Forward::new(std::sync::Arc::new(Tcp));
+    let address = server.address.to_string();
+    let mut feed = forward.send(&address, hop).await.unwrap();
+    assert_eq!(feed.status, 200);
+    assert_eq!(feed.body.recv().await.unwrap(), ": connected\n\n");
     let begun = tokio::time::Instant::now();
     server.stop().await;
-    assert!(begun.elapsed() < std::time::Duration::from_secs(3));
+    assert_eq!(feed.body.recv().await, None);
+    // Not by waiting for the limit of calls in flight.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2));
 }
