@@ -283,9 +283,14 @@ pub enum Nodes {
 pub enum Groups {
     List,
     /// Hands a group's leadership to another of its nodes.
-    Transfer { group: u32, to: u64 },
+    Transfer {
+        group: u32,
+        to: u64,
+    },
     /// Takes a snapshot of a group on the node that is asked.
-    Snapshot { group: u32 },
+    Snapshot {
+        group: u32,
+    },
 }
 
 /// `2:15` or `2:15-29`.

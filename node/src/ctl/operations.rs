@@ -107,11 +107,15 @@ pub fn nodes(client: &Client, verb: Nodes) -> anyhow::Result<Shown> {
                 http_address,
             };
             client.order("POST", "/v1/nodes", &body)?;
-            Ok(Shown::done(&format!("node {node} is known; promote it next")))
+            Ok(Shown::done(&format!(
+                "node {node} is known; promote it next"
+            )))
         }
         Nodes::Promote { node } => {
             client.order("POST", &format!("/v1/nodes/{node}/promote"), &json!({}))?;
-            Ok(Shown::done(&format!("node {node} may carry replicas and vote")))
+            Ok(Shown::done(&format!(
+                "node {node} may carry replicas and vote"
+            )))
         }
         Nodes::Drain { node } => {
             client.order("POST", &format!("/v1/nodes/{node}/drain"), &json!({}))?;
@@ -140,7 +144,9 @@ pub fn groups(client: &Client, verb: Groups) -> anyhow::Result<Shown> {
         }
         Groups::Snapshot { group } => {
             client.order("POST", &format!("/v1/groups/{group}/snapshot"), &json!({}))?;
-            Ok(Shown::done(&format!("a snapshot of group {group} is taken")))
+            Ok(Shown::done(&format!(
+                "a snapshot of group {group} is taken"
+            )))
         }
     }
 }

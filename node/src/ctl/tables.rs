@@ -11,7 +11,15 @@ use crate::http::views::{
 use crate::plan::Report;
 
 pub fn events(list: &EventList) -> String {
-    let mut table = with(&["event", "name", "venue", "starts at", "state", "group", "leader"]);
+    let mut table = with(&[
+        "event",
+        "name",
+        "venue",
+        "starts at",
+        "state",
+        "group",
+        "leader",
+    ]);
     for entry in &list.events {
         let EventEntry {
             event_id,
@@ -100,7 +108,15 @@ pub fn applied(applied: &Applied) -> String {
 }
 
 pub fn orders(page: &OrderPage) -> String {
-    let mut table = with(&["order", "event", "partner", "buyer", "state", "seats", "placed at"]);
+    let mut table = with(&[
+        "order",
+        "event",
+        "partner",
+        "buyer",
+        "state",
+        "seats",
+        "placed at",
+    ]);
     for row in &page.orders {
         table.add_row([
             row.order_id.clone(),
@@ -118,7 +134,14 @@ pub fn orders(page: &OrderPage) -> String {
 
 pub fn holds(page: &HoldPage) -> String {
     let mut table = with(&[
-        "hold", "event", "partner", "buyer", "state", "seats", "placed at", "deadline",
+        "hold",
+        "event",
+        "partner",
+        "buyer",
+        "state",
+        "seats",
+        "placed at",
+        "deadline",
     ]);
     for row in &page.holds {
         table.add_row([
@@ -162,7 +185,9 @@ pub fn keys(list: &KeyList) -> String {
 }
 
 pub fn nodes(list: &NodeList) -> String {
-    let mut table = with(&["node", "state", "groups", "leads", "peers", "partners", "http"]);
+    let mut table = with(&[
+        "node", "state", "groups", "leads", "peers", "partners", "http",
+    ]);
     for node in &list.nodes {
         table.add_row([
             node.node_id.to_string(),
@@ -180,7 +205,15 @@ pub fn nodes(list: &NodeList) -> String {
 
 pub fn groups(list: &GroupList) -> String {
     let mut table = with(&[
-        "group", "sales", "leader", "term", "node", "state", "committed", "applied", "snapshot",
+        "group",
+        "sales",
+        "leader",
+        "term",
+        "node",
+        "state",
+        "committed",
+        "applied",
+        "snapshot",
         "lag",
     ]);
     for group in &list.groups {
@@ -247,7 +280,10 @@ pub fn plan(report: &Report) -> String {
         ("companion", report.companion.to_string()),
         ("restricted view", report.restricted_view.to_string()),
         ("blocked", report.blocked.to_string()),
-        ("seats that shared an id", report.duplicate_seats.to_string()),
+        (
+            "seats that shared an id",
+            report.duplicate_seats.to_string(),
+        ),
         ("seats given another id", report.renamed_seats.to_string()),
     ];
     for (name, value) in rows {

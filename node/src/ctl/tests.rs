@@ -172,7 +172,10 @@ fn groups_name_each_member_and_who_did_not_answer() {
 
 #[test]
 fn what_stands_in_a_url_is_escaped() {
-    assert_eq!(escape("2026-09-01T19:30+02:00"), "2026-09-01T19%3A30%2B02%3A00");
+    assert_eq!(
+        escape("2026-09-01T19:30+02:00"),
+        "2026-09-01T19%3A30%2B02%3A00"
+    );
     assert_eq!(escape("a/../b?c&d"), "a%2F..%2Fb%3Fc%26d");
 }
 

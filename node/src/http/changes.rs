@@ -36,7 +36,10 @@ pub async fn watch(call: Call) -> Result<HttpResponse, Problem> {
     let event_id = call.number("event_id")?;
     let query: ChangesQuery = call.query()?;
     let permit = call.door.feeds.clone().try_acquire_owned().map_err(|_| {
-        Problem::new(Reason::Busy, "this node has no room for another change feed")
+        Problem::new(
+            Reason::Busy,
+            "this node has no room for another change feed",
+        )
     })?;
     let feed = match call
         .run(move |api| async move { api.watch(event_id, query.from).await })

@@ -296,10 +296,7 @@ impl Call {
             headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))),
         );
         headers.retain(|(name, _)| name != "idempotency-key");
-        headers.push((
-            "idempotency-key".into(),
-            super::views::id_text(self.key.0),
-        ));
+        headers.push(("idempotency-key".into(), super::views::id_text(self.key.0)));
         let hop = Hop {
             method: self.request.method().to_string(),
             path_and_query: self
@@ -329,8 +326,7 @@ impl Call {
                         response.insert_header((name, value));
                     }
                 }
-                Ok(response
-                    .streaming(ReceiverStream::new(passed.body).map(Ok::<_, Problem>)))
+                Ok(response.streaming(ReceiverStream::new(passed.body).map(Ok::<_, Problem>)))
             }
             Err(HopFailure::BrokeOff(_)) if self.changes_something() => Err(self.unknown()),
             Err(failure) => Err(Problem::new(
@@ -366,7 +362,5 @@ fn read_key(text: &str) -> Result<IdempotencyKey, Problem> {
         .ok()
         .filter(|key| key.get_version_num() == 7)
         .map(|key| IdempotencyKey(key.as_u128()))
-        .ok_or_else(|| {
-            Problem::bad_request(format!("Idempotency-Key: {text:?} is not a UUIDv7"))
-        })
+        .ok_or_else(|| Problem::bad_request(format!("Idempotency-Key: {text:?} is not a UUIDv7")))
 }

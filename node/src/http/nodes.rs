@@ -142,8 +142,8 @@ fn merge(mine: GroupList, answers: Vec<(u64, Option<GroupList>)>) -> GroupList {
 
 fn merge_group(group: &mut GroupView, view: GroupView) {
     let newer = view.term > group.term;
-    let leads = view.term >= group.term
-        && view.members.iter().any(|member| member.state == "leader");
+    let leads =
+        view.term >= group.term && view.members.iter().any(|member| member.state == "leader");
     if newer || leads {
         group.leader = view.leader.or(group.leader.filter(|_| !newer));
         group.term = view.term;

@@ -154,15 +154,18 @@ impl Problem {
             FailureReason::BadRequest => (Reason::BadRequest, "the command was malformed"),
             FailureReason::UnknownEvent => (Reason::UnknownEvent, "there is no such event"),
             FailureReason::Busy => (Reason::Busy, "the sale's queue is full; nothing was tried"),
-            FailureReason::NoLeader => {
-                (Reason::NoLeader, "the event's group has no leader; nothing was tried")
-            }
-            FailureReason::DeadlinePassed => {
-                (Reason::DeadlinePassed, "the call's time was over; nothing was tried")
-            }
-            FailureReason::SaleFrozen => {
-                (Reason::SaleFrozen, "the sale was frozen after a fault and is being looked at")
-            }
+            FailureReason::NoLeader => (
+                Reason::NoLeader,
+                "the event's group has no leader; nothing was tried",
+            ),
+            FailureReason::DeadlinePassed => (
+                Reason::DeadlinePassed,
+                "the call's time was over; nothing was tried",
+            ),
+            FailureReason::SaleFrozen => (
+                Reason::SaleFrozen,
+                "the sale was frozen after a fault and is being looked at",
+            ),
             FailureReason::Forbidden => (Reason::Forbidden, "this key may not do that"),
         };
         let problem = Problem::new(reason, detail);

@@ -112,7 +112,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let shifted = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = year + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -147,7 +151,10 @@ mod tests {
             read("2024-02-29").map(show),
             Some("2024-02-29T00:00:00Z".into())
         );
-        assert_eq!(read("2026-09-01T00:00:00.1239999Z").map(|ms| ms % 1000), Some(123));
+        assert_eq!(
+            read("2026-09-01T00:00:00.1239999Z").map(|ms| ms % 1000),
+            Some(123)
+        );
     }
 
     #[test]

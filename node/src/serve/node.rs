@@ -101,8 +101,10 @@ impl Running {
         .context("the sale actors do not start")?;
         let place = Arc::new(Place::new(Arc::clone(&sales)));
         let gateway_config = gateway::Config::default();
-        let peers = grpc::for_peers(Arc::clone(&place) as _)
-            .add_service(Forwarding::service(Arc::clone(&place) as _, &gateway_config));
+        let peers = grpc::for_peers(Arc::clone(&place) as _).add_service(Forwarding::service(
+            Arc::clone(&place) as _,
+            &gateway_config,
+        ));
         let cluster = Cluster::start(
             cluster_config(&config),
             components.clone(),

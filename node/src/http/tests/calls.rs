@@ -83,7 +83,10 @@ async fn seats_are_blocked_one_by_one_or_in_runs() {
     assert_eq!(event["seats"]["blocked"], 5);
     let twice = send(&node, post("/v1/events/100/block", seats)).await;
     assert_eq!(twice.problem(), "SEAT_NOT_FREE");
-    assert_eq!(twice.json()["in_the_way"], json!({"section": "0", "seat": "3"}));
+    assert_eq!(
+        twice.json()["in_the_way"],
+        json!({"section": "0", "seat": "3"})
+    );
     let freed = send(&node, post("/v1/events/100/unblock", seats)).await;
     assert_eq!(freed.status, 200);
 }
@@ -141,7 +144,10 @@ async fn changes_are_server_sent_events_that_end_with_compacted() {
     assert!(parts[1].starts_with("event: changes\nid: 9\ndata: {\"revision\":9,\"changes\":[{"));
     assert_eq!(parts[2], "event: compacted\ndata: {}");
     let behind = send(&node, get("/v1/events/100/changes?from=0")).await;
-    assert_eq!((behind.status.as_u16(), behind.problem()), (410, "COMPACTED".into()));
+    assert_eq!(
+        (behind.status.as_u16(), behind.problem()),
+        (410, "COMPACTED".into())
+    );
 }
 
 #[actix_web::test]
@@ -173,7 +179,10 @@ async fn orders_and_holds_are_searched() {
     );
     assert_eq!((search.page.as_deref(), search.page_size), (Some("x"), 100));
 
-    assert_eq!(send(&node, get("/v1/holds?state=expired")).await.status, 200);
+    assert_eq!(
+        send(&node, get("/v1/holds?state=expired")).await.status,
+        200
+    );
     let order = send(&node, get(&format!("/v1/orders/{buyer}"))).await;
     assert_eq!(order.problem(), "UNKNOWN_ORDER");
     let hold = send(&node, get(&format!("/v1/holds/{buyer}"))).await;
@@ -189,7 +198,9 @@ async fn partners_get_keys_that_are_shown_once() {
         partner.json(),
         json!({"partner_id": 1, "name": "Web shop", "channel": 1})
     );
-    let key = send(&node, post("/v1/keys", r#"{"partner_id": 1}"#)).await.json();
+    let key = send(&node, post("/v1/keys", r#"{"partner_id": 1}"#))
+        .await
+        .json();
     assert!(key["key"].as_str().unwrap().starts_with("onsale_00000000_"));
     let listed = send(&node, get("/v1/keys")).await.json();
     assert_eq!(

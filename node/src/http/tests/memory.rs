@@ -212,8 +212,8 @@ impl AdminApi for Memory {
             return Err(Problem::new(Reason::InvalidPlan, "line 1: not an object").into());
         }
         let event_id = 100 + state.events.len() as u64;
-        let starts_at = (event.starts_at_ms != 0)
-            .then(|| crate::http::timestamp::show(event.starts_at_ms));
+        let starts_at =
+            (event.starts_at_ms != 0).then(|| crate::http::timestamp::show(event.starts_at_ms));
         let created = Event {
             key: event.key,
             entry: views::EventEntry {
@@ -319,7 +319,10 @@ impl AdminApi for Memory {
     }
 
     async fn observe(&self, event_id: u64) -> Answer<serde_json::Value> {
-        self.with_event(event_id, |event| serde_json::json!({ "revision": event.revision }))
+        self.with_event(
+            event_id,
+            |event| serde_json::json!({ "revision": event.revision }),
+        )
     }
 
     async fn orders(&self, search: Search) -> Answer<views::OrderPage> {

@@ -10,7 +10,10 @@ async fn without_an_operators_key_nothing_is_answered() {
     let node = Memory::new();
     for path in ["/v1/events", "/v1/events/1/seats", "/v1/groups", "/v1/keys"] {
         let none = send(&node, TestRequest::get().uri(path)).await;
-        assert_eq!((none.status.as_u16(), none.problem()), (401, "UNAUTHENTICATED".into()));
+        assert_eq!(
+            (none.status.as_u16(), none.problem()),
+            (401, "UNAUTHENTICATED".into())
+        );
         assert_eq!(none.header("www-authenticate"), "Bearer");
         for (header, status) in [
             ("Bearer wrong", 401),
@@ -29,16 +32,32 @@ async fn without_an_operators_key_nothing_is_answered() {
 #[actix_web::test]
 async fn bad_bodies_are_refused_by_name() {
     let node = Memory::new();
-    let deep = format!(r#"{{"name": "x", "plan": {}1{}}}"#, "[".repeat(400), "]".repeat(400));
+    let deep = format!(
+        r#"{{"name": "x", "plan": {}1{}}}"#,
+        "[".repeat(400),
+        "]".repeat(400)
+    );
     let cases = [
         ("/v1/events", "", "a JSON body is needed"),
         ("/v1/events", "{", "EOF"),
         ("/v1/events", "[]", "body: "),
         ("/v1/events", r#"{"plan": {}}"#, "missing field `name`"),
         ("/v1/events", r#"{"name": "x"}"#, "missing field `plan`"),
-        ("/v1/events", r#"{"name": 5, "plan": {}}"#, "invalid type: integer"),
-        ("/v1/events", r#"{"name": " ", "plan": {}}"#, "name: must not be empty"),
-        ("/v1/events", r#"{"name": "a\u0007", "plan": {}}"#, "name: must not have control"),
+        (
+            "/v1/events",
+            r#"{"name": 5, "plan": {}}"#,
+            "invalid type: integer",
+        ),
+        (
+            "/v1/events",
+            r#"{"name": " ", "plan": {}}"#,
+            "name: must not be empty",
+        ),
+        (
+            "/v1/events",
+            r#"{"name": "a\u0007", "plan": {}}"#,
+            "name: must not have control",
+        ),
         (
             "/v1/events",
             r#"{"name": "x", "plan": {}, "hold_ttl": 5}"#,
@@ -65,27 +84,59 @@ async fn bad_bodies_are_refused_by_name() {
             "starts_at: \"soon\" is not a moment",
         ),
         ("/v1/events", deep.as_str(), "line 1: not an object"),
-        ("/v1/events/1/block", r#"{"seats": []}"#, "seats: names no seat"),
-        ("/v1/events/1/block", r#"{"seats": [{"section": 1}]}"#, "missing field `seat`"),
-        ("/v1/events/1/block", r#"{"seats": [{"section": 70000, "seat": 1}]}"#, "70000"),
+        (
+            "/v1/events/1/block",
+            r#"{"seats": []}"#,
+            "seats: names no seat",
+        ),
+        (
+            "/v1/events/1/block",
+            r#"{"seats": [{"section": 1}]}"#,
+            "missing field `seat`",
+        ),
+        (
+            "/v1/events/1/block",
+            r#"{"seats": [{"section": 70000, "seat": 1}]}"#,
+            "70000",
+        ),
         (
             "/v1/events/1/block",
             r#"{"seats": [{"section": 1, "seat": 4294967295, "count": 2}]}"#,
             "no section has a seat 4294967295",
         ),
         ("/v1/partners", r#"{"name": ""}"#, "name: must not be empty"),
-        ("/v1/partners", r#"{"name": "x", "partner_id": 0}"#, "partner_id: must be 1"),
+        (
+            "/v1/partners",
+            r#"{"name": "x", "partner_id": 0}"#,
+            "partner_id: must be 1",
+        ),
         ("/v1/keys", r#"{}"#, "either a partner's"),
-        ("/v1/keys", r#"{"partner_id": 1, "operator": true}"#, "either a partner's"),
-        ("/v1/nodes", r#"{"node_id": 4}"#, "missing field `peer_address`"),
+        (
+            "/v1/keys",
+            r#"{"partner_id": 1, "operator": true}"#,
+            "either a partner's",
+        ),
+        (
+            "/v1/nodes",
+            r#"{"node_id": 4}"#,
+            "missing field `peer_address`",
+        ),
         (
             "/v1/nodes",
             r#"{"node_id": 4, "peer_address": "nowhere", "partner_address": "h:2",
                 "http_address": "h:3"}"#,
             "peer_address: must be host:port",
         ),
-        ("/v1/groups/1/transfer", r#"{"to": "two"}"#, "invalid type: string"),
-        ("/v1/groups/one/transfer", r#"{"to": 2}"#, "group_id: \"one\" is not a number"),
+        (
+            "/v1/groups/1/transfer",
+            r#"{"to": "two"}"#,
+            "invalid type: string",
+        ),
+        (
+            "/v1/groups/one/transfer",
+            r#"{"to": 2}"#,
+            "group_id: \"one\" is not a number",
+        ),
     ];
     for (path, body, detail) in cases {
         let answer = send(&node, post(path, body)).await;
@@ -102,7 +153,10 @@ async fn a_body_beyond_the_limit_is_refused_before_it_is_kept() {
     // A plan may be larger than other bodies; this server takes 100,000 bytes.
     let plan = format!(r#"{{"name": "x", "plan": "{}"}}"#, "x".repeat(100_001));
     let answer = send(&node, post("/v1/events", &plan)).await;
-    assert_eq!((answer.status.as_u16(), answer.problem()), (413, "TOO_LARGE".into()));
+    assert_eq!(
+        (answer.status.as_u16(), answer.problem()),
+        (413, "TOO_LARGE".into())
+    );
     let name = format!(r#"{{"name": "{}"}}"#, "x".repeat(1 << 20));
     let answer = send(&node, post("/v1/partners", &name)).await;
     assert_eq!(answer.status, 413);

@@ -76,10 +76,7 @@ impl Admin {
             // Who asked may have gone.
             let _gone = done.send(plan::read(&bytes, &options));
         };
-        self.parts
-            .components
-            .lanes
-            .run("plan", Box::pin(import));
+        self.parts.components.lanes.run("plan", Box::pin(import));
         match imported.await {
             Ok(Ok(imported)) => Ok(imported),
             Ok(Err(fault)) => Err(invalid(&fault)),
@@ -98,7 +95,11 @@ impl Admin {
                     let sales = map.sales.values();
                     sales.filter(|sale| sale.group == group).count()
                 };
-                let least = map.groups.keys().copied().min_by_key(|group| sales_of(*group));
+                let least = map
+                    .groups
+                    .keys()
+                    .copied()
+                    .min_by_key(|group| sales_of(*group));
                 let group = least.ok_or_else(|| {
                     Problem::new(Reason::NotReady, "the cluster has no sale groups yet")
                 })?;

@@ -85,7 +85,11 @@ impl Admin {
             group_id: *group,
             replicas: placement.replicas.clone(),
             epoch: placement.epoch,
-            sales: map.sales.values().filter(|sale| sale.group == *group).count() as u64,
+            sales: map
+                .sales
+                .values()
+                .filter(|sale| sale.group == *group)
+                .count() as u64,
             ..GroupView::default()
         });
         let groups = std::iter::once(root).chain(placed).map(|view| {
@@ -109,9 +113,11 @@ impl Admin {
         let map = cluster.map();
         self.check_group(group)?;
         if !map.nodes.contains_key(&to) {
-            return Err(Problem::new(Reason::UnknownNode, format!("there is no node {to}"))
-                .with("node_id", to)
-                .into());
+            return Err(
+                Problem::new(Reason::UnknownNode, format!("there is no node {to}"))
+                    .with("node_id", to)
+                    .into(),
+            );
         }
         let carries = map
             .groups

@@ -37,9 +37,9 @@ impl Admin {
         let last = map.partners.keys().next_back().copied().unwrap_or(0);
         let id = match partner_id {
             Some(id) => id,
-            None => last.checked_add(1).ok_or_else(|| {
-                Problem::new(Reason::Conflict, "no number is left for a partner")
-            })?,
+            None => last
+                .checked_add(1)
+                .ok_or_else(|| Problem::new(Reason::Conflict, "no number is left for a partner"))?,
         };
         let channel = match channel {
             Some(channel) => channel,
@@ -77,8 +77,7 @@ impl Admin {
     }
 
     pub(super) async fn make_key(&self, partner_id: Option<u32>) -> Answer<NewKey> {
-        let random =
-            random().map_err(|error| Problem::new(Reason::Internal, error.to_string()))?;
+        let random = random().map_err(|error| Problem::new(Reason::Internal, error.to_string()))?;
         let made = key::make(random);
         let put = PutKey {
             key_id: made.key_id.clone(),

@@ -86,7 +86,10 @@ impl Admin {
 
     async fn ask(&self, query: Query) -> Result<Page, Problem> {
         let index = self.parts.index.as_ref().ok_or_else(|| {
-            Problem::new(Reason::IndexOff, "index.enabled is false on this node: ask another")
+            Problem::new(
+                Reason::IndexOff,
+                "index.enabled is false on this node: ask another",
+            )
         })?;
         index.search(query).await.map_err(|fault| {
             let reason = match fault {
