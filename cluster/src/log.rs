@@ -211,7 +211,8 @@ impl Log {
         self.inner.shared.lock().segments.len()
     }
 
-    /// How long the present write and its sync have taken so far, if one is under way.
+    /// How long the present write has taken so far, if one is under way: waiting for a segment,
+    /// writing, syncing.
     pub fn writing_for(&self) -> Option<Duration> {
         let since = self.inner.shared.lock().writing_since;
         since.map(|since| since.elapsed())
@@ -268,17 +269,25 @@ impl Log {
     }
 }
 
-/// Runs a lane and counts its end, when it has let go of everything.
+/// Counts the end of a lane, when it has let go of everything; also if it panics.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.ended.send_modify(|ended| *ended += 1);
+    }
+}
+
 fn start(
     lanes: &dyn Lanes,
     name: &str,
     shared: &Arc<Shared>,
     lane: impl Future<Output = ()> + Send + 'static,
 ) {
-    let shared = shared.clone();
+    let ended = Ended(shared.clone());
     let counted = async move {
+        let _ended = ended;
         lane.await;
-        shared.ended.send_modify(|ended| *ended += 1);
     };
     lanes.run(name, Box::pin(counted));
 }

@@ -3,6 +3,7 @@
 //! transfers), so that a full log lane never costs a leadership. Snapshots dial for themselves.
 
 pub(crate) mod connection;
+pub(crate) mod date;
 pub(crate) mod dialer;
 pub(crate) mod incoming;
 pub(crate) mod lane;
@@ -240,7 +241,9 @@ impl<R: AsyncRuntime> RaftNetworkV2<Types<R>> for Client<R> {
         {
             pb::lane_response::Response::TransferLeader(answer) if answer.accepted => Ok(Ok(())),
             pb::lane_response::Response::TransferLeader(answer) => Err(network_error(answer.why)),
-            _ => Err(network_error(wire::Malformed("transfer answered otherwise"))),
+            _ => Err(network_error(wire::Malformed(
+                "transfer answered otherwise",
+            ))),
         }
     }
 

@@ -101,7 +101,10 @@ impl Cluster {
     /// The local replicas, by group.
     pub fn status(&self) -> Vec<GroupStatus> {
         let replicas = self.inner.replicas.all();
-        replicas.iter().map(|(_, replica)| replica.status()).collect()
+        replicas
+            .iter()
+            .map(|(_, replica)| replica.status())
+            .collect()
     }
 
     /// The wall clocks of the peers, relative to this node's: offset in milliseconds and when it
@@ -155,9 +158,9 @@ impl Inner {
     }
 
     fn leads_root(&self) -> bool {
-        self.replicas.get(ROOT_GROUP).is_some_and(|root| {
-            root.handle().leadership().leader == Some(self.config.node_id)
-        })
+        self.replicas
+            .get(ROOT_GROUP)
+            .is_some_and(|root| root.handle().leadership().leader == Some(self.config.node_id))
     }
 
     fn keep(&self, task: JoinHandle<()>) {

@@ -102,5 +102,7 @@ pub(crate) trait Replica: Send + Sync + 'static {
     async fn hand_over(&self, to: NodeId) -> Result<(), HandOverRefused>;
     /// Begins a snapshot; the log before it is purged when it is done.
     async fn take_snapshot(&self) -> Result<(), String>;
+    /// Lets go of entries up to an index that the newest snapshot covers.
+    async fn purge(&self, upto: u64) -> Result<(), String>;
     async fn shutdown(&self);
 }

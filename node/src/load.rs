@@ -18,6 +18,7 @@ pub mod packed;
 pub mod session;
 pub mod slab;
 pub mod unary;
+pub mod venue;
 
 pub use call::{Answer, Call, Line, Rejected, Run};
 pub use client::{Client, GaveUp, Seller};

@@ -16,8 +16,8 @@ mod ports;
 mod process;
 
 pub use api::Api;
-pub use process::Usage;
 use process::Process;
+pub use process::Usage;
 
 /// How quickly the cluster notices that a leader is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -75,8 +75,8 @@ pub struct Local {
     secret: String,
     base: Config,
     folder: PathBuf,
-    /// Keeps the folder until the end.
-    temporary: Option<tempfile::TempDir>,
+    /// Removes the folder at the end, when nobody named one.
+    _temporary: Option<tempfile::TempDir>,
 }
 
 /// One node of it, running or not.
@@ -91,8 +91,37 @@ pub struct Node {
 }
 
 impl Local {
-    /// Starts the nodes and waits until each says that it is ready.
+    /// Starts the nodes and waits, blocking, until each says that it is ready.
     pub fn start(settings: Settings) -> anyhow::Result<Local> {
+        let mut local = Local::launch(settings)?;
+        for index in 0..local.nodes.len() {
+            local.wait_ready(index, READY_WITHIN)?;
+        }
+        Ok(local)
+    }
+
+    /// Starts the nodes and waits until each says that it is ready. To be awaited on a thread that
+    /// lives as long as the cluster.
+    pub async fn started(settings: Settings) -> anyhow::Result<Local> {
+        let mut local = Local::launch(settings)?;
+        let until = Instant::now() + READY_WITHIN;
+        for index in 0..local.nodes.len() {
+            loop {
+                local.check_alive(index)?;
+                let address = local.nodes[index].http_address.clone();
+                if api::off(move || Ok(api::is_ready(&address))).await? {
+                    break;
+                }
+                if Instant::now() > until {
+                    return Err(local.not_ready(index, READY_WITHIN));
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+        Ok(local)
+    }
+
+    fn launch(settings: Settings) -> anyhow::Result<Local> {
         let (folder, temporary) = match &settings.data {
             Some(folder) => {
                 std::fs::create_dir_all(folder)
@@ -119,7 +148,7 @@ impl Local {
             secret: secret(),
             base,
             folder,
-            temporary,
+            _temporary: temporary,
         };
         for id in 1..=settings.nodes as u64 {
             local.prepare(id)?;
@@ -128,9 +157,6 @@ impl Local {
         for index in 0..local.nodes.len() {
             local.configure(index, &founders, String::new())?;
             local.restart(index)?;
-        }
-        for index in 0..local.nodes.len() {
-            local.wait_ready(index, READY_WITHIN)?;
         }
         Ok(local)
     }
@@ -214,8 +240,8 @@ impl Local {
         self.nodes[index].process.is_some()
     }
 
-    /// Whether the node answers that it is ready. An error when its process has ended.
-    pub fn is_ready(&mut self, index: usize) -> anyhow::Result<bool> {
+    /// An error when the node's process has ended.
+    pub fn check_alive(&mut self, index: usize) -> anyhow::Result<()> {
         let id = self.nodes[index].id;
         let Some(process) = &mut self.nodes[index].process else {
             bail!("node {id} is not running");
@@ -223,6 +249,12 @@ impl Local {
         if let Some(status) = process.ended()? {
             bail!("node {id} ended with {status}{}", self.last_words(index));
         }
+        Ok(())
+    }
+
+    /// Whether the node answers that it is ready. An error when its process has ended.
+    pub fn is_ready(&mut self, index: usize) -> anyhow::Result<bool> {
+        self.check_alive(index)?;
         Ok(api::is_ready(&self.nodes[index].http_address))
     }
 
@@ -230,16 +262,20 @@ impl Local {
         let until = Instant::now() + within;
         while !self.is_ready(index)? {
             if Instant::now() > until {
-                bail!(
-                    "node {} was not ready within {} s{}",
-                    self.nodes[index].id,
-                    within.as_secs(),
-                    self.last_words(index)
-                );
+                return Err(self.not_ready(index, within));
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(LOOK_EVERY);
         }
         Ok(())
+    }
+
+    fn not_ready(&self, index: usize, within: Duration) -> anyhow::Error {
+        anyhow::anyhow!(
+            "node {} was not ready within {} s{}",
+            self.nodes[index].id,
+            within.as_secs(),
+            self.last_words(index)
+        )
     }
 
     /// CPU time and memory of each node's process; zero of one that is not running.
@@ -251,14 +287,6 @@ impl Local {
                 None => Usage::default(),
             })
             .collect()
-    }
-
-    /// Leaves the nodes running and their folder in place.
-    pub fn keep(&mut self) -> PathBuf {
-        if let Some(temporary) = self.temporary.take() {
-            self.folder = temporary.keep();
-        }
-        self.folder.clone()
     }
 
     fn prepare(&mut self, id: u64) -> anyhow::Result<()> {
@@ -332,6 +360,7 @@ impl Drop for Local {
     }
 }
 
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Recovery of a long log may take a while on a busy machine.
 pub const READY_WITHIN: Duration = Duration::from_secs(60);
 

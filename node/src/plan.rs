@@ -43,7 +43,7 @@ use domain::ids::SeatRef;
 use domain::venue::Venue;
 use proto::channel::v1::SeatMap;
 
-pub use bowl::bowl;
+pub use bowl::{BOWL_SEATS_MAX, bowl};
 pub use fault::PlanFault;
 pub use layout::{layout_bytes, layout_from_bytes};
 pub use model::{Area, Category, Plan, Point, Row, Seat, Shape, Size, Zone};

@@ -12,7 +12,7 @@
 mod admin;
 mod departure;
 mod node;
-mod place;
+pub mod place;
 mod time;
 mod welcome;
 

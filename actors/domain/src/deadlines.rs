@@ -162,23 +162,25 @@ mod tests {
     fn gaps_behind_an_old_hold_are_closed() {
         let mut deadlines = Deadlines::default();
         deadlines.insert(1, HoldId(0), true);
-        let mut last = None;
+        let mut last = (HoldId(0), Place::Set);
         for id in 1..10_000_u128 {
             let place = deadlines.insert(1, HoldId(id), true);
-            last = Some((HoldId(id), place));
             if id % 2 == 0 {
+                last = (HoldId(id), place);
                 continue;
             }
             deadlines.remove(1, HoldId(id), place);
             if deadlines.is_sparse() {
                 deadlines.close_gaps(|hold, place| {
-                    if last.is_some_and(|(id, _)| id == hold) {
-                        last = Some((hold, place));
+                    if last.0 == hold {
+                        last.1 = place;
                     }
                 });
             }
         }
         assert!(deadlines.line.len() < 12_000, "{}", deadlines.line.len());
         assert_eq!(deadlines.sequence().len(), 5_000);
+        deadlines.remove(1, last.0, last.1);
+        assert_eq!(deadlines.sequence().len(), 4_999);
     }
 }

@@ -1,7 +1,8 @@
 //! What was answered to whom: the table that makes a retry safe.
 //!
 //! (partner, key) leads to (request hash, outcome). Successes stay for 24 h of log time or
-//! `max(65,536, 4 × seats)` entries, whichever ends first; rejections in a ring of 65,536. What
+//! `max(65,536, 4 × seats)` entries, whichever ends first; rejections in a ring of 65,536 (of both
+//! up to 64 more, because they are evicted 64 at once). What
 //! leaves the table raises its partner's watermark to the time its key was made; a key that is not
 //! newer than the watermark and not in the table is `KeyExpired`, because nobody knows any more
 //! whether it was carried out. Rejections of the key itself (`KeyReused`, `KeyExpired`,
@@ -30,6 +31,10 @@ pub const AHEAD_MAX_MS: u64 = 5 * 60 * 1000;
 
 /// Rejections remembered, and the least number of successes.
 pub const RING: usize = 65_536;
+
+/// Full queues are let grow by this many and lose as many at once: each eviction reads a far place of
+/// the index, and reads that need not wait for one another cost less.
+pub const EVICTED_AT_ONCE: usize = 64;
 
 /// What the table knows of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,8 +161,8 @@ impl Idempotency {
         let hash = self.hash(key);
         let reference = match outcome {
             Outcome::Done(done) => {
-                if self.successes.len() >= self.successes_max {
-                    self.evict_success();
+                if self.successes.len() >= self.successes_most() {
+                    self.evict_successes();
                 }
                 let number = self.first_success.wrapping_add(self.successes.len() as u32);
                 self.successes
@@ -165,8 +170,8 @@ impl Idempotency {
                 success_reference(number)
             }
             Outcome::Rejected(rejection) => {
-                if self.rejections.len() >= RING {
-                    self.evict_rejection();
+                if self.rejections.len() >= RING.saturating_add(EVICTED_AT_ONCE) {
+                    self.evict_rejections();
                 }
                 let number = self
                     .first_rejection
@@ -189,6 +194,24 @@ impl Idempotency {
             && oldest.at_ms.saturating_add(REMEMBERED_MS) <= now_ms
         {
             self.evict_success();
+        }
+    }
+
+    fn evict_successes(&mut self) {
+        for slot in self.successes.iter().take(EVICTED_AT_ONCE) {
+            self.index.warm(self.hash(slot.key));
+        }
+        for _ in 0..EVICTED_AT_ONCE {
+            self.evict_success();
+        }
+    }
+
+    fn evict_rejections(&mut self) {
+        for slot in self.rejections.iter().take(EVICTED_AT_ONCE) {
+            self.index.warm(self.hash(slot.key));
+        }
+        for _ in 0..EVICTED_AT_ONCE {
+            self.evict_rejection();
         }
     }
 
@@ -254,8 +277,9 @@ impl Idempotency {
         self.find(key, self.hash(key)).is_some()
     }
 
-    pub(crate) fn successes_max(&self) -> usize {
-        self.successes_max
+    /// The most successes that are ever kept.
+    pub(crate) fn successes_most(&self) -> usize {
+        self.successes_max.saturating_add(EVICTED_AT_ONCE)
     }
 
     pub(crate) fn export(
@@ -279,7 +303,10 @@ impl Idempotency {
     ) -> bool {
         let in_sequence = watermarks.is_sorted_by(|a, b| a.partner < b.partner)
             && successes.is_sorted_by_key(|success| success.at_ms);
-        if !in_sequence || successes.len() > self.successes_max || rejections.len() > RING {
+        if !in_sequence
+            || successes.len() > self.successes_most()
+            || rejections.len() > RING.saturating_add(EVICTED_AT_ONCE)
+        {
             return false;
         }
         for success in successes {

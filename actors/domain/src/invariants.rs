@@ -89,6 +89,30 @@ fn check_tallies(seats: &Seats, claim: &mut Claim<'_>) {
             *total += count;
         }
     }
+    for (number, (group, tally)) in seats
+        .layout
+        .groups
+        .iter()
+        .zip(&seats.group_tallies)
+        .enumerate()
+    {
+        let mut sum = [0_u32; 4];
+        for pool in seats
+            .tallies
+            .iter()
+            .take(group.pools.end as usize)
+            .skip(group.pools.start as usize)
+        {
+            for (total, count) in sum.iter_mut().zip(pool) {
+                *total += count;
+            }
+        }
+        claim(
+            "group counts are sums of pools",
+            sum == *tally,
+            format!("group {number}: {sum:?} {tally:?}"),
+        );
+    }
     for general in &seats.generals {
         let within =
             u64::from(general.held) + u64::from(general.sold) <= u64::from(general.capacity);
@@ -238,7 +262,7 @@ fn check_memory(sale: &Sale, claim: &mut Claim<'_>) {
             format!("{partner:?} {key:?}"),
         );
     }
-    let within = successes.len() <= sale.memory.successes_max();
+    let within = successes.len() <= sale.memory.successes_most();
     claim(
         "the table is bounded",
         within,

@@ -45,6 +45,8 @@ pub(crate) struct Seats {
     pub(crate) words: Vec<Word>,
     /// By pool.
     pub(crate) tallies: Vec<Tally>,
+    /// By group: sums over its pools, so that a choice of any section is counted quickly.
+    pub(crate) group_tallies: Vec<Tally>,
     /// By general-admission section, as numbered by the layout.
     pub(crate) generals: Vec<General>,
     /// Over all sections, general admission included.
@@ -58,6 +60,7 @@ impl Seats {
         let layout = Layout::new(venue)?;
         let mut words = vec![Word::default(); layout.word_count];
         let mut tallies = vec![Tally::default(); layout.pools.len()];
+        let mut group_tallies = vec![Tally::default(); layout.groups.len()];
         for stretch in &layout.stretches {
             let len = u32::from(stretch.len);
             for (bit, word) in (0..len)
@@ -67,6 +70,12 @@ impl Seats {
                 *word = [low_bits(len.saturating_sub(bit)), 0, 0, 0];
             }
             add(&mut tallies, stretch.pool as usize, SeatState::Free, len);
+            add(
+                &mut group_tallies,
+                stretch.group as usize,
+                SeatState::Free,
+                len,
+            );
         }
         let generals: Vec<General> = layout
             .general_capacities
@@ -83,6 +92,7 @@ impl Seats {
             layout,
             words,
             tallies,
+            group_tallies,
             generals,
             totals,
             finder,
@@ -156,6 +166,9 @@ impl Seats {
                 bit = bit.saturating_add(span);
             }
             if let Some(tally) = self.tallies.get_mut(stretch.pool as usize) {
+                count(tally, from, to, here);
+            }
+            if let Some(tally) = self.group_tallies.get_mut(stretch.group as usize) {
                 count(tally, from, to, here);
             }
             if from == SeatState::Free || to == SeatState::Free {

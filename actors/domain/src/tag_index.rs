@@ -47,6 +47,13 @@ impl TagIndex {
         }
     }
 
+    /// Reads the home place of a hash and drops it, so that it is near when it is needed: many such
+    /// reads overlap, while searches wait for one another.
+    #[inline]
+    pub(crate) fn warm(&self, hash: u64) {
+        core::hint::black_box(self.places.get(self.home(hash >> 32)).copied());
+    }
+
     /// Adds a reference that is not there yet.
     #[inline]
     pub(crate) fn insert(&mut self, hash: u64, reference: u32) {

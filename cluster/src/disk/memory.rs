@@ -17,7 +17,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::{Disk, File};
-use inode::Inode;
+use inode::{Inode, SECTOR};
 
 mod inode;
 
@@ -26,7 +26,7 @@ mod inode;
 pub struct Faults {
     /// The call with this number (from 1, counted since [`MemoryDisk::set_faults`]) fails once.
     /// A sync that fails drops what it should have made durable, and later syncs succeed, as
-    /// Linux does it. A write that fails may have written a part.
+    /// Linux does it. A write that fails may have written its first sectors.
     pub fail_call: Option<u64>,
     /// Bytes that files may take in all; beyond, `StorageFull`.
     pub capacity_bytes: Option<u64>,
@@ -315,7 +315,8 @@ impl File for AttachedFile {
         }
         let take = match &call {
             Ok(()) => bytes.len(),
-            Err(_) => medium.rng.random_range(0..=bytes.len()),
+            // The kernel copies page by page, so what arrived ends with a sector.
+            Err(_) => medium.rng.random_range(0..=bytes.len()) / SECTOR * SECTOR,
         };
         inode.write(offset, &bytes[..take]);
         call

@@ -54,7 +54,7 @@ impl Batch {
         term: u64,
         body: &[u8],
     ) -> usize {
-        let header = FrameHeader::new(kind, group, index, term, body, 0);
+        let header = FrameHeader::new(kind, group, index, term, body);
         let at = self.bytes.len();
         self.put(&[0; FRAME_HEADER]);
         self.put(body);
@@ -92,13 +92,11 @@ impl Batch {
         );
         self.patch(0, &header.encode());
         let mut chain = header.crc;
-        let heads = std::mem::take(&mut self.heads);
-        for head in &heads {
-            let bytes = head.header.encode();
-            let crc = super::format::crc(chain, &bytes[..FRAME_HEADER - 4]);
-            let chained = FrameHeader { crc, ..head.header };
-            self.patch(head.at, &chained.encode());
-            chain = crc;
+        let mut heads = std::mem::take(&mut self.heads);
+        for head in &mut heads {
+            let bytes = head.header.follow(chain);
+            self.patch(head.at, &bytes);
+            chain = head.header.crc;
         }
         self.heads = heads;
         self.bytes.resize(self.file_len(), 0);

@@ -66,7 +66,8 @@ impl Files {
                 }
             }
         }
-        self.mark().await.map_err(|e| ("marking", e))
+        self.mark().await.map_err(|e| ("marking", e))?;
+        self.remove().await.map_err(|e| ("removing a segment", e))
     }
 
     /// The next segment, or nothing while the disk is full: that is no failure yet, the segment in
@@ -90,7 +91,11 @@ impl Files {
     async fn mark(&mut self) -> io::Result<()> {
         let (mark, failed) = {
             let state = self.shared.lock();
-            (state.acknowledged, state.failure.is_some())
+            let failure = state.failure.as_ref();
+            (
+                state.acknowledged,
+                failure.is_some_and(|failure| !failure.closed),
+            )
         };
         if failed || mark.sequence == self.marked {
             return Ok(());

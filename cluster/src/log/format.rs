@@ -92,9 +92,9 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// The header of a frame that follows the checksum `chain`.
-    pub fn new(kind: Kind, group: GroupId, index: u64, term: u64, body: &[u8], chain: u32) -> Self {
-        let mut header = FrameHeader {
+    /// A header without its own checksum, which [`Self::follow`] adds.
+    pub fn new(kind: Kind, group: GroupId, index: u64, term: u64, body: &[u8]) -> Self {
+        FrameHeader {
             len: body.len() as u32,
             group,
             kind,
@@ -102,12 +102,18 @@ impl FrameHeader {
             index,
             term,
             crc: 0,
-        };
-        header.crc = crc(chain, &header.encode()[..FRAME_HEADER - 4]);
-        header
+        }
     }
 
-    pub fn encode(&self) -> [u8; FRAME_HEADER] {
+    /// Makes this the header of a frame that follows the checksum `chain`.
+    pub fn follow(&mut self, chain: u32) -> [u8; FRAME_HEADER] {
+        let mut bytes = self.encode();
+        self.crc = crc(chain, &bytes[..FRAME_HEADER - 4]);
+        bytes[FRAME_HEADER - 4..].copy_from_slice(&self.crc.to_le_bytes());
+        bytes
+    }
+
+    fn encode(&self) -> [u8; FRAME_HEADER] {
         let mut bytes = [0; FRAME_HEADER];
         bytes[0..4].copy_from_slice(&self.len.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.group.to_le_bytes());

@@ -221,9 +221,6 @@ async fn look(disk: &dyn Disk, numbers: &[u64], mark: Mark) -> Result<Found, Ope
                         if found.torn.is_some() {
                             return Err(corrupt(number, from, "two batches are torn"));
                         }
-                        if found.last.sequence < mark.sequence {
-                            return Err(corrupt(number, from, "an acknowledged batch is torn"));
-                        }
                         found.torn = Some((segment.clone(), from, to));
                     }
                     break;

@@ -52,6 +52,7 @@ impl Shared {
         let mut state = self.lock();
         let failure = state.failure.get_or_insert_with(|| Failure {
             kind: error.kind(),
+            closed: false,
             why: format!("the log has failed while {doing}: {error}"),
         });
         failure.clone()
@@ -62,6 +63,8 @@ impl Shared {
 #[derive(Clone, Debug)]
 pub struct Failure {
     kind: io::ErrorKind,
+    /// Nothing went wrong: the log was closed.
+    pub closed: bool,
     pub why: String,
 }
 
@@ -69,6 +72,7 @@ impl Failure {
     pub fn closed() -> Self {
         Failure {
             kind: io::ErrorKind::BrokenPipe,
+            closed: true,
             why: "the log is closed".to_owned(),
         }
     }
@@ -272,6 +276,16 @@ impl State {
 
     /// Drops the oldest cached entries that can be read from disk until the cache is small enough.
     pub fn evict(&mut self, bytes_max: usize) {
+        // Behind a live entry of an idle group those of busy ones may long be gone.
+        let cached: usize = self.groups.values().map(|group| group.cached.len()).sum();
+        if self.recent.len() > 2 * cached + 1024 {
+            let groups = &mut self.groups;
+            self.recent.retain(|recent| {
+                let state = groups.get_mut(&recent.group);
+                let slot = state.and_then(|state| state.slot_mut(recent.index));
+                slot.is_some_and(|slot| slot.ticket == recent.ticket)
+            });
+        }
         while let Some(oldest) = self.recent.front() {
             let state = self.groups.get_mut(&oldest.group);
             let live = state.and_then(|state| {

@@ -144,17 +144,22 @@ impl<R: AsyncRuntime> RaftLogReader<Types<R>> for GroupLog<R> {
         Ok(state.groups.get(&self.group).and_then(|g| g.marks.vote))
     }
 
-    /// Where leaders begin, from the index in memory: the entries themselves are not read.
+    /// The last log id of each leader, from the index in memory: no entry is read. (openraft's page
+    /// on this method speaks of the first ones; its own implementation, its suite and
+    /// `LogIdList` mean the last.)
     async fn get_key_log_ids(&mut self, range: RangeInclusive<LogId>) -> io::Result<Vec<LogId>> {
         let state = self.log.inner.shared.lock();
         let Some(group) = state.groups.get(&self.group) else {
             return Ok(Vec::new());
         };
-        let (first, last) = (range.start().index, range.end().index);
         let mut ids: Vec<LogId> = Vec::new();
-        for id in (first..=last).filter_map(|index| group.id_at(index)) {
-            if id.index == last || ids.last().is_none_or(|key| key.leader_id != id.leader_id) {
-                ids.push(id);
+        for index in range.start().index..=range.end().index {
+            let Some(id) = group.id_at(index) else {
+                continue;
+            };
+            match ids.last_mut() {
+                Some(last) if last.leader_id == id.leader_id => *last = id,
+                _ => ids.push(id),
             }
         }
         Ok(ids)

@@ -92,11 +92,15 @@ impl Writer {
         pending: &mut VecDeque<Request>,
         write: &mut Write,
     ) -> Result<bool, (&'static str, io::Error)> {
-        if let Some(failure) = &self.shared.lock().failure {
-            return Err(("working", failure.error()));
-        }
         if matches!(pending.front(), Some(Request::Close)) {
             return Ok(true);
+        }
+        {
+            let mut state = self.shared.lock();
+            if let Some(failure) = &state.failure {
+                return Err(("working", failure.error()));
+            }
+            state.writing_since = Some(Instant::now());
         }
         self.begin(write);
         if !self.fits(write, first_len(pending)) {
@@ -120,11 +124,10 @@ impl Writer {
             }
         }
         if write.effects.is_empty() && write.done.is_empty() {
+            self.shared.lock().writing_since = None;
             return Ok(closed);
         }
         self.put_committed(write);
-        let began = Instant::now();
-        self.shared.lock().writing_since = Some(began);
         let frames = write.batch.frames();
         let (bytes, chain) = write.batch.finish();
         let file = &self.position.segment.file;

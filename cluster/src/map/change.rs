@@ -20,7 +20,9 @@ pub(crate) enum Changed {
     Applied(Arc<Map>),
     Rejected(MapRejection),
     /// Certainly without effect.
-    NotLeader { leader: Option<NodeId> },
+    NotLeader {
+        leader: Option<NodeId>,
+    },
     Unknown,
 }
 
@@ -67,6 +69,7 @@ impl MapChanger {
             }],
         };
         let outcome = self.published.wait(id);
+        let _forget = Forget(&self.published, id);
         let (reply, replied) = oneshot::channel();
         let queued = root.propose(
             term,
@@ -78,10 +81,9 @@ impl MapChanger {
         );
         if queued.is_err() {
             // The queue is full: nothing was proposed.
-            self.published.forget(id);
             return Changed::NotLeader { leader: None };
         }
-        let changed = match replied.await {
+        match replied.await {
             // The delivery came first, so the outcome is there.
             Ok(Proposed::Committed { .. }) => match outcome.await {
                 Ok(Ok(map)) => Changed::Applied(map),
@@ -90,8 +92,15 @@ impl MapChanger {
             },
             Ok(Proposed::NotLeader { leader }) => Changed::NotLeader { leader },
             Ok(Proposed::Unknown) | Err(_) => Changed::Unknown,
-        };
-        self.published.forget(id);
-        changed
+        }
+    }
+}
+
+/// A proposer that goes away waits no more.
+struct Forget<'a>(&'a Published, (u64, u64));
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.0.forget(self.1);
     }
 }

@@ -80,10 +80,11 @@ impl RootMachine {
 impl Machine for RootMachine {
     async fn deliver(&self, entry: Committed) -> Result<(), MachineFault> {
         let index = entry.index;
-        let changes = MapEntry::decode(entry.payload).map_err(|error| MachineFault::Unreadable {
-            index,
-            why: error.to_string(),
-        })?;
+        let changes =
+            MapEntry::decode(entry.payload).map_err(|error| MachineFault::Unreadable {
+                index,
+                why: error.to_string(),
+            })?;
         let mut map = Map::clone(&self.published.map());
         let mut outcomes = Vec::with_capacity(changes.changes.len());
         for change in changes.changes {

@@ -98,7 +98,11 @@ impl Map {
         }
         if let Some(known) = self.sales.get(&reserve.sale_id) {
             let same = known.reserve() == *reserve;
-            return if same { Ok(()) } else { Err(MapRejection::SaleExists) };
+            return if same {
+                Ok(())
+            } else {
+                Err(MapRejection::SaleExists)
+            };
         }
         if !self.groups.contains_key(&reserve.group_id) {
             return Err(MapRejection::UnknownGroup);

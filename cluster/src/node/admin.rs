@@ -165,8 +165,8 @@ impl Inner {
                 }
             }
             Some(Outcome::Rejection(rejection)) => {
-                let rejection = pb::MapRejection::try_from(rejection)
-                    .unwrap_or(pb::MapRejection::Unspecified);
+                let rejection =
+                    pb::MapRejection::try_from(rejection).unwrap_or(pb::MapRejection::Unspecified);
                 Changed::Rejected(rejection.into())
             }
             Some(Outcome::NotLeader(to)) => Changed::NotLeader {
@@ -187,10 +187,13 @@ impl Inner {
         if leader == self.config.node_id {
             let replica = self.replicas.get(group);
             let replica = replica.ok_or(AdminFailure::UnknownGroup(group))?;
-            return replica.hand_over(to).await.map_err(|refused| match refused {
-                HandOverRefused::NotLeader { .. } => AdminFailure::NoLeader(group),
-                refused => AdminFailure::Refused(refused.to_string()),
-            });
+            return replica
+                .hand_over(to)
+                .await
+                .map_err(|refused| match refused {
+                    HandOverRefused::NotLeader { .. } => AdminFailure::NoLeader(group),
+                    refused => AdminFailure::Refused(refused.to_string()),
+                });
         }
         let link = self.link(leader).ok_or(AdminFailure::NoLeader(group))?;
         let mut client = link.client();

@@ -60,19 +60,29 @@ impl Inner {
         // All founders come first, or the first placement would miss one.
         let founders = self.config.founders.iter();
         let unwritten = map.groups.is_empty()
-            && founders.clone().any(|founder| !map.nodes.contains_key(&founder.id));
+            && founders
+                .clone()
+                .any(|founder| !map.nodes.contains_key(&founder.id));
         if unwritten {
             return self.write_founders().await;
         }
         let observed = self.observe();
         if let Some((group, to, since)) = moving.what {
-            let arrived = observed.groups.get(&group).is_some_and(|seen| seen.leader == to);
+            let arrived = observed
+                .groups
+                .get(&group)
+                .is_some_and(|seen| seen.leader == to);
             if !arrived && since.elapsed() < self.gossip_period() * MOVE_PERIODS {
                 return;
             }
             moving.what = None;
         }
-        let steps = plan(&map, &observed, self.config.sale_groups, self.config.replicas);
+        let steps = plan(
+            &map,
+            &observed,
+            self.config.sale_groups,
+            self.config.replicas,
+        );
         for step in steps {
             tracing::info!(?step, "placement");
             match step {

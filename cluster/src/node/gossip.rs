@@ -81,7 +81,8 @@ impl Inner {
         let here = self.replicas.led();
         let here = here.into_iter().map(|led| (self.config.node_id, led));
         let there = told.iter().filter(|(node, _)| alive.contains(node));
-        let there = there.flat_map(|(node, told)| told.leads.iter().map(|led| (*node, led.clone())));
+        let there =
+            there.flat_map(|(node, told)| told.leads.iter().map(|led| (*node, led.clone())));
         for (node, led) in here.chain(there) {
             let known = newest.get(&led.group).map(|(term, ..)| *term);
             if led.group != ROOT_GROUP && known.is_none_or(|term| term < led.term) {

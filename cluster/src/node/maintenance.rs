@@ -37,27 +37,36 @@ impl Inner {
             retreated = slow;
             if sized.elapsed() >= SIZES_PERIOD {
                 sized = Instant::now();
-                self.snapshot_grown().await;
+                self.shorten_log().await;
             }
         }
     }
 
-    async fn snapshot_grown(&self) {
-        // The one that holds on to the most old entries, when the log has grown over several.
-        let pinning = self.log.pinning();
-        let pinned = pinning.iter().map(|(_, bytes)| bytes).sum::<u64>();
-        let grown = pinned > self.config.snapshot_after_bytes;
-        let pinning: BTreeSet<GroupId> = pinning.into_iter().map(|(group, _)| group).collect();
+    async fn shorten_log(&self) {
+        // Few old entries of an idle group hold on to a whole segment: when the log has grown
+        // beyond what busy groups need, they let go.
+        let log_bytes = self.log.segments() as u64 * self.config.log.segment_bytes;
+        let needed = 2 * (self.config.snapshot_after_bytes + self.config.log.segment_bytes);
+        let pinning: BTreeSet<GroupId> = if log_bytes > needed {
+            let pinning = self.log.pinning().into_iter();
+            pinning.map(|(group, _)| group).collect()
+        } else {
+            BTreeSet::new()
+        };
         for (group, replica) in self.replicas.all() {
-            let since = replica.bytes_since_snapshot();
-            let due = since >= self.config.snapshot_after_bytes;
-            // A snapshot without entries since would purge nothing.
-            let pins = grown && pinning.contains(&group) && since > 0;
-            if !due && !pins {
-                continue;
-            }
-            if let Err(why) = replica.take_snapshot().await {
-                tracing::warn!(group, why, "no snapshot is taken");
+            let status = replica.status();
+            let grown = replica.bytes_since_snapshot() >= self.config.snapshot_after_bytes;
+            let pins = pinning.contains(&group);
+            let done = if grown || (pins && status.snapshot < status.applied) {
+                replica.take_snapshot().await
+            } else if pins && status.purged < status.snapshot {
+                // Its snapshot has all: the entries kept for followers a little behind go too.
+                replica.purge(status.snapshot).await
+            } else {
+                Ok(())
+            };
+            if let Err(why) = done {
+                tracing::warn!(group, why, "the log is not shortened");
             }
         }
     }

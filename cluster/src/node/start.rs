@@ -19,6 +19,7 @@ use crate::log::{Log, LogMetrics};
 use crate::map::change::MapChanger;
 use crate::map::machine::{Published, RootMachine};
 use crate::metrics::ClusterMetrics;
+use crate::network::date::DateLayer;
 use crate::network::dialer::{Dialer, MESSAGE_BYTES_MAX};
 use crate::network::incoming::Incoming;
 use crate::network::peers::Peers;
@@ -30,6 +31,8 @@ use crate::types::{NodeId, Peer, ROOT_GROUP};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartFailure {
+    #[error("the configuration cannot be used: {0}")]
+    Config(&'static str),
     #[error("the log cannot be opened: {0}")]
     Log(#[from] crate::log::OpenFault),
     #[error("the snapshots cannot be opened: {0}")]
@@ -91,6 +94,12 @@ async fn start_inner<R: AsyncRuntime>(
     services: Routes,
     registry: &Registry,
 ) -> Result<Arc<Inner>, StartFailure> {
+    if config.node_id == 0 {
+        return Err(StartFailure::Config("a node's id is not 0"));
+    }
+    if config.secret.is_empty() {
+        return Err(StartFailure::Config("peers need a secret"));
+    }
     let secret = PeerSecret::new(&config.secret)?;
     let metrics = ClusterMetrics::new(registry)?;
     let log = Log::open(
@@ -178,6 +187,7 @@ impl Inner {
         let limit = self.config.request_limit();
         let router = Server::builder()
             .layer(SecretLayer::new(secret))
+            .layer(DateLayer::new(self.components.wall.clone()))
             .http2_keepalive_interval(Some(limit))
             .http2_keepalive_timeout(Some(limit))
             .initial_stream_window_size(4 << 20)

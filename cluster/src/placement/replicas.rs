@@ -121,7 +121,9 @@ fn add_missing(
 /// Moves a replica from the fullest to the emptiest node when that makes them more even.
 fn even_out(map: &Map, observed: &Observed, load: &BTreeMap<NodeId, usize>) -> Option<Step> {
     let (fullest, most) = load.iter().max_by_key(|(node, count)| (**count, **node))?;
-    let living = load.iter().filter(|(node, _)| observed.alive.contains(node));
+    let living = load
+        .iter()
+        .filter(|(node, _)| observed.alive.contains(node));
     let (emptiest, least) = living.min_by_key(|(node, count)| (**count, **node))?;
     if *most < *least + 2 {
         return None;

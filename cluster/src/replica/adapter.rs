@@ -50,10 +50,7 @@ impl Progress {
     }
 
     fn set_newest(&self, meta: SnapshotMeta, file: SnapshotFile) {
-        let mut newest = self
-            .newest
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         // A snapshot built while a later one was installed must not come back over it.
         if newest
             .as_ref()
@@ -156,7 +153,11 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Adapter {
         self.builder().await
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta, file: SnapshotFile) -> io::Result<()> {
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        file: SnapshotFile,
+    ) -> io::Result<()> {
         let file = self.store.adopt(self.group, meta, file).await?;
         let state = self.store.load(self.group, &file).await?;
         self.machine.restore(state).await.map_err(fault)?;
@@ -164,7 +165,9 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Adapter {
         if let Some(last) = meta.last_log_id {
             self.set_applied(last);
         }
-        self.progress.bytes_since_snapshot.store(0, Ordering::Relaxed);
+        self.progress
+            .bytes_since_snapshot
+            .store(0, Ordering::Relaxed);
         self.progress.set_newest(meta.clone(), file);
         Ok(())
     }
@@ -178,7 +181,9 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Adapter {
 impl Adapter {
     /// Queues the machine's barriers now: behind what was delivered, before what will be.
     async fn builder(&mut self) -> Builder {
-        self.progress.bytes_since_snapshot.store(0, Ordering::Relaxed);
+        self.progress
+            .bytes_since_snapshot
+            .store(0, Ordering::Relaxed);
         Builder {
             group: self.group,
             meta: self.meta(),

@@ -125,10 +125,7 @@ async fn ended(leadership: &mut watch::Receiver<Leadership>) {
 }
 
 /// Takes proposals from the front up to `bytes_max`; one alone is not copied.
-fn merge(
-    waiting: &mut VecDeque<Proposal>,
-    bytes_max: usize,
-) -> (Term, Bytes, Vec<ProposeReply>) {
+fn merge(waiting: &mut VecDeque<Proposal>, bytes_max: usize) -> (Term, Bytes, Vec<ProposeReply>) {
     let term = waiting.front().map_or(0, |first| first.term);
     let mut bytes = 0;
     let mut count = 0;

@@ -65,8 +65,9 @@ impl<R: AsyncRuntime> Watch<R> {
             self.publish(leader.filter(|id| leads || *id != self.node), term);
             return;
         }
-        // What the old leadership proposed is unknown before anybody acts on the new one.
-        self.publish(leader.filter(|id| *id != self.node), term);
+        // The handle knows before the machine is told: what the machine proposes then is not
+        // refused. What the old leadership proposed is unknown before anybody acts on the new one.
+        self.publish(leader.filter(|id| leads || *id != self.node), term);
         self.outstanding.abandon(now_led);
         if led.is_some() && now_led.is_some() {
             // One leadership of ours followed another: the machine sees both ends.
@@ -74,10 +75,16 @@ impl<R: AsyncRuntime> Watch<R> {
         }
         self.machine.lead(now_led).await;
         *led = now_led;
-        tracing::info!(group = self.group, node = self.node, ?leader, term, leads, "leadership");
+        tracing::info!(
+            group = self.group,
+            node = self.node,
+            ?leader,
+            term,
+            leads,
+            "leadership"
+        );
         if leads {
             self.metrics.count_election_won();
-            self.publish(Some(self.node), term);
         }
     }
 

@@ -44,7 +44,8 @@ mod tests {
 
     #[test]
     fn the_profile_is_valid_and_keeps_what_safety_needs() {
-        for (heartbeat_ms, election_min_ms, election_max_ms) in [(250, 1_000, 1_500), (40, 150, 250)]
+        for (heartbeat_ms, election_min_ms, election_max_ms) in
+            [(250, 1_000, 1_500), (40, 150, 250)]
         {
             let config = Config {
                 heartbeat_ms,

@@ -259,7 +259,11 @@ impl<R: AsyncRuntime> Replica for Running<R> {
         if !status.voters.contains(&to) {
             return Err(HandOverRefused::NotAVoter(to));
         }
-        if status.lag.get(&to).is_none_or(|lag| *lag > HAND_OVER_LAG_MAX) {
+        if status
+            .lag
+            .get(&to)
+            .is_none_or(|lag| *lag > HAND_OVER_LAG_MAX)
+        {
             return Err(HandOverRefused::Lags(to));
         }
         let begun = self.raft.trigger().transfer_leader(to).await;
@@ -268,6 +272,11 @@ impl<R: AsyncRuntime> Replica for Running<R> {
 
     async fn take_snapshot(&self) -> Result<(), String> {
         let begun = self.raft.trigger().snapshot().await;
+        begun.map_err(|fatal| fatal.to_string())
+    }
+
+    async fn purge(&self, upto: u64) -> Result<(), String> {
+        let begun = self.raft.trigger().purge_log(upto).await;
         begun.map_err(|fatal| fatal.to_string())
     }
 

@@ -45,7 +45,11 @@ pub(crate) enum Damage {
     Meta,
 }
 
-pub(crate) fn encode(group: GroupId, meta: &SnapshotMeta, state: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(crate) fn encode(
+    group: GroupId,
+    meta: &SnapshotMeta,
+    state: &[u8],
+) -> std::io::Result<Vec<u8>> {
     let compressed = zstd::bulk::compress(state, COMPRESSION)?;
     let meta = pb::SnapshotHeader {
         last_log_id: meta.last_log_id.as_ref().map(wire::log_id),
@@ -96,10 +100,10 @@ fn open(group: GroupId, file: &[u8]) -> Result<(SnapshotMeta, usize, &[u8]), Dam
         return Err(Damage::UnknownVersion(version));
     }
     let meta_len = u32::from_le_bytes(field(header, 14)) as usize;
-    let compressed_len = usize::try_from(u64::from_le_bytes(field(header, 18)))
-        .map_err(|_| Damage::Short)?;
-    let state_len = usize::try_from(u64::from_le_bytes(field(header, 26)))
-        .map_err(|_| Damage::Short)?;
+    let compressed_len =
+        usize::try_from(u64::from_le_bytes(field(header, 18))).map_err(|_| Damage::Short)?;
+    let state_len =
+        usize::try_from(u64::from_le_bytes(field(header, 26))).map_err(|_| Damage::Short)?;
     let meta_end = HEADER_BYTES.checked_add(meta_len).ok_or(Damage::Short)?;
     let end = meta_end.checked_add(compressed_len).ok_or(Damage::Short)?;
     let meta = file.get(HEADER_BYTES..meta_end).ok_or(Damage::Short)?;

@@ -1,19 +1,19 @@
 //! A snapshot on its way in: a temporary file that becomes a snapshot only when complete, checked
-//! and durable. Dropped before that, it is cleared away at the next start.
+//! and durable. Dropped before that, it is cleared away.
 
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::store::{SnapshotFile, SnapshotStore, TEMPORARY, replace};
+use super::store::{SnapshotFile, SnapshotStore, TEMPORARY, Unfinished, replace};
 use crate::disk::File;
 use crate::types::GroupId;
 
 pub(crate) struct Receiving {
     store: SnapshotStore,
     file: Arc<dyn File>,
-    name: String,
+    unfinished: Arc<Unfinished>,
     length: u64,
     hasher: crc32fast::Hasher,
 }
@@ -27,10 +27,14 @@ impl Receiving {
         let file = store
             .run(move |disk| async move { replace(&disk, &named).await })
             .await?;
+        let unfinished = Arc::new(Unfinished {
+            store: store.clone(),
+            name,
+        });
         Ok(Receiving {
             store,
             file,
-            name,
+            unfinished,
             length: 0,
             hasher: crc32fast::Hasher::new(),
         })
@@ -48,10 +52,6 @@ impl Receiving {
     pub(crate) async fn finish(self, length: u64, checksum: u32) -> io::Result<SnapshotFile> {
         let arrived = self.hasher.finalize();
         if self.length != length || arrived != checksum {
-            let name = self.name;
-            self.store
-                .run(move |disk| async move { disk.remove(&name).await })
-                .await?;
             let text = "the received snapshot is not what was announced";
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
@@ -59,6 +59,8 @@ impl Receiving {
         self.store
             .run(move |_| async move { file.sync().await })
             .await?;
-        Ok(self.store.file(self.file, self.name, length, checksum))
+        let name = self.unfinished.name.clone();
+        let received = Some(self.unfinished);
+        Ok(self.store.file(self.file, name, length, checksum, received))
     }
 }

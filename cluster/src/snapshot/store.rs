@@ -35,6 +35,28 @@ pub(crate) struct SnapshotFile {
     name: String,
     length: u64,
     checksum: u32,
+    /// Clears a received file away that nobody adopts.
+    _received: Option<Arc<Unfinished>>,
+}
+
+/// A file under a temporary name: removed when the last who knows of it is gone. Adopted, it has
+/// another name by then.
+pub(super) struct Unfinished {
+    pub(super) store: SnapshotStore,
+    pub(super) name: String,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let name = std::mem::take(&mut self.name);
+        let job: Job = Box::new(move |disk| {
+            Box::pin(async move {
+                // Adopted, or cleared away at the next start.
+                disk.remove(&name).await.ok();
+            })
+        });
+        self.store.jobs.try_send(job).ok();
+    }
 }
 
 impl SnapshotFile {
@@ -112,7 +134,7 @@ impl SnapshotStore {
                 Ok((file, bytes.len() as u64, crc32fast::hash(&bytes)))
             })
             .await?;
-        Ok(self.file(file, name, length, checksum))
+        Ok(self.file(file, name, length, checksum, None))
     }
 
     /// The newest snapshot of a group that can be read. Damaged ones are named in the log; when
@@ -146,7 +168,7 @@ impl SnapshotStore {
             })
             .await?;
         Ok(found.map(|(meta, file, name, length, checksum)| {
-            (meta, self.file(file, name, length, checksum))
+            (meta, self.file(file, name, length, checksum, None))
         }))
     }
 
@@ -206,6 +228,7 @@ impl SnapshotStore {
         name: String,
         length: u64,
         checksum: u32,
+        received: Option<Arc<Unfinished>>,
     ) -> SnapshotFile {
         SnapshotFile {
             store: self.clone(),
@@ -213,6 +236,7 @@ impl SnapshotStore {
             name,
             length,
             checksum,
+            _received: received,
         }
     }
 

@@ -37,12 +37,10 @@ impl Opener for SledOpener {
 
     fn renew(&mut self) -> Result<Box<dyn IndexStore>, StoreFault> {
         match std::fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StoreFault(format!(
-                    "{} cannot be deleted: {error}",
-                    self.folder.display()
-                )));
-            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreFault(format!(
+                "{} cannot be deleted: {error}",
+                self.folder.display()
+            ))),
             _ => self.open(),
         }
     }

@@ -42,7 +42,7 @@ impl Keys {
         }
     }
 
-    pub fn next(&mut self) -> Id {
+    pub fn make(&mut self) -> Id {
         // 12 bits count within a millisecond; when they are used up the time moves ahead.
         if self.count == 0x0fff {
             self.now_ms += 1;
@@ -74,7 +74,7 @@ mod tests {
         let wall: Arc<dyn WallClock> = Arc::new(Fixed);
         let made = |seed| {
             let mut keys = Keys::new(seed, &wall);
-            (0..10_000).map(|_| keys.next()).collect::<Vec<_>>()
+            (0..10_000).map(|_| keys.make()).collect::<Vec<_>>()
         };
         let keys = made(1);
         assert!(keys.is_sorted() && keys.windows(2).all(|two| two[0] != two[1]));

@@ -77,10 +77,18 @@ impl Writer {
     }
 
     /// A hold of `quantity` seats side by side wherever they are best, without a `Line` built.
-    pub fn place_best(&mut self, head: Head, hold: &Id, buyer: &Id, quantity: u16) {
+    /// No sections are all sections.
+    pub fn place_best(
+        &mut self,
+        head: Head,
+        hold: &Id,
+        buyer: &Id,
+        quantity: u16,
+        sections: &[u16],
+    ) {
         self.record(head, 1, |out| {
             place_head(out, hold, buyer, 0, 1);
-            write_best(out, quantity, ANY_CATEGORY, 0, &[]);
+            write_best(out, quantity, ANY_CATEGORY, 0, sections);
         });
     }
 

@@ -95,7 +95,7 @@ impl Unary {
 
 /// What a status means for the call.
 #[derive(Debug, PartialEq)]
-enum Verdict {
+pub enum Verdict {
     Rejected { revision: u64, why: Rejected },
     Unknown,
     Later(Duration),
@@ -103,7 +103,7 @@ enum Verdict {
     Final,
 }
 
-fn judge(status: &Status) -> Verdict {
+pub fn judge(status: &Status) -> Verdict {
     let details = status.get_error_details();
     if let Some(info) = details.error_info() {
         let name = format!("REJECTION_REASON_{}", info.reason);
@@ -153,7 +153,8 @@ fn rejected(reason: pb::RejectionReason, metadata: &HashMap<String, String>) -> 
     }
 }
 
-async fn send(mut sales: Sales, event_id: u64, key: Id, call: &Call) -> Result<Answer, Status> {
+/// One attempt.
+pub async fn send(mut sales: Sales, event_id: u64, key: Id, call: &Call) -> Result<Answer, Status> {
     let idempotency_key = Bytes::copy_from_slice(&key);
     let bytes = |id: &Id| Bytes::copy_from_slice(id);
     let answer = match call {

@@ -318,9 +318,8 @@ impl Api {
 
 /// Whether the problem says that trying again is of no use.
 fn is_decided(problem: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Value>(problem).is_ok_and(|problem| {
-        problem["retry"] == "never" && problem["status"].as_u64() != Some(404)
-    })
+    serde_json::from_slice::<serde_json::Value>(problem)
+        .is_ok_and(|problem| problem["retry"] == "never" && problem["status"].as_u64() != Some(404))
 }
 
 /// UUIDv7, as text.

@@ -27,6 +27,6 @@ mod tests {
                     onsale_sale_commands_total_other 100\n";
         assert_eq!(super::sum(text, "onsale_log_fsyncs_total"), 12.0);
         assert_eq!(super::sum(text, "onsale_sale_commands_total"), 7.0);
-        assert_eq!(super::sum(text, "onsale_group_entries_total"), 0.0);
+        assert_eq!(super::sum(text, "onsale_raft_entries_total"), 0.0);
     }
 }

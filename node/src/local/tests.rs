@@ -47,7 +47,10 @@ fn configurations_name_all_founders_and_read_back() {
     assert_eq!(config.node.id, 2);
     assert_eq!(config.raft.election_max_ms, 250);
     assert_eq!(config.cluster.founders.len(), 3);
-    assert_eq!(config.cluster.founders[1].peer_address, config.node.peer_address);
+    assert_eq!(
+        config.cluster.founders[1].peer_address,
+        config.node.peer_address
+    );
     assert_eq!(config.http.operator_key.len(), 32);
     // A folder in use is not taken over.
     let Err(error) = Local::start(settings) else {
@@ -59,7 +62,10 @@ fn configurations_name_all_founders_and_read_back() {
 #[test]
 fn a_process_is_killed_terminated_and_accounted_for() {
     let folder = tempfile::tempdir().unwrap();
-    let program = script(folder.path(), "trap 'exit 0' TERM; while :; do sleep 0.01; done");
+    let program = script(
+        folder.path(),
+        "trap 'exit 0' TERM; while :; do sleep 0.01; done",
+    );
     let start = || Process::start(&program, Path::new("none"), &folder.path().join("log")).unwrap();
     let mut process = start();
     assert!(process.usage().unwrap().resident_bytes > 0);

@@ -14,7 +14,7 @@ use place::Place;
 use serde::de::DeserializeSeed as _;
 
 /// Longest explanation of what is wrong: it may quote the file.
-const WHAT_BYTES_MAX: usize = 200;
+const WHAT_CHARS_MAX: usize = 200;
 
 pub(super) fn parse(bytes: &[u8], seats_max: u32) -> Result<(Plan, Warnings), PlanFault> {
     if bytes.len() > super::BYTES_MAX {
@@ -43,8 +43,8 @@ fn explain(error: serde_json::Error, place: &Place) -> PlanFault {
         Some(what) => what.to_owned(),
         None => text,
     };
-    if what.len() > WHAT_BYTES_MAX {
-        what.truncate(what.floor_char_boundary(WHAT_BYTES_MAX));
+    if let Some((end, _)) = what.char_indices().nth(WHAT_CHARS_MAX) {
+        what.truncate(end);
         what.push('…');
     }
     PlanFault::Malformed {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use actors::calls::Calls;
+use actors::calls::{Answers, Calls};
 use actors::clock::Clock;
+use actors::codec::answer::{Answer, decode};
 use actors::faults::Faults;
 use actors::metrics::SaleMetrics;
 use actors::{SaleHandle, SaleMachines, Sales};
@@ -16,6 +17,7 @@ use cluster::components::{Io, WallClock};
 use cluster::group::{BarrierFailure, Group, Leadership, ProposeReply, Proposed};
 use cluster::machine::{Committed, Machine, Machines};
 use cluster::types::{GroupId, NodeId, Term};
+use domain::command::Command;
 use domain::ids::{ChannelId, PartnerId, SaleId};
 use domain::rules::SaleRules;
 use domain::venue::{Attributes, RowPlan, SeatPlan, SectionPlan, Venue};
@@ -323,40 +325,12 @@ impl House {
             42,
         );
         created.await.expect("creates");
-        self.tell(domain::command::Command::OpenSale).await;
+        self.tell(Command::OpenSale).await;
     }
 
     /// A command of the organiser's, through the gateway as any other.
-    pub async fn tell(&self, command: domain::command::Command<'_>) {
-        use actors::codec::answer::{Answer, decode};
-        struct Told(mpsc::Sender<Bytes>);
-        impl actors::calls::Answers for Told {
-            fn answer(&self, packed: Bytes, _: u32) {
-                self.0.try_send(packed).expect("one answer");
-            }
-        }
-        let request = domain::command::Request {
-            partner: PartnerId(0),
-            channel: ChannelId(0),
-            key: domain::ids::IdempotencyKey(u128::from_be_bytes(self.key_array())),
-            hash: 0,
-            command,
-        };
-        let mut record = Vec::new();
-        actors::codec::record::encode(&request, &mut record).expect("fits");
-        let (told, mut answer) = mpsc::channel(1);
-        self.gateway.submit(
-            SaleId(EVENT),
-            Calls {
-                records: record.into(),
-                call_ids: vec![0],
-                deadline: tokio::time::Instant::now() + std::time::Duration::from_secs(5),
-                answers: Arc::new(Told(told)),
-            },
-        );
-        let packed = answer.recv().await.expect("is answered");
-        let answer = decode(&packed).next().expect("reads").1;
-        assert!(matches!(answer, Answer::Done { .. }), "{answer:?}");
+    pub async fn tell(&self, command: Command<'_>) {
+        tell(&self.gateway, EVENT, self.key_array(), command).await;
     }
 
     /// A fresh UUIDv7 at the sale's time.
@@ -414,7 +388,37 @@ impl House {
     }
 }
 
-fn venue(rows: usize, standing: u32) -> Venue {
+/// Brings a command of the organiser's through a gateway; it must be done.
+pub async fn tell(gateway: &Gateway, event: u64, key: [u8; 16], command: Command<'_>) {
+    struct Told(mpsc::Sender<Bytes>);
+    impl Answers for Told {
+        fn answer(&self, packed: Bytes, _: u32) {
+            self.0.try_send(packed).expect("one answer");
+        }
+    }
+    let request = domain::command::Request {
+        partner: PartnerId(0),
+        channel: ChannelId(0),
+        key: domain::ids::IdempotencyKey(u128::from_be_bytes(key)),
+        hash: 0,
+        command,
+    };
+    let mut record = Vec::new();
+    actors::codec::record::encode(&request, &mut record).expect("fits");
+    let (told, mut answer) = mpsc::channel(1);
+    let calls = Calls {
+        records: record.into(),
+        call_ids: vec![0],
+        deadline: tokio::time::Instant::now() + std::time::Duration::from_secs(5),
+        answers: Arc::new(Told(told)),
+    };
+    gateway.submit(SaleId(event), calls);
+    let packed = answer.recv().await.expect("is answered");
+    let answer = decode(&packed).next().expect("reads").1;
+    assert!(matches!(answer, Answer::Done { .. }), "{answer:?}");
+}
+
+pub fn venue(rows: usize, standing: u32) -> Venue {
     let row = |row: i32| RowPlan {
         seats: (0..10)
             .map(|seat| SeatPlan {

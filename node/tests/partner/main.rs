@@ -1,6 +1,7 @@
 //! What a channel partner meets: the gRPC services of one node, over loopback, with a real client.
 
 mod bad_input;
+mod cluster;
 mod house;
 mod selling;
 mod session;

@@ -2,9 +2,8 @@
 //!
 //! Stretches are numbered by class, category and section, so a choice is a few ranges of them.
 
-use crate::change::SeatState;
 use crate::command::CategoryChoice;
-use crate::seats::{Group, Layout, Pool, Seats};
+use crate::seats::{Group, Layout, Pool, Seats, Tally};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice<'a> {
@@ -15,16 +14,17 @@ pub(crate) struct Choice<'a> {
 }
 
 impl Choice<'_> {
+    fn matches(&self, group: &Group) -> bool {
+        group.accessible == self.accessible
+            && match self.category {
+                CategoryChoice::Any => true,
+                CategoryChoice::Exactly(category) => group.category == category,
+                CategoryChoice::AtMost(category) => group.category >= category,
+            }
+    }
+
     fn groups<'l>(&self, layout: &'l Layout) -> impl Iterator<Item = &'l Group> {
-        let (accessible, category) = (self.accessible, self.category);
-        layout.groups.iter().filter(move |group| {
-            group.accessible == accessible
-                && match category {
-                    CategoryChoice::Any => true,
-                    CategoryChoice::Exactly(category) => group.category == category,
-                    CategoryChoice::AtMost(category) => group.category >= category,
-                }
-        })
+        layout.groups.iter().filter(|group| self.matches(group))
     }
 
     /// Fills `ranges` with the matching stretches, ascending, neighbours joined.
@@ -74,17 +74,20 @@ impl Seats {
     /// Free and held seats of the choice.
     pub(crate) fn free_and_held(&self, choice: &Choice<'_>) -> (u32, u32) {
         let mut sum = (0_u32, 0_u32);
-        choice.each_pool(&self.layout, |number, _| {
-            let of = |state: SeatState| {
-                let tally = self.tallies.get(number);
-                tally
-                    .and_then(|tally| tally.get(state as usize))
-                    .copied()
-                    .unwrap_or(0)
-            };
-            sum.0 = sum.0.saturating_add(of(SeatState::Free));
-            sum.1 = sum.1.saturating_add(of(SeatState::Held));
-        });
+        let mut add = |tally: Option<&Tally>| {
+            if let Some([free, held, ..]) = tally {
+                sum = (sum.0.saturating_add(*free), sum.1.saturating_add(*held));
+            }
+        };
+        if choice.sections.is_empty() {
+            for (group, tally) in self.layout.groups.iter().zip(&self.group_tallies) {
+                if choice.matches(group) {
+                    add(Some(tally));
+                }
+            }
+        } else {
+            choice.each_pool(&self.layout, |number, _| add(self.tallies.get(number)));
+        }
         sum
     }
 }

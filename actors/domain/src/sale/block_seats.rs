@@ -76,22 +76,22 @@ pub(super) fn check_distinct(sorted: &[SeatRef]) -> Result<(), Rejection> {
     }
 }
 
-/// Appends sorted seats as runs, neighbours by number joined.
+/// Appends sorted seats as runs, neighbours by number joined. Runs that were there already are left
+/// alone: those of an earlier line are reserved, and must not grow.
 pub(super) fn push_seats(sorted: &[SeatRef], runs: &mut Vec<SeatRun>) {
-    for seat in sorted {
-        match runs.last_mut() {
-            Some(run)
-                if run.section == seat.section
-                    && run.count < u16::MAX
-                    && run.first.saturating_add(u32::from(run.count)) == seat.seat =>
-            {
-                run.count = run.count.saturating_add(1);
+    let follows =
+        |a: &SeatRef, b: &SeatRef| a.section == b.section && a.seat.checked_add(1) == Some(b.seat);
+    for neighbours in sorted.chunk_by(follows) {
+        // A run counts in 16 bits, so a longer one is cut.
+        for part in neighbours.chunks(usize::from(u16::MAX)) {
+            if let Some(SeatRef { section, seat }) = part.first().copied() {
+                let count = part.len() as u16;
+                runs.push(SeatRun {
+                    section,
+                    count,
+                    first: seat,
+                });
             }
-            _ => runs.push(SeatRun {
-                section: seat.section,
-                count: 1,
-                first: seat.seat,
-            }),
         }
     }
 }

@@ -40,6 +40,7 @@ pub(crate) struct Stretch {
     /// Its first entry in the prefix sums, which has `len + 1` entries.
     pub(crate) prefix: u32,
     pub(crate) pool: u32,
+    pub(crate) group: u32,
     pub(crate) section: u16,
     pub(crate) len: u16,
     /// The lightest seat.
@@ -198,6 +199,7 @@ impl Layout {
             word,
             prefix,
             pool,
+            group: self.groups.len().saturating_sub(1) as u32,
             section: draft.section,
             len: draft.seats.len() as u16,
             lightest,

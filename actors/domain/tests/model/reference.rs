@@ -716,8 +716,8 @@ impl Reference {
         let Section::Seats(seats) = &mut self.sections[section] else {
             unreachable!()
         };
-        for at in first..first + n {
-            seats[at].state = State::Sold;
+        for (at, seat) in seats.iter_mut().enumerate().skip(first).take(n) {
+            seat.state = State::Sold;
             got.push(SeatRef {
                 section: section as u16,
                 seat: at as u32,

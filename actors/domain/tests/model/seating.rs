@@ -214,6 +214,9 @@ fn partitions(n: usize, most: usize) -> Vec<Vec<usize>> {
     all
 }
 
+/// (pieces, over several sections, sizes from the smallest on and negated, section).
+type SplitScore = (usize, bool, Vec<i64>, Option<usize>);
+
 /// The pieces of a party: (section or any, sizes descending), by trying all partitions.
 pub fn split(runs: &[(usize, usize)], n: usize) -> Option<(Option<usize>, Vec<usize>)> {
     let fits = |sizes: &[usize], section: Option<usize>| {
@@ -229,7 +232,7 @@ pub fn split(runs: &[(usize, usize)], n: usize) -> Option<(Option<usize>, Vec<us
     numbers.sort();
     numbers.dedup();
     numbers.push(None);
-    let mut best: Option<((usize, bool, Vec<i64>, Option<usize>), Vec<usize>)> = None;
+    let mut best: Option<(SplitScore, Vec<usize>)> = None;
     for sizes in partitions(n, n) {
         for section in &numbers {
             if fits(&sizes, *section) {

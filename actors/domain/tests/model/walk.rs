@@ -17,7 +17,7 @@ use crate::seating::{Section, State};
 use crate::steps::{Action, Step, best_line, key};
 
 fn seat_ref(draw: &mut Draw, venue: &Venue) -> SeatRef {
-    let section = draw.below(venue.sections.len() as u64) as u16;
+    let section = section_of(draw, venue, true);
     let seats = match venue.sections.get(usize::from(section)) {
         Some(SectionPlan::Seated { rows, .. }) => rows.iter().map(|row| row.seats.len()).sum(),
         _ => 3,
@@ -48,7 +48,23 @@ fn seat_refs(draw: &mut Draw, venue: &Venue, most: u64) -> Vec<SeatRef> {
         .collect()
 }
 
-fn place(draw: &mut Draw, venue: &Venue) -> Action {
+/// A section of the wanted kind, mostly.
+fn section_of(draw: &mut Draw, venue: &Venue, seated: bool) -> u16 {
+    let all = 0..venue.sections.len() as u16 + u16::from(draw.one_in(60));
+    let is_wanted = |section: &u16| match venue.sections.get(usize::from(*section)) {
+        Some(plan) => matches!(plan, SectionPlan::Seated { .. }) == seated,
+        None => true,
+    };
+    let wanted: Vec<u16> = all.clone().filter(is_wanted).collect();
+    let from = if wanted.is_empty() || draw.one_in(30) {
+        all.collect()
+    } else {
+        wanted
+    };
+    from[draw.below(from.len() as u64) as usize]
+}
+
+fn place(draw: &mut Draw, venue: &Venue, hold: u128) -> Action {
     let (mut lines, mut seats, mut sections) = (Vec::new(), Vec::new(), Vec::new());
     let lines_max = if draw.one_in(3) { 3 } else { 1 };
     for _ in 0..1 + draw.below(lines_max) {
@@ -61,8 +77,8 @@ fn place(draw: &mut Draw, venue: &Venue) -> Action {
                 seats.extend(chosen);
             }
             2 => lines.push(HoldLine::General {
-                section: draw.below(venue.sections.len() as u64 + 1) as u16,
-                quantity: draw.below(6) as u16,
+                section: section_of(draw, venue, false),
+                quantity: (1 + draw.below(6)) as u16,
             }),
             _ => {
                 let category = match draw.below(4) {
@@ -71,8 +87,7 @@ fn place(draw: &mut Draw, venue: &Venue) -> Action {
                     _ => CategoryChoice::Any,
                 };
                 let wanted = if draw.one_in(3) { 1 + draw.below(2) } else { 0 };
-                sections
-                    .extend((0..wanted).map(|_| draw.below(venue.sections.len() as u64) as u16));
+                sections.extend((0..wanted).map(|_| section_of(draw, venue, true)));
                 let n = if draw.one_in(12) {
                     draw.below(20)
                 } else {
@@ -93,13 +108,13 @@ fn place(draw: &mut Draw, venue: &Venue) -> Action {
     if draw.one_in(30) {
         seats.pop();
     }
-    let ttl_ms = match draw.below(4) {
-        0 => 1 + draw.below(7_000) as u32,
+    let ttl_ms = match draw.below(6) {
+        0 => 1 + draw.below(3_000) as u32,
         _ => 0,
     };
     Action::Place {
-        hold: 1 + u128::from(draw.below(30)),
-        buyer: u128::from(draw.below(4)),
+        hold,
+        buyer: u128::from(draw.below(8)),
         ttl_ms,
         lines,
         seats,
@@ -107,12 +122,30 @@ fn place(draw: &mut Draw, venue: &Venue) -> Action {
     }
 }
 
-fn action(draw: &mut Draw, venue: &Venue) -> Action {
-    let hold = 1 + u128::from(draw.below(30));
-    let order = 1 + u128::from(draw.below(40));
+/// Mostly what exists, sometimes what does not.
+fn action(draw: &mut Draw, venue: &Venue, reference: &Reference, number: u64) -> Action {
+    let (holds, orders) = (&reference.holds, &reference.orders);
+    let mut hold = 1 + u128::from(draw.below(number + 1));
+    if !holds.is_empty() && !draw.one_in(4) {
+        hold = holds[draw.below(holds.len() as u64) as usize].id;
+    }
+    let mut order = 1 + u128::from(draw.below(number + 1));
+    if !orders.is_empty() && !draw.one_in(4) {
+        order = orders[draw.below(orders.len() as u64) as usize].id;
+    }
+    let fresh = if draw.one_in(15) {
+        order
+    } else {
+        1_000 + u128::from(number)
+    };
+    let placed = if draw.one_in(15) {
+        hold
+    } else {
+        1 + u128::from(number)
+    };
     match draw.below(100) {
-        0..45 => place(draw, venue),
-        45..70 => Action::Confirm { hold, order },
+        0..55 => place(draw, venue, placed),
+        55..70 => Action::Confirm { hold, order: fresh },
         70..76 => Action::Release { hold },
         76..80 => Action::Extend {
             hold,
@@ -121,10 +154,10 @@ fn action(draw: &mut Draw, venue: &Venue) -> Action {
         80..87 => Action::Cancel { order },
         87..89 => Action::Block(seat_refs(draw, venue, 4)),
         89..91 => Action::Unblock(seat_refs(draw, venue, 2)),
-        91 => Action::Pause,
-        92..94 => Action::Resume,
+        91 if draw.one_in(3) => Action::Pause,
+        91..94 => Action::Resume,
         94 => {
-            if draw.one_in(6) {
+            if draw.one_in(10) {
                 Action::Close
             } else {
                 Action::Open
@@ -240,7 +273,7 @@ fn walk(seed: u64, steps: usize) {
             action: if number == 0 {
                 Action::Open
             } else {
-                action(&mut draw, &venue)
+                action(&mut draw, &venue, &reference, number)
             },
         };
         match draw.below(25) {
@@ -293,7 +326,7 @@ fn walk(seed: u64, steps: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_sale_does_what_the_reference_does(seed in any::<u64>(), steps in 1..220_usize) {

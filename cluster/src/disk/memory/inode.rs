@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-const SECTOR: usize = 512;
+pub const SECTOR: usize = 512;
 
 #[derive(Default)]
 pub struct Inode {

@@ -95,7 +95,7 @@ fn the_other_calls() {
 #[test]
 fn the_short_ways_write_the_same_bytes() {
     let mut short = Writer::default();
-    short.place_best(HEAD, &[1; 16], &[2; 16], 4);
+    short.place_best(HEAD, &[1; 16], &[2; 16], 4, &[]);
     short.place_seat(HEAD, &[1; 16], &[2; 16], 3, 70_000);
     let mut long = Writer::default();
     long.place_hold(HEAD, &[1; 16], &[2; 16], 0, &[Line::best(4)]);

@@ -1,0 +1,81 @@
+//! A leader cut off: nothing hangs, nothing is told twice, nothing is read there.
+
+use cluster::group::{BarrierFailure, Proposed};
+
+use crate::stage::{Stage, address, propose};
+
+#[test]
+fn an_isolated_leader_resolves_its_proposals_and_proves_nothing() {
+    let stage = Stage::new(3, |_| {});
+    stage.commit(1, 1);
+    stage.until_all_have(1, &[1]);
+    let old = stage.leader(1);
+    let handle = stage.node(old).cluster.group(1).expect("a replica");
+    stage.wires.isolate(&address(old));
+
+    let replies: Vec<_> = (100..200)
+        .map(|number| propose(handle.as_ref(), number))
+        .collect();
+    let proved = stage.on(old, handle.read_barrier());
+    assert!(proved.is_err(), "a barrier without a quorum: {proved:?}");
+    let mut unknown = 0;
+    for reply in replies {
+        match stage.on(old, reply).expect("every reply fires") {
+            Proposed::Unknown => unknown += 1,
+            Proposed::NotLeader { .. } => {}
+            Proposed::Committed { .. } => panic!("committed without a quorum"),
+        }
+    }
+    assert!(unknown > 0, "some were appended");
+    stage.until("it knows that it does not lead", |stage| {
+        let led = stage.node(old).toys.get(1).map(|toy| toy.state().led);
+        led.is_some_and(|led| led.last() == Some(&None))
+    });
+    let proved = stage.on(old, handle.read_barrier());
+    assert!(
+        matches!(proved, Err(BarrierFailure::NotLeader { .. })),
+        "{proved:?}"
+    );
+
+    // The others go on without it.
+    stage.until("another leads", |stage| {
+        (1..=3).any(|id| {
+            let other = stage.node(id).cluster.group(1);
+            id != old && other.is_some_and(|other| other.leadership().leader == Some(id))
+        })
+    });
+    let new = (1..=3)
+        .find(|id| {
+            let other = stage.node(*id).cluster.group(1).expect("a replica");
+            *id != old && other.leadership().leader == Some(*id)
+        })
+        .expect("just seen");
+    let outcome = stage.propose(new, 1, 2);
+    assert!(matches!(outcome, Proposed::Committed { .. }), "{outcome:?}");
+
+    stage.wires.heal();
+    stage.until("all replicas agree", |stage| {
+        let numbers = stage.numbers(new, 1);
+        numbers.contains(&2) && (1..=3).all(|id| stage.numbers(id, 1) == numbers)
+    });
+    stage.commit(1, 3);
+}
+
+#[test]
+fn a_cut_off_follower_does_not_disturb_and_catches_up() {
+    // One group, so that no leadership is moved to even them out.
+    let stage = Stage::new(3, |config| config.sale_groups = 1);
+    stage.commit(1, 1);
+    let leader = stage.leader(1);
+    let handle = stage.node(leader).cluster.group(1).expect("a replica");
+    let term = handle.leadership().term;
+    let follower = leader % 3 + 1;
+    stage.wires.isolate(&address(follower));
+    stage.commit(1, 2);
+    // Long enough for several elections of its own, were it not for pre-votes.
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    stage.wires.heal();
+    stage.commit(1, 3);
+    stage.until_all_have(1, &[1, 2, 3]);
+    assert_eq!(handle.leadership().term, term, "no election was forced");
+}

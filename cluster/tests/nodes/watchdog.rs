@@ -1,0 +1,40 @@
+//! A disk whose sync hangs.
+
+use std::sync::atomic::Ordering;
+
+use cluster::disk::memory::Faults;
+
+use crate::stage::Stage;
+
+#[test]
+fn a_leader_whose_sync_hangs_loses_its_leaderships_and_then_its_life() {
+    let mut stage = Stage::new(3, |_| {});
+    stage.commit(1, 1);
+    let sick = stage.leader(1);
+    let hangs = Faults {
+        sync_ms: Some(60_000..60_001),
+        ..Faults::default()
+    };
+    stage.node(sick).log_disk.set_faults(hangs);
+    // Something to sync: it never commits by this leader's disk, but by the others'.
+    let handle = stage.node(sick).cluster.group(1).expect("a replica");
+    drop(crate::stage::propose(handle.as_ref(), 2));
+    stage.until("another leads", |stage| {
+        let mut others = (1..=3).filter(|id| *id != sick);
+        others.any(|id| {
+            let other = stage.node(id).cluster.group(1).expect("a replica");
+            other.leadership().leader == Some(id)
+        })
+    });
+    stage.until("it ends itself", |stage| {
+        stage.node(sick).halted.load(Ordering::SeqCst)
+    });
+    stage.kill(sick);
+    stage.commit(1, 3);
+    stage.until("both others have it", |stage| {
+        stage
+            .nodes
+            .keys()
+            .all(|id| stage.numbers(*id, 1).contains(&3))
+    });
+}

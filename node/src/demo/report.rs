@@ -1,0 +1,335 @@
+//! The evening's report, for people and as JSON, and what it claims.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::audit::Findings;
+
+/// The figures; those of the JSON object are its first fields.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub figures: Figures,
+    pub venue: String,
+    pub parties: u64,
+    pub orders: u64,
+    pub hold_max_ms: f64,
+    pub holds: u64,
+    pub released: u64,
+    pub went_home: u64,
+    pub refusals: u64,
+    pub pressed_twice: u64,
+    pub told_differently: u64,
+    pub retries: u64,
+    pub unknown: u64,
+    pub kills: u32,
+    pub given_up: u64,
+    pub nodes: usize,
+    pub findings: Findings,
+}
+
+/// The JSON object's keys are its fields.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Figures {
+    pub seats_total: u64,
+    pub seats_sold: u64,
+    pub oversold: u64,
+    pub lost_orders: u64,
+    pub replicas_agree: bool,
+    pub holds_expired: u64,
+    pub split_groups: u64,
+    pub orphan_seats: u64,
+    pub hold_p50_ms: f64,
+    pub hold_p99_ms: f64,
+    pub sold_per_s: f64,
+    /// 0 when no node was killed.
+    pub failover_gap_ms: f64,
+    pub duration_s: f64,
+    pub seed: u64,
+}
+
+impl Report {
+    /// Everything claimed that does not hold.
+    pub fn broken_claims(&self) -> Vec<String> {
+        let figures = &self.figures;
+        let mut broken = Vec::new();
+        let mut claim = |holds: bool, text: String| {
+            if !holds {
+                broken.push(text);
+            }
+        };
+        claim(
+            figures.seats_sold == figures.seats_total,
+            format!(
+                "{} of {} seats were sold",
+                figures.seats_sold, figures.seats_total
+            ),
+        );
+        claim(
+            figures.oversold == 0,
+            format!("{} seats were sold more than once", figures.oversold),
+        );
+        claim(
+            figures.lost_orders == 0,
+            format!("{} acknowledged orders were lost", figures.lost_orders),
+        );
+        claim(
+            figures.replicas_agree && self.findings.replicas == self.nodes,
+            "the replicas do not agree".to_owned(),
+        );
+        claim(
+            self.told_differently == 0,
+            format!(
+                "{} repeated calls were answered otherwise",
+                self.told_differently
+            ),
+        );
+        broken
+    }
+
+    pub fn json(&self) -> String {
+        // Numbers of our own: nothing that JSON cannot say.
+        serde_json::to_string_pretty(&self.figures).unwrap_or_default()
+    }
+
+    pub fn text(&self) -> String {
+        let figures = &self.figures;
+        let mut text = String::new();
+        let title = match figures.seats_sold == figures.seats_total {
+            true => "S O L D   O U T",
+            false => "NOT SOLD OUT",
+        };
+        let mut line = |label: &str, value: String| {
+            // Writing to a string does not fail.
+            let _ = match label {
+                "" => writeln!(text, "{value}"),
+                label => writeln!(text, "    {label:<26}{value}"),
+            };
+        };
+        line("", String::new());
+        line("", format!("  {title}    {}", self.venue));
+        line("", String::new());
+        line(
+            "seats",
+            format!(
+                "{} of {} sold in {:.1} s, {:.0} a second",
+                grouped(figures.seats_sold),
+                grouped(figures.seats_total),
+                figures.duration_s,
+                figures.sold_per_s
+            ),
+        );
+        line(
+            "orders",
+            format!(
+                "{} from {} parties; {} went home without",
+                grouped(self.orders),
+                grouped(self.parties),
+                grouped(self.went_home)
+            ),
+        );
+        line(
+            "holds",
+            format!(
+                "{} placed, {} released, {} ran out and were sold again, {} refused",
+                grouped(self.holds),
+                grouped(self.released),
+                grouped(figures.holds_expired),
+                grouped(self.refusals)
+            ),
+        );
+        line(
+            "groups seated apart",
+            format!(
+                "{}, each of them asked first",
+                grouped(figures.split_groups)
+            ),
+        );
+        line(
+            "orphan seats",
+            format!(
+                "{} single seats were left between parties, sold as singles",
+                grouped(figures.orphan_seats)
+            ),
+        );
+        line(
+            "a hold took",
+            format!(
+                "p50 {:.1} ms, p99 {:.1} ms, the longest {:.0} ms",
+                figures.hold_p50_ms, figures.hold_p99_ms, self.hold_max_ms
+            ),
+        );
+        line(
+            "nodes killed",
+            match self.kills {
+                0 => "none".to_owned(),
+                kills => format!(
+                    "{kills}; the longest silence between two acknowledged writes {:.0} ms",
+                    figures.failover_gap_ms
+                ),
+            },
+        );
+        line(
+            "calls repeated",
+            format!(
+                "{} after trouble, {} of unknown outcome",
+                grouped(self.retries),
+                grouped(self.unknown)
+            ),
+        );
+        line(
+            "impatient buyers",
+            format!(
+                "{} pressed the button twice, {} were told otherwise",
+                grouped(self.pressed_twice),
+                self.told_differently
+            ),
+        );
+        if self.given_up > 0 {
+            line("calls given up", grouped(self.given_up));
+        }
+        line("", String::new());
+        line(
+            "",
+            format!(
+                "  Audit of {} replicas against what buyers were told",
+                self.findings.replicas
+            ),
+        );
+        line("", String::new());
+        line("oversold", grouped(figures.oversold));
+        line("acknowledged orders lost", grouped(figures.lost_orders));
+        line(
+            "replicas",
+            match figures.replicas_agree {
+                true => format!(
+                    "agree at index {}, digest {:016x}",
+                    grouped(self.findings.applied_index),
+                    self.findings.digest
+                ),
+                false => "DO NOT AGREE".to_owned(),
+            },
+        );
+        if self.findings.untold_orders > 0 {
+            line(
+                "orders nobody heard of",
+                format!(
+                    "{}: their buyers gave up waiting",
+                    self.findings.untold_orders
+                ),
+            );
+        }
+        for fault in &self.findings.faults {
+            line("", format!("    ! {fault}"));
+        }
+        text
+    }
+}
+
+/// 12345 as `12,345`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        Report {
+            figures: Figures {
+                seats_total: 20_000,
+                seats_sold: 20_000,
+                replicas_agree: true,
+                holds_expired: 712,
+                split_groups: 9,
+                orphan_seats: 14,
+                hold_p50_ms: 2.34,
+                hold_p99_ms: 9.9,
+                sold_per_s: 760.2,
+                failover_gap_ms: 2140.4,
+                duration_s: 26.3,
+                seed: 7,
+                ..Figures::default()
+            },
+            venue: "The Bowl".to_owned(),
+            parties: 9100,
+            orders: 7544,
+            hold_max_ms: 2201.0,
+            holds: 8900,
+            released: 450,
+            went_home: 31,
+            refusals: 402,
+            pressed_twice: 301,
+            retries: 88,
+            unknown: 40,
+            kills: 1,
+            nodes: 3,
+            findings: Findings {
+                replicas: 3,
+                replicas_agree: true,
+                applied_index: 12_345,
+                digest: 0xabcdef,
+                ..Findings::default()
+            },
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn the_report_reads_like_a_box_office() {
+        let text = "
+  S O L D   O U T    The Bowl
+
+    seats                     20,000 of 20,000 sold in 26.3 s, 760 a second
+    orders                    7,544 from 9,100 parties; 31 went home without
+    holds                     8,900 placed, 450 released, 712 ran out and were sold again, 402 refused
+    groups seated apart       9, each of them asked first
+    orphan seats              14 single seats were left between parties, sold as singles
+    a hold took               p50 2.3 ms, p99 9.9 ms, the longest 2201 ms
+    nodes killed              1; the longest silence between two acknowledged writes 2140 ms
+    calls repeated            88 after trouble, 40 of unknown outcome
+    impatient buyers          301 pressed the button twice, 0 were told otherwise
+
+  Audit of 3 replicas against what buyers were told
+
+    oversold                  0
+    acknowledged orders lost  0
+    replicas                  agree at index 12,345, digest 0000000000abcdef
+";
+        assert_eq!(report().text(), text);
+        assert_eq!(report().broken_claims(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_claim_can_break() {
+        let mut broken = report();
+        broken.figures.seats_sold -= 1;
+        broken.figures.oversold = 1;
+        broken.figures.lost_orders = 2;
+        broken.findings.replicas = 2;
+        broken.told_differently = 1;
+        assert_eq!(broken.broken_claims().len(), 5);
+        assert!(broken.text().contains("NOT SOLD OUT"));
+    }
+
+    #[test]
+    fn the_json_has_the_keys_that_are_asked_for() {
+        let json: serde_json::Value = serde_json::from_str(&report().json()).unwrap();
+        for key in "seats_total seats_sold oversold lost_orders replicas_agree holds_expired \
+                    split_groups orphan_seats hold_p50_ms hold_p99_ms sold_per_s \
+                    failover_gap_ms duration_s"
+            .split_whitespace()
+        {
+            assert!(!json[key].is_null(), "{key}");
+        }
+    }
+}
