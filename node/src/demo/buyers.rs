@@ -204,7 +204,7 @@ impl Desk {
         match self.hold(line).await {
             Some(Ok((hold, _))) => self.pay(hold, false).await,
             // Somebody was quicker: the map is refreshed in a moment.
-            _ => self.think(0.05, 0.2).await,
+            _ => self.think(0.2, 1.5).await,
         }
     }
 

@@ -61,7 +61,7 @@ impl Evening {
         venue: &Venue,
     ) -> anyhow::Result<Evening> {
         eprintln!(
-            "\n  Tonight: {}, {} places",
+            "\n  Tonight: {}; {} places for sale",
             venue.name,
             grouped(venue.places)
         );
