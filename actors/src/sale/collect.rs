@@ -99,7 +99,7 @@ impl Owner {
         let mut malformed: Vec<u32> = Vec::new();
         let mut good: Vec<u32> = Vec::new();
         let start = batch.records.len();
-        for (call_id, bytes) in call_ids.iter().zip(Records::new(&records)) {
+        for (place, (call_id, bytes)) in call_ids.iter().zip(Records::new(&records)).enumerate() {
             match record::split(bytes) {
                 Some((header, body))
                     if decode_body(header.kind, body, &mut self.scratch).is_ok() =>
@@ -113,11 +113,10 @@ impl Owner {
                 }
                 _ => {
                     if malformed.is_empty() {
-                        // So far all were good, and none was copied yet.
+                        // So far all were good, and none was copied yet. Ids may repeat: count.
                         let before = bytes.as_ptr() as usize - records.as_ptr() as usize;
                         batch.records.extend_from_slice(&records[..before]);
-                        let count = call_ids.iter().position(|id| id == call_id).unwrap_or(0);
-                        good.extend_from_slice(&call_ids[..count]);
+                        good.extend_from_slice(&call_ids[..place]);
                     }
                     malformed.push(*call_id);
                 }

@@ -128,6 +128,57 @@ async fn what_is_no_command_is_answered_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
+async fn call_ids_that_repeat_do_not_mix_up_the_answers_of_others() {
+    let solo = Solo::start(Config::default(), Faults::default()).await;
+    let sale = solo.open_sale(1, 3, &SaleRules::default()).await;
+    solo.commit(false);
+    let mut bad = Vec::new();
+    put_record(solo.key(), hold_one(99), &mut bad);
+    bad[2] = 200;
+    let mut records = Vec::new();
+    put_record(solo.key(), hold_one(1), &mut records);
+    put_record(solo.key(), hold_one(2), &mut records);
+    records.extend_from_slice(&bad);
+    put_record(solo.key(), hold_one(3), &mut records);
+    let (collector, mut first) = Collected::new();
+    let calls = actors::calls::Calls {
+        records: records.into(),
+        call_ids: vec![7, 8, 7, 9],
+        deadline: Instant::now() + Duration::from_secs(30),
+        answers: collector,
+    };
+    assert!(sale.submit(calls).is_ok());
+    let mut second = Vec::new();
+    put_record(solo.key(), confirm(3), &mut second);
+    let mut second = solo.submit(&sale, second, Duration::from_secs(30));
+    solo.commit(true);
+    let mut done = Vec::new();
+    for _ in 0..4 {
+        match first.next().await {
+            (call_id, Answer::Done { .. }) => done.push(call_id),
+            (call_id, answer) => {
+                assert!(matches!(
+                    answer,
+                    Answer::Failed {
+                        reason: FailureReason::BadRequest,
+                        ..
+                    }
+                ));
+                assert_eq!(call_id, 7);
+            }
+        }
+    }
+    assert_eq!(done, [7, 8, 9]);
+    let Answer::Done { done, .. } = second.next().await.1 else {
+        panic!("confirmed")
+    };
+    assert_eq!(
+        done.deadline_ms, 0,
+        "the answer to a confirmation, not to a hold"
+    );
+}
+
+#[tokio::test]
 async fn sold_out_is_refused_without_an_entry_after_leadership_is_proved() {
     let solo = Solo::start(Config::default(), Faults::default()).await;
     let sale = solo.open_sale(1, 1, &SaleRules::default()).await;
