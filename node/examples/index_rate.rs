@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use actors::feed::Fed;
@@ -17,17 +18,18 @@ use tokio::sync::mpsc;
 const SALES: u64 = 100;
 const BATCH: u64 = 500;
 
-/// Sales that had nothing when the index first looked.
-struct Empty;
+/// Sales that had nothing when the index first looked, and the revisions they have reached.
+struct Revisions(Vec<AtomicU64>);
 
 #[async_trait]
-impl Source for Empty {
+impl Source for Revisions {
     fn sales(&self) -> Option<Vec<SaleId>> {
         Some((0..SALES).map(SaleId).collect())
     }
 
-    async fn revision(&self, _: SaleId) -> Option<Revision> {
-        Some(Revision(0))
+    async fn revision(&self, sale: SaleId) -> Option<Revision> {
+        let revision = self.0.get(sale.0 as usize)?;
+        Some(Revision(revision.load(Ordering::Acquire)))
     }
 
     async fn export(&self, _: SaleId) -> Option<Export> {
@@ -95,8 +97,9 @@ async fn run(orders: u64, folder: &Path) -> Result<f64, Box<dyn std::error::Erro
         rows_per_s_max: u32::MAX,
     };
     let opener = Box::new(SledOpener::new(folder, 64));
+    let source = Arc::new(Revisions((0..SALES).map(|_| AtomicU64::new(0)).collect()));
     let (index, worker) =
-        Index::with_ticks(config, opener, Arc::new(Empty), fed, metrics.clone(), ticks);
+        Index::with_ticks(config, opener, source.clone(), fed, metrics.clone(), ticks);
     std::thread::spawn(move || {
         if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() {
             runtime.block_on(worker.run());
@@ -113,6 +116,8 @@ async fn run(orders: u64, folder: &Path) -> Result<f64, Box<dyn std::error::Erro
         let number = round % SALES;
         let changes = sales[number as usize].batch(number, round);
         sent += BATCH;
+        let revision = sales[number as usize].revision;
+        source.0[number as usize].store(revision, Ordering::Release);
         let sale = SaleId(number);
         feed.send(Fed::Changes { sale, changes }).await?;
         // About as much as comes together in one tick at 40,000 orders a second.

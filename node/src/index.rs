@@ -15,8 +15,11 @@
 //! knows the time of the order alone.
 
 mod answer;
+mod archive;
+mod chunk;
 mod coalesce;
 mod keys;
+mod ledger;
 mod metrics;
 mod query;
 mod rebuild;

@@ -1,13 +1,14 @@
-//! Answers a query from the store: picks the list that leaves least to look at, walks it in
-//! sequence of time, keeps what matches. One page looks at a bounded number of rows.
+//! Answers a query: the chunks that may have something, in sequence of time, until the page is
+//! full; beside them the short chunks and the live holds.
 
-use super::keys::{self, IdOf, List, Place};
-use super::query::{Page, Query, QueryFault};
-use super::row::Row;
-use super::store::{IndexStore, StoreFault};
+use super::keys;
+use super::ledger::{Ledger, one_row};
+use super::query::{Kind, Page, Query, QueryFault};
+use super::row::{Place, Row};
+use super::store::StoreFault;
 
-/// Rows looked at for one page.
-const EXAMINED_MAX: usize = 10_000;
+/// Chunks read for one page; more only when they all begin at one place.
+const CHUNKS_MAX: usize = if cfg!(test) { 3 } else { 64 };
 
 /// Either the asker's fault or the store's.
 #[derive(Debug, thiserror::Error)]
@@ -18,116 +19,112 @@ pub(super) enum AnswerFault {
     Store(#[from] StoreFault),
 }
 
-pub(super) fn answer(store: &dyn IndexStore, query: &Query) -> Result<Page, AnswerFault> {
-    let after = match query.page_token.as_deref() {
-        Some(token) => Some(place(token).ok_or(AnswerFault::Query(QueryFault::PageToken))?),
-        None => None,
+pub(super) fn answer(ledger: &Ledger, query: &Query) -> Result<Page, AnswerFault> {
+    let token = match query.page_token.as_deref() {
+        Some(token) => place(token).ok_or(AnswerFault::Query(QueryFault::PageToken))?,
+        None => Place::default(),
     };
-    match query.id {
-        Some(id) => by_id(store, query, id),
-        None => by_list(store, query, after),
-    }
-}
-
-/// An id is used by few sales: one page has them all.
-fn by_id(store: &dyn IndexStore, query: &Query, id: u128) -> Result<Page, AnswerFault> {
-    let mut places = Vec::new();
-    for of in [IdOf::Order, IdOf::Hold] {
-        let prefix = keys::id_prefix(of, id);
-        store.scan(
-            &prefix,
-            keys::behind(&prefix).as_deref(),
-            &mut |key, value| {
-                places.extend(keys::id_place(key, value));
-                places.len() < query.limit()
-            },
-        )?;
-    }
-    places.sort();
-    places.dedup();
-    let mut page = Page::default();
-    for place in places {
-        page.rows
-            .extend(Some(row(store, &place)?).filter(|row| query.matches(row)));
-    }
-    Ok(page)
-}
-
-fn by_list(
-    store: &dyn IndexStore,
-    query: &Query,
-    after: Option<Place>,
-) -> Result<Page, AnswerFault> {
-    let list = list(query);
-    let from = Place {
+    let from = token.max(Place {
         at_ms: query.from_ms.unwrap_or_default(),
         ..Place::default()
+    });
+    let limit = query.limit();
+    let mut found = Found {
+        ledger,
+        query,
+        from,
+        rows: Vec::new(),
     };
-    let from = from.max(after.map_or(Place::default(), Place::next));
-    let end = match query.to_ms {
-        Some(at_ms) => Some(list.key(&Place {
-            at_ms,
-            ..Place::default()
-        })),
-        None => keys::behind(&list.prefix()),
+    for filed in ledger.archive.tail() {
+        found.consider(filed.row, ledger.lives(filed))?;
+    }
+    if query.kind == Kind::Holds {
+        found.live_holds()?;
+    }
+    let unread = found.chunks(limit)?;
+    let mut rows = found.rows;
+    rows.sort_by_key(Row::place);
+    // Rows behind the first unread chunk's beginning may have others between them.
+    if let Some(unread) = unread {
+        rows.retain(|row| row.place() < unread);
+    }
+    let next = match rows.len() > limit {
+        true => rows.get(limit).map(Row::place),
+        false => unread,
     };
-    let (mut page, mut examined, mut last, mut more) = (Page::default(), 0, None, false);
-    let mut fault = None;
-    store.scan(&list.key(&from), end.as_deref(), &mut |key, value| {
-        if page.rows.len() == query.limit() || examined == EXAMINED_MAX {
-            more = true;
-            return false;
+    rows.truncate(limit);
+    Ok(Page {
+        rows,
+        next_page_token: next.map(|place| token_of(&place)),
+        sales_missing: 0,
+    })
+}
+
+/// What matches so far, in no sequence.
+struct Found<'a> {
+    ledger: &'a Ledger,
+    query: &'a Query,
+    from: Place,
+    rows: Vec<Row>,
+}
+
+impl Found<'_> {
+    fn consider(&mut self, mut row: Row, lives: bool) -> Result<(), StoreFault> {
+        if lives && row.place() >= self.from && self.query.matches_but_state(&row) {
+            row.state = self.ledger.state(&row)?;
+            if self.query.matches_state(&row) {
+                self.rows.push(row);
+            }
         }
-        examined += 1;
-        let Some(place) = list.place(key) else {
-            fault = Some(damaged());
-            return false;
+        Ok(())
+    }
+
+    fn live_holds(&mut self) -> Result<(), StoreFault> {
+        let prefix = match self.query.event {
+            Some(sale) => keys::holds(sale.0),
+            None => keys::HOLDS.to_vec(),
         };
-        last = Some(place);
-        let found = match list {
-            List::Event(_) => Row::from_parts(place, value).ok_or_else(damaged),
-            List::Time | List::Buyer(_) | List::Partner(_) => row(store, &place),
-        };
-        match found {
-            Ok(row) => page.rows.extend(Some(row).filter(|row| query.matches(row))),
-            Err(found) => fault = Some(found),
+        let end = keys::behind(&prefix);
+        let mut fault = None;
+        let ledger = self.ledger;
+        ledger
+            .store
+            .scan(&prefix, end.as_deref(), &mut |_, value| {
+                let considered = one_row(value).and_then(|row| {
+                    let covered = ledger.cover(row.sale).is_some();
+                    self.consider(row, covered)
+                });
+                fault = considered.err();
+                fault.is_none()
+            })?;
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// The place from which on chunks were not read: `None` when all were.
+    fn chunks(&mut self, limit: usize) -> Result<Option<Place>, StoreFault> {
+        let metas = self.ledger.archive.metas.iter();
+        let mut chunks: Vec<(Place, u64)> = metas
+            .filter(|(_, meta)| meta.may_match(self.query, self.from))
+            .map(|(number, meta)| (meta.first, *number))
+            .collect();
+        chunks.sort_unstable();
+        for (read, (first, number)) in chunks.iter().enumerate() {
+            let before = |row: &&Row| row.place() < *first;
+            let enough = || self.rows.iter().filter(before).count() > limit;
+            if *first > self.from && (read >= CHUNKS_MAX || enough()) {
+                return Ok(Some(*first));
+            }
+            for filed in self.ledger.archive.read(&*self.ledger.store, *number)? {
+                self.consider(filed.row, self.ledger.lives(&filed))?;
+            }
         }
-        fault.is_none()
-    })?;
-    if let Some(fault) = fault {
-        return Err(fault.into());
-    }
-    page.next_page_token = last.filter(|_| more).map(|place| token(&place));
-    Ok(page)
-}
-
-fn list(query: &Query) -> List {
-    match (query.buyer, query.event, query.partner) {
-        (Some(buyer), _, _) => List::Buyer(buyer.0),
-        (None, Some(event), _) => List::Event(event.0),
-        (None, None, Some(partner)) => List::Partner(partner.0),
-        (None, None, None) => List::Time,
+        Ok(None)
     }
 }
 
-pub(super) fn row(store: &dyn IndexStore, place: &Place) -> Result<Row, StoreFault> {
-    let value = store.get(&keys::row_key(place))?;
-    value
-        .and_then(|value| Row::from_parts(*place, &value))
-        .ok_or_else(damaged)
-}
-
-/// A list that leads to no row.
-pub(super) fn damaged() -> StoreFault {
-    StoreFault("a row is missing or damaged".into())
-}
-
-fn token(place: &Place) -> String {
-    place
-        .tail()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+fn token_of(place: &Place) -> String {
+    let bytes = place.to_bytes();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn place(token: &str) -> Option<Place> {
@@ -135,6 +132,6 @@ fn place(token: &str) -> Option<Place> {
         return None;
     }
     let digits = |at: usize| u8::from_str_radix(token.get(at..at + 2)?, 16).ok();
-    let tail: Option<Vec<u8>> = (0..64).step_by(2).map(digits).collect();
-    Place::from_tail(&tail?)
+    let bytes: Option<Vec<u8>> = (0..64).step_by(2).map(digits).collect();
+    Place::from_bytes(&bytes?)
 }

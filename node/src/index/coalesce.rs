@@ -4,18 +4,27 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::change::{Change, Fact};
-use domain::ids::SaleId;
+use domain::ids::{HoldId, OrderId, SaleId};
 
-use super::answer;
-use super::keys::{self, IdOf, List, Place};
+use super::chunk::Filed;
+use super::keys;
+use super::ledger::{Cover, Covers, Ledger, put_hold};
 use super::row::{Row, RowState};
-use super::store::{Batch, IndexStore, StoreFault};
+use super::store::{Batch, StoreFault};
 
-/// A row before and after the drain.
-#[derive(Clone, Copy, Debug, Default)]
+/// A hold or an order that the drain touched.
+#[derive(Clone, Copy, Debug)]
 struct Pending {
-    stored: Option<Row>,
+    /// It was stored as a live hold before.
+    stored: Option<HoldId>,
+    /// `None`: forgotten again.
     now: Option<Row>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Of {
+    Hold(HoldId),
+    Order(OrderId),
 }
 
 /// What a step of a sale led to.
@@ -26,70 +35,79 @@ pub(super) enum Step {
     Doubt,
 }
 
-pub(super) struct Drain<'s> {
-    store: &'s dyn IndexStore,
-    /// By whose id and which.
-    rows: HashMap<(u64, IdOf, u128), Pending>,
+/// What a drain writes.
+pub(super) struct Folded {
+    /// All but what is filed and the covers.
+    pub batch: Batch,
+    pub filed: Vec<Filed>,
+    pub covers: Covers,
+    /// Orders died.
+    pub reopened: bool,
+    pub rows: usize,
+}
+
+pub(super) struct Drain<'l> {
+    ledger: &'l Ledger,
+    touched: HashMap<(u64, Of), Pending>,
     /// Ended holds whose id was used again in the same drain.
     replaced: Vec<Pending>,
+    cancelled: BTreeSet<(u64, OrderId)>,
     reopened: BTreeSet<u64>,
     /// Nothing of these sales is written but that they are not covered.
     doubted: BTreeSet<u64>,
-    watermarks: BTreeMap<u64, u64>,
+    covers: Covers,
 }
 
-impl<'s> Drain<'s> {
-    pub fn new(store: &'s dyn IndexStore) -> Drain<'s> {
+impl<'l> Drain<'l> {
+    pub fn new(ledger: &'l Ledger) -> Drain<'l> {
         Drain {
-            store,
-            rows: HashMap::new(),
+            ledger,
+            touched: HashMap::new(),
             replaced: Vec::new(),
+            cancelled: BTreeSet::new(),
             reopened: BTreeSet::new(),
             doubted: BTreeSet::new(),
-            watermarks: BTreeMap::new(),
+            covers: BTreeMap::new(),
         }
     }
 
-    /// `covered`: the revision of the sale that the index covers so far. After a doubt nothing more
-    /// of the sale may be taken.
-    pub fn take(
-        &mut self,
-        sale: SaleId,
-        covered: u64,
-        changes: &[Change],
-    ) -> Result<Step, StoreFault> {
-        let step = self.fold_all(sale, covered, changes)?;
+    /// Takes changes of a sale that is covered. After a doubt nothing more of it may be taken.
+    pub fn take(&mut self, sale: SaleId, changes: &[Change]) -> Result<Step, StoreFault> {
+        let step = self.fold_all(sale, changes)?;
         if step == Step::Doubt {
             self.doubted.insert(sale.0);
         }
         Ok(step)
     }
 
-    fn fold_all(
-        &mut self,
-        sale: SaleId,
-        covered: u64,
-        changes: &[Change],
-    ) -> Result<Step, StoreFault> {
-        let mut covered = self.watermarks.get(&sale.0).copied().unwrap_or(covered);
+    fn fold_all(&mut self, sale: SaleId, changes: &[Change]) -> Result<Step, StoreFault> {
+        let before = self.covers.get(&sale.0).copied();
+        let Some(mut cover) = before.or_else(|| self.ledger.cover(sale)) else {
+            return Ok(Step::Doubt);
+        };
         for change in changes {
             // Seen before: the log is read again after a restart.
-            if change.revision.0 <= covered {
+            if change.revision.0 <= cover.revision {
                 continue;
             }
-            if change.revision.0 != covered + 1 {
+            if change.revision.0 != cover.revision + 1 {
                 return Ok(Step::Doubt);
             }
-            if self.fold(sale, change)? == Step::Doubt {
+            if self.fold(sale, &mut cover, change)? == Step::Doubt {
                 return Ok(Step::Doubt);
             }
-            covered = change.revision.0;
+            cover.revision = change.revision.0;
         }
-        self.watermarks.insert(sale.0, covered);
+        self.covers.insert(sale.0, cover);
         Ok(Step::Folded)
     }
 
-    fn fold(&mut self, sale: SaleId, change: &Change) -> Result<Step, StoreFault> {
+    fn fold(
+        &mut self,
+        sale: SaleId,
+        cover: &mut Cover,
+        change: &Change,
+    ) -> Result<Step, StoreFault> {
         match change.fact {
             Fact::HoldPlaced {
                 hold,
@@ -112,43 +130,31 @@ impl<'s> Drain<'s> {
                     held_at_ms: change.at_ms,
                     deadline_ms,
                 };
-                self.insert(IdOf::Hold, row, None);
+                self.insert(Of::Hold(hold), row, None);
                 Ok(Step::Folded)
             }
             Fact::HoldExtended { hold, deadline_ms } => {
-                self.change(sale, IdOf::Hold, hold.0, |row| {
-                    row.deadline_ms = deadline_ms
-                })
+                self.change_hold(sale, hold, |row| row.deadline_ms = deadline_ms)
             }
-            Fact::HoldReleased { hold } => self.change(sale, IdOf::Hold, hold.0, |row| {
-                row.state = RowState::Released
+            Fact::HoldReleased { hold } => {
+                self.change_hold(sale, hold, |row| row.state = RowState::Released)
+            }
+            Fact::HoldExpired { hold } => {
+                self.change_hold(sale, hold, |row| row.state = RowState::Expired)
+            }
+            Fact::OrderPlaced { order, hold, seats } => self.confirm(sale, hold, |held| Row {
+                at_ms: change.at_ms,
+                order: Some(order),
+                state: RowState::Paid,
+                seats,
+                ..held
             }),
-            Fact::HoldExpired { hold } => self.change(sale, IdOf::Hold, hold.0, |row| {
-                row.state = RowState::Expired
-            }),
-            Fact::OrderPlaced { order, hold, seats } => {
-                let Some(pending) = self.load(sale, IdOf::Hold, hold.0)?.copied() else {
-                    return Ok(Step::Doubt);
-                };
-                let Some(held) = pending.now else {
-                    return Ok(Step::Doubt);
-                };
-                self.rows.remove(&(sale.0, IdOf::Hold, hold.0));
-                let row = Row {
-                    at_ms: change.at_ms,
-                    order: Some(order),
-                    state: RowState::Paid,
-                    seats,
-                    ..held
-                };
-                self.insert(IdOf::Order, row, pending.stored);
+            Fact::OrderCancelled { order } => {
+                self.cancel(sale, cover, order);
                 Ok(Step::Folded)
             }
-            Fact::OrderCancelled { order } => self.change(sale, IdOf::Order, order.0, |row| {
-                row.state = RowState::Cancelled
-            }),
             Fact::SaleReopened { .. } => {
-                self.reopen(sale);
+                self.reopen(sale, cover);
                 Ok(Step::Folded)
             }
             Fact::SeatsChanged { .. } | Fact::PhaseChanged { .. } | Fact::RulesSet => {
@@ -157,24 +163,22 @@ impl<'s> Drain<'s> {
         }
     }
 
-    fn insert(&mut self, of: IdOf, row: Row, stored: Option<Row>) {
+    fn insert(&mut self, of: Of, row: Row, stored: Option<HoldId>) {
         let now = Some(row);
-        let key = (row.sale.0, of, row.id());
-        self.replaced
-            .extend(self.rows.insert(key, Pending { stored, now }));
+        let before = self
+            .touched
+            .insert((row.sale.0, of), Pending { stored, now });
+        self.replaced.extend(before);
     }
 
-    fn change(
+    fn change_hold(
         &mut self,
         sale: SaleId,
-        of: IdOf,
-        id: u128,
+        hold: HoldId,
         change: impl FnOnce(&mut Row),
     ) -> Result<Step, StoreFault> {
-        let row = self
-            .load(sale, of, id)?
-            .and_then(|pending| pending.now.as_mut());
-        Ok(match row {
+        let held = self.load(sale, hold)?;
+        Ok(match held.and_then(|pending| pending.now.as_mut()) {
             Some(row) => {
                 change(row);
                 Step::Folded
@@ -183,102 +187,134 @@ impl<'s> Drain<'s> {
         })
     }
 
-    fn load(
+    fn confirm(
         &mut self,
         sale: SaleId,
-        of: IdOf,
-        id: u128,
-    ) -> Result<Option<&mut Pending>, StoreFault> {
-        use std::collections::hash_map::Entry;
-        match self.rows.entry((sale.0, of, id)) {
-            Entry::Occupied(pending) => Ok(Some(pending.into_mut())),
-            Entry::Vacant(vacant) => {
-                let key = keys::id_key(of, id, sale.0);
-                let Some(value) = self.store.get(&key)? else {
-                    return Ok(None);
-                };
-                let place = keys::id_place(&key, &value).ok_or_else(answer::damaged)?;
-                let row = Some(answer::row(self.store, &place)?);
-                Ok(Some(vacant.insert(Pending {
-                    stored: row,
-                    now: row,
-                })))
+        hold: HoldId,
+        order: impl FnOnce(Row) -> Row,
+    ) -> Result<Step, StoreFault> {
+        let held = self.load(sale, hold)?.copied();
+        let Some((pending, row)) = held.and_then(|held| Some((held, held.now?))) else {
+            return Ok(Step::Doubt);
+        };
+        self.touched.remove(&(sale.0, Of::Hold(hold)));
+        let row = order(row);
+        self.insert(
+            Of::Order(row.order.unwrap_or_default()),
+            row,
+            pending.stored,
+        );
+        Ok(Step::Folded)
+    }
+
+    fn cancel(&mut self, sale: SaleId, cover: &mut Cover, order: OrderId) {
+        let pending = self.touched.get_mut(&(sale.0, Of::Order(order)));
+        match pending.and_then(|pending| pending.now.as_mut()) {
+            Some(row) => row.state = RowState::Cancelled,
+            None => {
+                cover.cancellations += 1;
+                self.cancelled.insert((sale.0, order));
             }
         }
     }
 
     /// Every order of the sale so far was forgotten.
-    fn reopen(&mut self, sale: SaleId) {
+    fn reopen(&mut self, sale: SaleId, cover: &mut Cover) {
+        cover.reopened = cover.reopened.wrapping_add(1);
+        cover.cancellations = 0;
         self.reopened.insert(sale.0);
-        for ((_, of, _), pending) in &mut self.rows {
-            let row = pending.now.or(pending.stored);
-            if *of == IdOf::Order && row.is_some_and(|row| row.sale == sale) {
+        self.cancelled.retain(|(of, _)| *of != sale.0);
+        for ((of, id), pending) in &mut self.touched {
+            if *of == sale.0 && matches!(id, Of::Order(_)) {
+                pending.now = None;
+            }
+        }
+        for pending in &mut self.replaced {
+            let order = pending
+                .now
+                .filter(|row| row.sale == sale && row.order.is_some());
+            if order.is_some() {
                 pending.now = None;
             }
         }
     }
 
-    /// The batch, the number of rows in it and the revisions it covers.
-    pub fn finish(mut self) -> Result<(Batch, usize, BTreeMap<u64, u64>), StoreFault> {
+    /// The live hold: touched already, or stored.
+    fn load(&mut self, sale: SaleId, hold: HoldId) -> Result<Option<&mut Pending>, StoreFault> {
+        use std::collections::hash_map::Entry;
+        match self.touched.entry((sale.0, Of::Hold(hold))) {
+            Entry::Occupied(pending) => Ok(Some(pending.into_mut())),
+            Entry::Vacant(vacant) => {
+                let row = self.ledger.live_hold(sale.0, hold.0)?;
+                let pending = |row| Pending {
+                    stored: Some(hold),
+                    now: Some(row),
+                };
+                Ok(row.map(|row| vacant.insert(pending(row))))
+            }
+        }
+    }
+
+    pub fn finish(mut self) -> Result<Folded, StoreFault> {
         let mut batch = Batch::default();
         for sale in &self.doubted {
-            self.watermarks.remove(sale);
-            batch.remove(keys::watermark_key(*sale));
+            self.covers.remove(sale);
+            batch.remove(keys::cover(*sale));
         }
-        let certain = |row: &Row| !self.doubted.contains(&row.sale.0);
-        let mut rows = 0;
         for sale in self.reopened.difference(&self.doubted) {
-            for row in rows_of(self.store, *sale, usize::MAX)? {
-                if row.order.is_some() {
-                    rows += 1;
-                    keys::remove_row(&mut batch, &row);
-                }
+            let prefix = keys::cancellations(*sale);
+            let end = keys::behind(&prefix);
+            self.ledger
+                .store
+                .scan(&prefix, end.as_deref(), &mut |key, _| {
+                    batch.remove(key.to_vec());
+                    true
+                })?;
+        }
+        for (sale, order) in &self.cancelled {
+            if !self.doubted.contains(sale) {
+                batch.put(keys::cancellation(*sale, order.0), Vec::new());
             }
         }
-        // Rows go before rows come: a hold's id may lead to its order or to a newer hold.
-        let pending = || self.replaced.iter().chain(self.rows.values());
-        for pending in pending() {
-            if let Some(stored) = pending.stored.filter(certain) {
-                keys::remove_row(&mut batch, &stored);
+        let mut rows = self.cancelled.len();
+        let mut filed = Vec::new();
+        let mut live = Vec::new();
+        let touched = self
+            .touched
+            .iter()
+            .map(|((sale, _), pending)| (*sale, pending));
+        let replaced = self
+            .replaced
+            .iter()
+            .filter_map(|p| Some((p.now?.sale.0, p)));
+        for (sale, pending) in touched.chain(replaced) {
+            let Some(cover) = self.covers.get(&sale) else {
+                continue;
+            };
+            rows += 1;
+            let Pending { stored, now } = *pending;
+            if let Some(hold) = stored {
+                batch.remove(keys::hold(sale, hold.0));
+            }
+            let Some(row) = now else { continue };
+            let row = Filed {
+                row,
+                epoch: cover.epoch,
+                reopened: cover.reopened,
+            };
+            match row.row.state {
+                RowState::Held => live.push(row),
+                _ => filed.push(row),
             }
         }
-        for pending in pending() {
-            rows += usize::from(pending.stored.is_some() || pending.now.is_some());
-            if let Some(now) = pending.now.filter(certain) {
-                keys::put_row(&mut batch, &now);
-            }
-        }
-        for (sale, revision) in &self.watermarks {
-            let revision = revision.to_be_bytes().to_vec();
-            batch.put(keys::watermark_key(*sale), revision);
-        }
-        Ok((batch, rows, self.watermarks))
-    }
-}
-
-/// The first rows of a sale.
-pub(super) fn rows_of(
-    store: &dyn IndexStore,
-    sale: u64,
-    max: usize,
-) -> Result<Vec<Row>, StoreFault> {
-    let list = List::Event(sale);
-    let prefix = list.prefix();
-    let (mut rows, mut damaged) = (Vec::new(), false);
-    store.scan(
-        &prefix,
-        keys::behind(&prefix).as_deref(),
-        &mut |key, value| {
-            let place: Option<Place> = list.place(key);
-            match place.and_then(|place| Row::from_parts(place, value)) {
-                Some(row) => rows.push(row),
-                None => damaged = true,
-            }
-            !damaged && rows.len() < max
-        },
-    )?;
-    match damaged {
-        true => Err(answer::damaged()),
-        false => Ok(rows),
+        // Behind the removals: an ended hold's id may be a new hold's.
+        live.iter().for_each(|hold| put_hold(&mut batch, hold));
+        Ok(Folded {
+            batch,
+            filed,
+            covers: self.covers,
+            reopened: !self.reopened.is_empty(),
+            rows,
+        })
     }
 }

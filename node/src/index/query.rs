@@ -60,18 +60,21 @@ pub(super) const LIMIT_DEFAULT: usize = 100;
 pub(super) const LIMIT_MAX: usize = 1_000;
 
 impl Query {
-    pub(super) fn matches(&self, row: &Row) -> bool {
+    pub(super) fn matches_but_state(&self, row: &Row) -> bool {
         (self.kind == Kind::Holds || row.order.is_some())
             && self.event.is_none_or(|event| event == row.sale)
             && self.partner.is_none_or(|partner| partner == row.partner)
             && self.buyer.is_none_or(|buyer| buyer == row.buyer)
-            && (self.states.is_empty() || self.states.contains(&row.state))
             && self.from_ms.is_none_or(|from| from <= row.at_ms)
             && self.to_ms.is_none_or(|to| row.at_ms < to)
             && self.id.is_none_or(|id| {
                 row.order.is_some_and(|order| order.0 == id)
                     || self.kind == Kind::Holds && row.hold.0 == id
             })
+    }
+
+    pub(super) fn matches_state(&self, row: &Row) -> bool {
+        self.states.is_empty() || self.states.contains(&row.state)
     }
 
     pub(super) fn limit(&self) -> usize {

@@ -8,11 +8,11 @@ use domain::change::Change;
 use domain::ids::SaleId;
 use domain::order::OrderState;
 
-use super::coalesce::rows_of;
-use super::keys;
+use super::chunk::Filed;
+use super::ledger::{Cover, Ledger};
 use super::row::{Row, RowState};
 use super::source::Export;
-use super::store::{Batch, IndexStore, StoreFault};
+use super::store::StoreFault;
 
 /// Rows of one step.
 const STEP_ROWS: usize = 2_000;
@@ -21,14 +21,15 @@ const WAITING_CHANGES_MAX: usize = 200_000;
 
 pub(super) struct Rebuild {
     pub sale: SaleId,
-    /// `None`: the sale is gone, its rows only go.
-    pub revision: Option<u64>,
+    pub started_tick: u64,
     /// Changes that came since, in sequence.
     pub waiting: Vec<Arc<[Change]>>,
     waiting_changes: usize,
-    old_rows_left: bool,
+    /// `None`: the sale is gone, its rows only go.
+    revision: Option<u64>,
+    epoch: u32,
+    cleared: bool,
     rows: std::vec::IntoIter<Row>,
-    pub started_tick: u64,
 }
 
 /// How far a step got.
@@ -39,18 +40,25 @@ pub(super) enum Progress {
 }
 
 impl Rebuild {
-    pub fn new(sale: SaleId, export: Option<Export>, started_tick: u64) -> Rebuild {
+    pub fn begin(
+        ledger: &mut Ledger,
+        sale: SaleId,
+        export: Option<Export>,
+        started_tick: u64,
+    ) -> Result<Rebuild, StoreFault> {
+        let epoch = ledger.begin(sale)?;
         let revision = export.as_ref().map(|export| export.revision.0);
         let rows = export.map_or(Vec::new(), |export| rows(sale, &export));
-        Rebuild {
+        Ok(Rebuild {
             sale,
-            revision,
+            started_tick,
             waiting: Vec::new(),
             waiting_changes: 0,
-            old_rows_left: true,
+            revision,
+            epoch,
+            cleared: false,
             rows: rows.into_iter(),
-            started_tick,
-        }
+        })
     }
 
     /// False when more wait than the rebuild is worth.
@@ -60,31 +68,40 @@ impl Rebuild {
         self.waiting_changes <= WAITING_CHANGES_MAX
     }
 
-    pub fn step(&mut self, store: &mut dyn IndexStore) -> Result<Progress, StoreFault> {
-        let mut batch = Batch::default();
-        if self.old_rows_left {
-            batch.remove(keys::watermark_key(self.sale.0));
-            let old = rows_of(store, self.sale.0, STEP_ROWS)?;
-            old.iter().for_each(|row| keys::remove_row(&mut batch, row));
-            self.old_rows_left = old.len() == STEP_ROWS;
-            store.apply(batch)?;
-            return Ok(Progress::More(old.len()));
+    pub fn step(&mut self, ledger: &mut Ledger) -> Result<Progress, StoreFault> {
+        if !self.cleared {
+            let cleared = ledger.clear(self.sale, STEP_ROWS)?;
+            self.cleared = cleared < STEP_ROWS;
+            return Ok(Progress::More(cleared));
         }
-        let mut written = 0;
-        for row in self.rows.by_ref().take(STEP_ROWS) {
-            keys::put_row(&mut batch, &row);
-            written += 1;
+        let epoch = self.epoch;
+        let file = |row| Filed {
+            row,
+            epoch,
+            reopened: 0,
+        };
+        let rows: Vec<Filed> = self.rows.by_ref().take(STEP_ROWS).map(file).collect();
+        let written = rows.len();
+        if written > 0 {
+            ledger.add(rows)?;
         }
-        let last = self.rows.len() == 0;
-        if let Some(revision) = self.revision.filter(|_| last) {
-            let revision = revision.to_be_bytes().to_vec();
-            batch.put(keys::watermark_key(self.sale.0), revision);
+        if self.rows.len() > 0 {
+            return Ok(Progress::More(written));
         }
-        store.apply(batch)?;
-        Ok(match last {
-            true => Progress::Done(written),
-            false => Progress::More(written),
-        })
+        if let Some(revision) = self.revision {
+            let cover = Cover {
+                revision,
+                epoch,
+                ..Cover::default()
+            };
+            ledger.finish(self.sale, cover)?;
+        }
+        Ok(Progress::Done(written))
+    }
+
+    /// Whether there was a sale to take.
+    pub fn is_here(&self) -> bool {
+        self.revision.is_some()
     }
 }
 

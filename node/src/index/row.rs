@@ -1,5 +1,4 @@
-//! One row: a hold from its placing to its end, or the order it became. The value's bytes are the
-//! index's own and change with `keys::FORMAT`: nothing else ever reads them.
+//! One row: a hold from its placing to its end, or the order it became.
 
 use domain::ids::{BuyerId, ChannelId, HoldId, OrderId, PartnerId, SaleId};
 
@@ -21,10 +20,6 @@ impl RowState {
         RowState::Paid,
         RowState::Cancelled,
     ];
-
-    pub fn is_order(self) -> bool {
-        matches!(self, RowState::Paid | RowState::Cancelled)
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,60 +42,45 @@ pub struct Row {
     pub deadline_ms: u64,
 }
 
-const VALUE_BYTES: usize = 1 + 16 + 4 + 2 + 16 + 4 + 8 + 8;
-
 impl Row {
-    /// The id the row is stored under.
+    /// Of the order, else of the hold.
     pub(super) fn id(&self) -> u128 {
         self.order.map_or(self.hold.0, |order| order.0)
     }
 
-    /// What the key does not say.
-    pub(super) fn value(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(VALUE_BYTES);
-        let state = RowState::ALL.iter().position(|state| *state == self.state);
-        bytes.push(state.unwrap_or_default() as u8);
-        bytes.extend(self.hold.0.to_be_bytes());
-        bytes.extend(self.partner.0.to_be_bytes());
-        bytes.extend(self.channel.0.to_be_bytes());
-        bytes.extend(self.buyer.0.to_be_bytes());
-        bytes.extend(self.seats.to_be_bytes());
-        bytes.extend(self.held_at_ms.to_be_bytes());
-        bytes.extend(self.deadline_ms.to_be_bytes());
-        bytes
-    }
-
-    /// `None` for bytes that are no row: a damaged store.
-    pub(super) fn from_parts(place: super::keys::Place, value: &[u8]) -> Option<Row> {
-        if value.len() != VALUE_BYTES {
-            return None;
+    pub(super) fn place(&self) -> Place {
+        Place {
+            at_ms: self.at_ms,
+            sale: self.sale.0,
+            id: self.id(),
         }
-        let (state, rest) = value.split_first()?;
-        let state = *RowState::ALL.get(usize::from(*state))?;
-        let (hold, rest) = take(rest).map(|(b, rest)| (u128::from_be_bytes(b), rest))?;
-        let (partner, rest) = take(rest).map(|(b, rest)| (u32::from_be_bytes(b), rest))?;
-        let (channel, rest) = take(rest).map(|(b, rest)| (u16::from_be_bytes(b), rest))?;
-        let (buyer, rest) = take(rest).map(|(b, rest)| (u128::from_be_bytes(b), rest))?;
-        let (seats, rest) = take(rest).map(|(b, rest)| (u32::from_be_bytes(b), rest))?;
-        let (held_at_ms, rest) = take(rest).map(|(b, rest)| (u64::from_be_bytes(b), rest))?;
-        let (deadline_ms, _) = take(rest).map(|(b, rest)| (u64::from_be_bytes(b), rest))?;
-        Some(Row {
-            sale: SaleId(place.sale),
-            at_ms: place.at_ms,
-            hold: HoldId(hold),
-            order: state.is_order().then_some(OrderId(place.id)),
-            state,
-            partner: PartnerId(partner),
-            channel: ChannelId(channel),
-            buyer: BuyerId(buyer),
-            seats,
-            held_at_ms,
-            deadline_ms,
-        })
     }
 }
 
-fn take<const N: usize>(bytes: &[u8]) -> Option<([u8; N], &[u8])> {
-    let (first, rest) = bytes.split_first_chunk::<N>()?;
-    Some((*first, rest))
+/// Where a row stands: in time, then by sale and id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub at_ms: u64,
+    pub sale: u64,
+    pub id: u128,
+}
+
+impl Place {
+    pub fn to_bytes(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&self.at_ms.to_be_bytes());
+        bytes[8..16].copy_from_slice(&self.sale.to_be_bytes());
+        bytes[16..].copy_from_slice(&self.id.to_be_bytes());
+        bytes
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Option<Place> {
+        let (at_ms, rest) = bytes.split_first_chunk()?;
+        let (sale, rest) = rest.split_first_chunk()?;
+        Some(Place {
+            at_ms: u64::from_be_bytes(*at_ms),
+            sale: u64::from_be_bytes(*sale),
+            id: u128::from_be_bytes(rest.try_into().ok()?),
+        })
+    }
 }

@@ -10,12 +10,12 @@ use tokio::sync::mpsc;
 
 use super::answer::{self, AnswerFault};
 use super::coalesce::{Drain, Step};
-use super::keys;
+use super::ledger::Ledger;
 use super::metrics::Cause;
 use super::query::{Page, Query, QueryFault};
 use super::rebuild::{Progress, Rebuild};
 use super::source::Source;
-use super::store::{Batch, IndexStore, Opener, StoreFault};
+use super::store::{Opener, StoreFault};
 use super::{Ask, Config, IndexMetrics, TICKS_PER_S};
 
 /// Changes folded into one batch, about.
@@ -28,20 +28,20 @@ const REBUILD_TICKS_MIN: u64 = TICKS_PER_S;
 const REBUILD_SHARE: u64 = 4;
 /// Sales, most of them small or new, taken anew in one tick.
 const REBUILDS_PER_TICK: usize = 64;
+/// Chunks looked at for dead rows in one tick, when there may be any.
+const SWEEPS_PER_TICK: usize = 8;
 /// How long a store that cannot be renewed is left alone.
 const RENEW_TICKS: u64 = 30 * TICKS_PER_S;
 
 pub struct Worker {
     opener: Box<dyn Opener>,
     /// `None` while it cannot even be renewed.
-    store: Option<Box<dyn IndexStore>>,
+    ledger: Option<Ledger>,
     source: Arc<dyn Source>,
     feed: mpsc::Receiver<Fed>,
     metrics: IndexMetrics,
     ticks: mpsc::Receiver<()>,
     asked: mpsc::Receiver<Ask>,
-    /// The revision covered, by sale: as in the store.
-    covered: HashMap<u64, u64>,
     /// Sales to be taken anew, and from which tick on.
     doubtful: BTreeMap<u64, u64>,
     rebuilding: Option<Rebuild>,
@@ -70,13 +70,12 @@ impl Worker {
         let rows_per_s_max = i64::from(config.rows_per_s_max.max(1));
         Worker {
             opener,
-            store: None,
+            ledger: None,
             source,
             feed,
             metrics,
             ticks,
             asked,
-            covered: HashMap::new(),
             doubtful: BTreeMap::new(),
             rebuilding: None,
             allowed: HashMap::new(),
@@ -115,10 +114,10 @@ impl Worker {
         self.tick += 1;
         let share = (self.rows_per_s_max / TICKS_PER_S as i64).max(1);
         self.budget = (self.budget + share).min(self.rows_per_s_max);
-        if self.store.is_none() && self.tick >= self.renew_tick {
+        if self.ledger.is_none() && self.tick >= self.renew_tick {
             self.renew(Cause::Store, "it was not usable");
         }
-        if self.store.is_none() {
+        if self.ledger.is_none() {
             // The senders must not find the feed full for nothing.
             while self.feed.try_recv().is_ok() {}
             return;
@@ -138,6 +137,14 @@ impl Worker {
         if self.budget > 0 {
             self.rebuild().await?;
         }
+        if let Some(ledger) = &mut self.ledger {
+            // Not out of the budget: it is what makes room after the rebuilds that are.
+            for _ in 0..SWEEPS_PER_TICK {
+                if !ledger.sweep()? {
+                    break;
+                }
+            }
+        }
         if self.tick.is_multiple_of(COMPARE_TICKS) || self.tick == 1 {
             self.compare().await;
         }
@@ -145,10 +152,10 @@ impl Worker {
     }
 
     fn drain(&mut self) -> Result<(), StoreFault> {
-        let Some(store) = self.store.as_deref_mut() else {
+        let Some(ledger) = &mut self.ledger else {
             return Ok(());
         };
-        let mut drain = Drain::new(store);
+        let mut drain = Drain::new(ledger);
         let mut taken = 0;
         let mut doubts = Vec::new();
         while taken < DRAIN_CHANGES {
@@ -172,21 +179,16 @@ impl Worker {
             if doubted {
                 continue;
             }
-            let Some(covered) = self.covered.get(&sale.0) else {
+            if ledger.cover(sale).is_none() {
                 doubts.push((sale, Cause::New));
-                continue;
-            };
-            if drain.take(sale, *covered, &changes)? == Step::Doubt {
+            } else if drain.take(sale, &changes)? == Step::Doubt {
                 doubts.push((sale, Cause::Misfit));
             }
         }
-        let (batch, rows, watermarks) = drain.finish()?;
-        if !batch.is_empty() {
-            store.apply(batch)?;
-            self.covered.extend(watermarks);
-        }
-        self.metrics.write(taken, rows);
-        self.budget -= rows as i64;
+        let folded = drain.finish()?;
+        self.metrics.write(taken, folded.rows);
+        self.budget -= folded.rows as i64;
+        ledger.write(folded)?;
         for (sale, cause) in doubts {
             self.doubt(sale, cause);
         }
@@ -198,7 +200,9 @@ impl Worker {
         if self.rebuilding.as_ref().is_some_and(|r| r.sale == sale) {
             self.end_rebuild();
         }
-        self.covered.remove(&sale.0);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.uncover(sale);
+        }
         let allowed = self.allowed.get(&sale.0).copied().unwrap_or_default();
         if self
             .doubtful
@@ -211,16 +215,14 @@ impl Worker {
 
     async fn rebuild(&mut self) -> Result<(), StoreFault> {
         for _ in 0..REBUILDS_PER_TICK {
-            if self.rebuilding.is_none() && !self.begin_rebuild().await {
+            if self.rebuilding.is_none() && !self.begin_rebuild().await? {
                 return Ok(());
             }
-            while let (Some(rebuild), Some(store)) =
-                (&mut self.rebuilding, self.store.as_deref_mut())
-            {
+            while let (Some(rebuild), Some(ledger)) = (&mut self.rebuilding, &mut self.ledger) {
                 if self.budget <= 0 {
                     return Ok(());
                 }
-                match rebuild.step(store)? {
+                match rebuild.step(ledger)? {
                     Progress::More(rows) => self.budget -= rows as i64,
                     Progress::Done(rows) => {
                         self.budget -= rows as i64;
@@ -233,10 +235,10 @@ impl Worker {
     }
 
     /// False when no sale is due.
-    async fn begin_rebuild(&mut self) -> bool {
+    async fn begin_rebuild(&mut self) -> Result<bool, StoreFault> {
         let due = self.doubtful.iter().filter(|(_, due)| **due <= self.tick);
         let Some((sale, _)) = due.min_by_key(|(_, due)| **due) else {
-            return false;
+            return Ok(false);
         };
         let sale = SaleId(*sale);
         let export = self.source.export(sale).await;
@@ -244,34 +246,33 @@ impl Worker {
         if export.is_none() && self.source.sales().is_none_or(here) {
             // Frozen, or just arriving: later.
             self.doubtful.insert(sale.0, self.tick + REBUILD_TICKS_MIN);
-            return true;
+            return Ok(true);
         }
         self.doubtful.remove(&sale.0);
-        self.rebuilding = Some(Rebuild::new(sale, export, self.tick));
-        true
+        if let Some(ledger) = &mut self.ledger {
+            self.rebuilding = Some(Rebuild::begin(ledger, sale, export, self.tick)?);
+        }
+        Ok(true)
     }
 
     fn rebuilt(&mut self) -> Result<(), StoreFault> {
-        let (Some(rebuild), Some(store)) = (self.end_rebuild(), self.store.as_deref_mut()) else {
+        let (Some(rebuild), Some(ledger)) = (self.end_rebuild(), &mut self.ledger) else {
             return Ok(());
         };
-        let Some(revision) = rebuild.revision else {
+        if !rebuild.is_here() {
             self.allowed.remove(&rebuild.sale.0);
             return Ok(());
-        };
-        self.covered.insert(rebuild.sale.0, revision);
-        let mut drain = Drain::new(store);
-        for changes in &rebuild.waiting {
-            if drain.take(rebuild.sale, revision, changes)? == Step::Doubt {
-                self.doubt(rebuild.sale, Cause::Misfit);
-                return Ok(());
-            }
         }
-        let (batch, rows, watermarks) = drain.finish()?;
-        if !batch.is_empty() {
-            store.apply(batch)?;
-            self.covered.extend(watermarks);
-            self.budget -= rows as i64;
+        let mut drain = Drain::new(ledger);
+        let mut doubt = false;
+        for changes in &rebuild.waiting {
+            doubt = doubt || drain.take(rebuild.sale, changes)? == Step::Doubt;
+        }
+        let folded = drain.finish()?;
+        self.budget -= folded.rows as i64;
+        ledger.write(folded)?;
+        if doubt {
+            self.doubt(rebuild.sale, Cause::Misfit);
         }
         Ok(())
     }
@@ -286,20 +287,15 @@ impl Worker {
 
     /// Compares what is covered with where some of the sales are; forgets sales that left.
     async fn compare(&mut self) {
-        let Some(mut sales) = self.source.sales() else {
+        let (Some(mut sales), Some(ledger)) = (self.source.sales(), &mut self.ledger) else {
             return;
         };
         sales.sort();
         let here = |sale: &u64| sales.binary_search(&SaleId(*sale)).is_ok();
-        let left: Vec<u64> = self
-            .covered
-            .keys()
-            .copied()
-            .filter(|sale| !here(sale))
-            .collect();
+        let left: Vec<u64> = ledger.covered_sales().filter(|sale| !here(sale)).collect();
         for sale in left {
             // Not counted: nothing was wrong with it.
-            self.covered.remove(&sale);
+            ledger.uncover(SaleId(sale));
             self.compared.remove(&sale);
             self.doubtful.insert(sale, self.tick);
         }
@@ -317,7 +313,8 @@ impl Worker {
                 continue;
             };
             let before = self.compared.insert(sale.0, revision.0);
-            match self.covered.get(&sale.0).copied() {
+            let covered = self.ledger.as_ref().and_then(|ledger| ledger.cover(sale));
+            match covered.map(|cover| cover.revision) {
                 None => self.doubt(sale, Cause::New),
                 Some(covered) if covered > revision.0 => self.doubt(sale, Cause::Ahead),
                 Some(covered) => {
@@ -334,10 +331,10 @@ impl Worker {
     }
 
     fn answer(&mut self, query: &Query) -> Result<Page, QueryFault> {
-        let Some(store) = self.store.as_deref() else {
+        let Some(ledger) = &self.ledger else {
             return Err(QueryFault::Unavailable);
         };
-        match answer::answer(store, query) {
+        match answer::answer(ledger, query) {
             Ok(mut page) => {
                 let rebuilding = usize::from(self.rebuilding.is_some());
                 page.sales_missing = self.doubtful.len() + rebuilding;
@@ -352,18 +349,12 @@ impl Worker {
     }
 
     fn open(&mut self) {
-        let started = |mut store: Box<dyn IndexStore>| Ok((start(&mut *store)?, store));
-        match self.opener.open().and_then(started) {
-            Ok((Some(covered), store)) => {
-                self.covered = covered;
-                self.store = Some(store);
+        match self.opener.open().and_then(Ledger::open) {
+            Ok(Some(ledger)) => {
+                self.ledger = Some(ledger);
                 self.metrics.observe_store(true);
             }
-            Ok((None, store)) => {
-                // sled's folder is locked while it is open.
-                drop(store);
-                self.renew(Cause::Format, "another version wrote it");
-            }
+            Ok(None) => self.renew(Cause::Format, "another version wrote it"),
             Err(fault) => self.renew(Cause::Store, &fault.0),
         }
     }
@@ -372,66 +363,17 @@ impl Worker {
     fn renew(&mut self, cause: Cause, why: &str) {
         tracing::warn!(why, "the index is thrown away and built again");
         self.metrics.throw_away(cause);
-        self.store = None;
-        self.covered.clear();
+        // sled's folder is locked while it is open.
+        self.ledger = None;
         self.rebuilding = None;
         self.compared.clear();
-        let renewed = self.opener.renew().and_then(|mut store| {
-            stamp(&mut *store)?;
-            Ok(store)
-        });
-        match renewed {
-            Ok(store) => self.store = Some(store),
-            Err(fault) => {
-                tracing::error!(%fault, "no index on this node for now");
-                self.renew_tick = self.tick + RENEW_TICKS;
-            }
+        match self.opener.renew().and_then(Ledger::open) {
+            Ok(ledger) => self.ledger = ledger,
+            Err(fault) => tracing::error!(%fault, "no index on this node for now"),
         }
-        self.metrics.observe_store(self.store.is_some());
-    }
-}
-
-/// What the store covers, by sale: nothing when it is new, `None` when another version wrote it.
-fn start(store: &mut dyn IndexStore) -> Result<Option<HashMap<u64, u64>>, StoreFault> {
-    match store.get(keys::STAMP)? {
-        Some(written) if written == keys::FORMAT => covered(store).map(Some),
-        Some(_) => Ok(None),
-        None => {
-            let mut empty = true;
-            store.scan(&[], None, &mut |_, _| {
-                empty = false;
-                false
-            })?;
-            if !empty {
-                return Ok(None);
-            }
-            stamp(store)?;
-            Ok(Some(HashMap::new()))
+        if self.ledger.is_none() {
+            self.renew_tick = self.tick + RENEW_TICKS;
         }
-    }
-}
-
-fn stamp(store: &mut dyn IndexStore) -> Result<(), StoreFault> {
-    let mut batch = Batch::default();
-    batch.put(keys::STAMP.to_vec(), keys::FORMAT.to_vec());
-    store.apply(batch)
-}
-
-fn covered(store: &dyn IndexStore) -> Result<HashMap<u64, u64>, StoreFault> {
-    let (mut covered, mut damaged) = (HashMap::new(), false);
-    let prefix = [keys::WATERMARK];
-    let end = keys::behind(&prefix);
-    store.scan(&prefix, end.as_deref(), &mut |key, revision| {
-        match (key.last_chunk(), revision.try_into()) {
-            (Some(sale), Ok(revision)) => {
-                covered.insert(u64::from_be_bytes(*sale), u64::from_be_bytes(revision));
-            }
-            _ => damaged = true,
-        }
-        !damaged
-    })?;
-    match damaged {
-        true => Err(answer::damaged()),
-        false => Ok(covered),
+        self.metrics.observe_store(self.ledger.is_some());
     }
 }

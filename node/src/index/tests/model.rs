@@ -6,9 +6,10 @@ use proptest::prelude::*;
 
 use super::super::answer::answer;
 use super::super::coalesce::{Drain, Step};
+use super::super::ledger::{Cover, Ledger};
 use super::super::rebuild::{Progress, Rebuild};
 use super::super::row::{Row, RowState};
-use super::super::store::{IndexStore, MemoryStore};
+use super::super::store::MemoryStore;
 use super::super::{Kind, Query};
 use super::town::{Act, START_MS, Town, Venture};
 
@@ -59,10 +60,10 @@ fn query() -> impl Strategy<Value = Query> {
 }
 
 /// All pages, one after the other.
-fn search(store: &dyn IndexStore, query: &Query) -> Vec<Row> {
+fn search(ledger: &Ledger, query: &Query) -> Vec<Row> {
     let (mut rows, mut query) = (Vec::new(), query.clone());
     loop {
-        let page = answer(store, &query).expect("a sound store");
+        let page = answer(ledger, &query).expect("a sound store");
         assert!(page.rows.len() <= query.limit || query.id.is_some());
         rows.extend(page.rows);
         query.page_token = page.next_page_token;
@@ -72,9 +73,27 @@ fn search(store: &dyn IndexStore, query: &Query) -> Vec<Row> {
     }
 }
 
-fn rebuild(store: &mut MemoryStore, sale: u64, venture: &Venture) {
-    let mut rebuild = Rebuild::new(SaleId(sale), Some(venture.export()), 0);
-    while let Progress::More(_) = rebuild.step(store).expect("memory") {}
+/// An empty index that covers the sales of a town from their opening on.
+fn ledger(sales: &[u64]) -> Ledger {
+    let store = Box::new(MemoryStore::default());
+    let ledger = Ledger::open(store).expect("memory");
+    let mut ledger = ledger.expect("a new store");
+    for sale in sales {
+        let epoch = ledger.begin(SaleId(*sale)).expect("memory");
+        let cover = Cover {
+            revision: 1,
+            epoch,
+            ..Cover::default()
+        };
+        ledger.finish(SaleId(*sale), cover).expect("memory");
+    }
+    ledger
+}
+
+fn rebuild(ledger: &mut Ledger, sale: u64, venture: &Venture) {
+    let export = Some(venture.export());
+    let mut rebuild = Rebuild::begin(ledger, SaleId(sale), export, 0).expect("memory");
+    while let Progress::More(_) = rebuild.step(ledger).expect("memory") {}
 }
 
 proptest! {
@@ -85,34 +104,31 @@ proptest! {
         queries in prop::collection::vec(query(), 8),
     ) {
         let town = Town::with(&SALES);
-        let mut store = MemoryStore::default();
-        let mut covered = [1, 1];
+        let mut ledger = ledger(&SALES);
         let mut waiting = Vec::new();
         for (index, (sale, act, end)) in story.iter().enumerate() {
-            waiting.push((*sale, town.act(SALES[*sale], *act)));
+            let sale = SALES[*sale];
+            waiting.push((SaleId(sale), town.act(sale, *act)));
             if !end && index + 1 < story.len() {
                 continue;
             }
-            let mut drain = Drain::new(&store);
+            let mut drain = Drain::new(&ledger);
             for (sale, changes) in waiting.drain(..) {
-                let step = drain.take(SaleId(SALES[sale]), covered[sale], &changes);
-                prop_assert_eq!(step.expect("memory"), Step::Folded);
+                prop_assert_eq!(drain.take(sale, &changes).expect("memory"), Step::Folded);
             }
-            let (batch, _, watermarks) = drain.finish().expect("memory");
-            store.apply(batch).expect("memory");
-            for (sale, revision) in watermarks {
-                let at = SALES.iter().position(|known| *known == sale);
-                covered[at.expect("one of the sales")] = revision;
-            }
+            let folded = drain.finish().expect("memory");
+            ledger.write(folded).expect("memory");
+            ledger.sweep().expect("memory");
         }
         for query in &queries {
-            prop_assert_eq!(search(&store, query), town.rows(query));
+            prop_assert_eq!(search(&ledger, query), town.rows(query));
         }
 
         // Taken anew, the living rows are the same, but for what only the changes told.
         let town = town.0.lock().expect("nobody else has it");
         for (sale, venture) in &*town {
-            rebuild(&mut store, *sale, venture);
+            rebuild(&mut ledger, *sale, venture);
+            while ledger.sweep().expect("memory") {}
             let query = Query {
                 kind: Kind::Holds,
                 event: Some(SaleId(*sale)),
@@ -126,7 +142,7 @@ proptest! {
                 row.held_at_ms = row.at_ms;
                 row.deadline_ms = 0;
             }
-            prop_assert_eq!(search(&store, &query), living);
+            prop_assert_eq!(search(&ledger, &query), living);
         }
     }
 }
@@ -139,30 +155,26 @@ fn changes_that_were_seen_are_skipped_and_missing_ones_are_noticed() {
         partner: 1,
     };
     let (first, second, third) = (town.act(3, hold), town.act(3, hold), town.act(3, hold));
-    let store = MemoryStore::default();
-    let mut drain = Drain::new(&store);
-    let take = |drain: &mut Drain<'_>, changes| drain.take(SaleId(3), 1, changes).expect("memory");
+    let mut ledger = ledger(&[3]);
+    let take = |drain: &mut Drain<'_>, changes| drain.take(SaleId(3), changes).expect("memory");
+    let mut drain = Drain::new(&ledger);
     assert_eq!(take(&mut drain, &first), Step::Folded);
     assert_eq!(take(&mut drain, &first), Step::Folded);
     assert_eq!(take(&mut drain, &third), Step::Doubt);
-    let (batch, rows, watermarks) = drain.finish().expect("memory");
-    assert_eq!((rows, watermarks.len()), (1, 0));
-    let mut store = store;
-    store.apply(batch).expect("memory");
-    assert_eq!(
-        search(
-            &store,
-            &Query {
-                kind: Kind::Holds,
-                limit: 9,
-                ..Query::default()
-            }
-        ),
-        []
-    );
+    let folded = drain.finish().expect("memory");
+    assert_eq!((folded.rows, folded.covers.len()), (0, 0));
+    let query = Query {
+        kind: Kind::Holds,
+        limit: 9,
+        ..Query::default()
+    };
+    assert_eq!(search(&ledger, &query), []);
 
-    let mut drain = Drain::new(&store);
+    let mut drain = Drain::new(&ledger);
     for changes in [&first, &second, &third] {
         assert_eq!(take(&mut drain, changes), Step::Folded);
     }
+    let folded = drain.finish().expect("memory");
+    ledger.write(folded).expect("memory");
+    assert_eq!(search(&ledger, &query), town.rows(&query));
 }
