@@ -51,5 +51,9 @@ pub trait Machine: Send + Sync + 'static {
 
 /// Makes the machine of a group when a replica of it starts on this node.
 pub trait Machines: Send + Sync + 'static {
-    fn machine(&self, group: GroupId, handle: std::sync::Arc<dyn crate::group::Group>) -> std::sync::Arc<dyn Machine>;
+    fn machine(
+        &self,
+        group: GroupId,
+        handle: std::sync::Arc<dyn crate::group::Group>,
+    ) -> std::sync::Arc<dyn Machine>;
 }

@@ -32,6 +32,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// The log and the replicas stop within this, or are left as they are: they survive a crash.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
+/// The politest a thread can be.
+const LOWEST_PRIORITY: libc::c_int = 19;
+
 /// Runs until a signal, or until something without which a node is no node has failed.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
@@ -232,9 +235,22 @@ fn start_index(
         Arc::new(source),
         feed,
         IndexMetrics::new(registry)?,
-        |worker| components.lanes.run("index", worker),
+        |worker| {
+            components
+                .lanes
+                .run("index", Box::pin(in_the_background(worker)))
+        },
     );
     Ok(Some(index))
+}
+
+/// Lets the sales have the processors first: the index takes what is left, and catches up later.
+async fn in_the_background(work: impl Future<Output = ()>) {
+    // On Linux a priority belongs to a thread, and this runs on the index's own; the threads that
+    // sled starts inherit it. Where it is refused the index is merely less polite.
+    // SAFETY: the call takes three integers and touches no memory of ours.
+    let _refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LOWEST_PRIORITY) };
+    work.await;
 }
 
 /// Joining, or the first operator's key.
