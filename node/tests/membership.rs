@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cluster::components::{Net, WallClock};
+use cluster::types::ROOT_GROUP;
 use onsale::config::Config;
 use onsale::load::connect::{self, Bearer, MachineClock, Tcp};
 use onsale::load::keys::Keys;
@@ -223,10 +224,12 @@ fn votes(api: &Api, node: u64) -> bool {
     groups.iter().any(|group| group.voters.contains(&node))
 }
 
-/// Whether any group still has a replica on the node.
+/// Whether any sale group still has a replica on the node. The root group is on every node until
+/// it is removed.
 fn carries(api: &Api, node: u64) -> bool {
     let groups = api.groups().expect("groups are listed");
     groups
         .iter()
+        .filter(|group| group.group_id != ROOT_GROUP)
         .any(|group| group.voters.contains(&node) || group.learners.contains(&node))
 }
