@@ -178,7 +178,12 @@ impl<R: AsyncRuntime> RaftNetworkV2<Types<R>> for Client<R> {
                 });
                 return Ok(answers.boxed());
             }
-            let connection = self.link.log.connection().await.map_err(rpc_error)?;
+            let connection = self
+                .link
+                .log
+                .connection_or_delay()
+                .await
+                .map_err(rpc_error)?;
             let input = input.map(untyped);
             let answers = pipeline::run(connection, self.group, input)
                 .map(|answer| answer.map(stream_result).map_err(rpc_error));

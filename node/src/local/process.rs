@@ -5,10 +5,33 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 pub struct Process {
     child: Child,
+}
+
+type Birth = (Command, mpsc::SyncSender<io::Result<Child>>);
+
+/// Forks on a thread that lives as long as this process: `PR_SET_PDEATHSIG` fires when the *thread*
+/// ends that forked, and threads of a runtime's pool end when they are idle.
+fn spawn(command: Command) -> io::Result<Child> {
+    static MOTHER: OnceLock<mpsc::Sender<Birth>> = OnceLock::new();
+    let gone = || io::Error::other("the thread that starts nodes has ended");
+    let mother = MOTHER.get_or_init(|| {
+        let (births, asked) = mpsc::channel::<Birth>();
+        std::thread::spawn(move || {
+            for (mut command, reply) in asked {
+                // Who asked waits for it.
+                let _ = reply.send(command.spawn());
+            }
+        });
+        births
+    });
+    let (reply, born) = mpsc::sync_channel(1);
+    mother.send((command, reply)).map_err(|_| gone())?;
+    born.recv().map_err(|_| gone())?
 }
 
 /// What a process has used up to now.
@@ -20,8 +43,8 @@ pub struct Usage {
 }
 
 impl Process {
-    /// `onsale serve --config FILE`, its output appended to `log`. It is killed when the calling
-    /// thread ends, so call this on a thread that lives as long as the cluster.
+    /// `onsale serve --config FILE`, its output appended to `log`. It is killed when this process
+    /// ends, however it ends.
     pub fn start(executable: &Path, config: &Path, log: &Path) -> io::Result<Process> {
         let log = File::options().create(true).append(true).open(log)?;
         let mut command = Command::new(executable);
@@ -49,7 +72,7 @@ impl Process {
             });
         }
         Ok(Process {
-            child: command.spawn()?,
+            child: spawn(command)?,
         })
     }
 

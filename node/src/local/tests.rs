@@ -78,3 +78,17 @@ fn a_process_is_killed_terminated_and_accounted_for() {
     let status = process.terminate(Duration::from_secs(10)).unwrap();
     assert!(status.is_some_and(|status| status.success()));
 }
+
+#[test]
+fn a_process_outlives_the_thread_that_asked_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = script(folder.path(), "while :; do sleep 0.01; done");
+    let log = folder.path().join("log");
+    let asking =
+        std::thread::spawn(move || Process::start(&program, Path::new("none"), &log).unwrap());
+    let mut process = asking.join().unwrap();
+    // The signal would come with the thread's end; give it the time to be seen.
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(process.ended().unwrap().is_none());
+    process.kill();
+}
