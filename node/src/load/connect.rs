@@ -43,8 +43,9 @@ fn endpoint(address: &str) -> Result<Endpoint, tonic::transport::Error> {
         // Thousands of answers may be on their way on one stream.
         .initial_stream_window_size(4 << 20)
         .initial_connection_window_size(8 << 20)
-        .http2_keep_alive_interval(Duration::from_secs(2))
-        .keep_alive_timeout(Duration::from_secs(2))
+        // A node that is only slow, on a machine that is full, is not taken for dead.
+        .http2_keep_alive_interval(Duration::from_secs(5))
+        .keep_alive_timeout(Duration::from_secs(10))
         .keep_alive_while_idle(true))
 }
 

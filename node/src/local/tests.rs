@@ -64,17 +64,23 @@ fn a_process_is_killed_terminated_and_accounted_for() {
     let folder = tempfile::tempdir().unwrap();
     let program = script(
         folder.path(),
-        "trap 'exit 0' TERM; while :; do sleep 0.01; done",
+        "trap 'exit 0' TERM; echo up; while :; do sleep 0.01; done",
     );
-    let start = || Process::start(&program, Path::new("none"), &folder.path().join("log")).unwrap();
+    let log = folder.path().join("log");
+    // Says "up" once the trap is set.
+    let start = || {
+        std::fs::write(&log, "").unwrap();
+        let process = Process::start(&program, Path::new("none"), &log).unwrap();
+        while std::fs::read_to_string(&log).unwrap() != "up\n" {
+            std::thread::yield_now();
+        }
+        process
+    };
     let mut process = start();
     assert!(process.usage().unwrap().resident_bytes > 0);
     assert!(process.ended().unwrap().is_none());
     process.kill();
-    // The trap is set a moment after the start.
-    std::thread::sleep(Duration::from_millis(200));
     let process = start();
-    std::thread::sleep(Duration::from_millis(200));
     let status = process.terminate(Duration::from_secs(10)).unwrap();
     assert!(status.is_some_and(|status| status.success()));
 }
