@@ -32,7 +32,13 @@ pub type Metadata = Vec<(&'static str, String)>;
 pub fn of_answer(answer: Answer, now_ms: u64) -> Result<(u64, Done), Status> {
     match answer {
         Answer::Done { log_index, done } => Ok((log_index, done)),
-        Answer::Rejected { at: _, rejection } => Err(rejected(rejection, now_ms)),
+        Answer::Rejected { at, rejection } => {
+            let at = [
+                ("revision", at.revision.0.to_string()),
+                ("log_index", at.log_index.to_string()),
+            ];
+            Err(rejected_at(at.into(), rejection, now_ms))
+        }
         Answer::Failed {
             reason,
             retry_after_ms,
@@ -41,11 +47,17 @@ pub fn of_answer(answer: Answer, now_ms: u64) -> Result<(u64, Done), Status> {
     }
 }
 
-/// The sale said no. `now_ms` is the wall clock, Unix milliseconds.
+/// A read found no such thing. `now_ms` is the wall clock, Unix milliseconds.
 pub fn rejected(rejection: Rejection, now_ms: u64) -> Status {
+    rejected_at(Metadata::new(), rejection, now_ms)
+}
+
+/// The sale said no; `at` names where in its sequence.
+fn rejected_at(at: Metadata, rejection: Rejection, now_ms: u64) -> Status {
     let (code, message, metadata) = describe(rejection);
     let mut metadata: HashMap<String, String> = metadata
         .into_iter()
+        .chain(at)
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
     metadata.insert("retry".into(), retry_name(rejection.retry()).into());
