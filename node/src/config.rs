@@ -226,7 +226,7 @@ impl Default for IndexConfig {
         IndexConfig {
             enabled: true,
             cache_mib: 64,
-            rows_per_s_max: 50_000,
+            rows_per_s_max: 25_000,
         }
     }
 }
