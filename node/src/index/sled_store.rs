@@ -24,6 +24,11 @@ impl SledOpener {
     }
 }
 
+/// How sled says that somebody else has the folder open.
+const LOCKED: &str = "could not acquire lock";
+const LOCK_TRIES: u32 = 200;
+const LOCK_WAIT: std::time::Duration = std::time::Duration::from_millis(10);
+
 impl Opener for SledOpener {
     fn open(&mut self) -> Result<Box<dyn IndexStore>, StoreFault> {
         let config = sled::Config::new()
@@ -31,8 +36,18 @@ impl Opener for SledOpener {
             .cache_capacity(self.cache_bytes)
             .flush_every_ms(Some(500))
             .mode(sled::Mode::HighThroughput);
-        let db = guarded(|| config.open())?;
-        Ok(Box::new(SledStore { db }))
+        // A store that was dropped a moment ago gives its lock back from a thread of its own.
+        let mut tries = 0;
+        loop {
+            match guarded(|| config.open()) {
+                Ok(db) => return Ok(Box::new(SledStore { db })),
+                Err(fault) if tries < LOCK_TRIES && fault.0.contains(LOCKED) => {
+                    tries += 1;
+                    std::thread::sleep(LOCK_WAIT);
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
     }
 
     fn renew(&mut self) -> Result<Box<dyn IndexStore>, StoreFault> {
