@@ -47,6 +47,7 @@ fn next_step(map: &Map, node: u64, status: GroupStatus) -> Option<MemberStep> {
         learners: status.learners,
         lag: status.lag,
         settled: status.settled,
+        pending_voters: status.pending_voters,
     };
     member_step(&members, &wanted)
 }

@@ -20,6 +20,8 @@ pub(crate) struct Members {
     pub(crate) lag: BTreeMap<NodeId, u64>,
     /// The newest membership is committed and not joint.
     pub(crate) settled: bool,
+    /// What a committed joint membership leads to, when its second half is still to come.
+    pub(crate) pending_voters: Option<BTreeSet<NodeId>>,
 }
 
 /// The members a group should have.
@@ -72,7 +74,8 @@ pub(crate) fn sale_members(map: &Map, group: GroupId) -> Option<Wanted> {
 
 pub(crate) fn step(members: &Members, wanted: &Wanted) -> Option<MemberStep> {
     if !members.settled {
-        return None;
+        // Leadership may move between the halves of a change: who leads now finishes it.
+        return members.pending_voters.clone().map(MemberStep::SetVoters);
     }
     let known = |node: &NodeId| members.voters.contains(node) || members.learners.contains(node);
     let mut all = wanted.voters.union(&wanted.learners);

@@ -143,6 +143,7 @@ fn members_come_before_others_go_and_the_leader_goes_last() {
         learners: [].into(),
         lag: [(2, 0), (3, 0)].into(),
         settled: true,
+        pending_voters: None,
     };
     let wanted = sale_members(&map(&[], &[(1, &[2, 3, 4])]), 1).expect("placed");
     assert_eq!(
@@ -164,6 +165,14 @@ fn members_come_before_others_go_and_the_leader_goes_last() {
 
     members.settled = false;
     assert_eq!(member_step(&members, &wanted), None, "one change at a time");
+
+    members.pending_voters = Some([1, 2, 3].into());
+    assert_eq!(
+        member_step(&members, &wanted),
+        Some(MemberStep::SetVoters([1, 2, 3].into())),
+        "a change whose leader went away halfway is finished by the next"
+    );
+    members.pending_voters = None;
 
     members.settled = true;
     members.voters = [1, 2, 3, 4].into();

@@ -33,6 +33,8 @@ pub struct GroupStatus {
     pub lag: BTreeMap<NodeId, u64>,
     /// The newest membership is committed and not joint.
     pub settled: bool,
+    /// Set while a committed joint membership waits for its second half: the voters it leads to.
+    pub pending_voters: Option<BTreeSet<NodeId>>,
 }
 
 pub(super) fn of<R: openraft::AsyncRuntime>(
@@ -43,6 +45,8 @@ pub(super) fn of<R: openraft::AsyncRuntime>(
     let last_log = metrics.last_log_index.unwrap_or(0);
     let membership = metrics.membership_config.membership();
     let lag = metrics.replication.iter().flatten();
+    let joint = membership.get_joint_config();
+    let is_committed = metrics.membership_config == metrics.committed_membership_config;
     GroupStatus {
         group,
         state: match (&metrics.running_state, metrics.state) {
@@ -65,7 +69,10 @@ pub(super) fn of<R: openraft::AsyncRuntime>(
             .filter(|(node, _)| **node != metrics.id)
             .map(|(node, matched)| (*node, last_log.saturating_sub(index(matched))))
             .collect(),
-        settled: membership.get_joint_config().len() == 1
-            && metrics.membership_config == metrics.committed_membership_config,
+        settled: joint.len() == 1 && is_committed,
+        pending_voters: joint
+            .last()
+            .filter(|_| joint.len() > 1 && is_committed)
+            .cloned(),
     }
 }

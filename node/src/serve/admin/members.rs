@@ -168,6 +168,7 @@ fn with_replica(view: GroupView, node_id: NodeId, status: &GroupStatus) -> Group
         voters,
         learners,
         lag,
+        pending_voters: _,
         settled: _,
     } = status;
     let own = MemberView {
