@@ -2,6 +2,7 @@
 //!
 //! Written once; property tests, debug builds and chaos tests call it.
 
+// Never called while a command is applied; an overflow here is a violation found.
 #![allow(clippy::arithmetic_side_effects)]
 
 use std::collections::BTreeSet;

@@ -1,5 +1,6 @@
 //! The domain stays pure and readable: checked over its sources, beside `clippy.toml`.
 
+// It reads the sources that it judges.
 #![allow(clippy::disallowed_methods)]
 
 use std::path::{Path, PathBuf};

@@ -19,6 +19,7 @@
 //! `repeat` sends the line before it once more with the same key; `key N` at a line's end gives the
 //! key, `made HH:MM` its time.
 
+// It reads script files and prints which one failed.
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 //! Every random test draws from a seed that proptest chooses, shrinks and prints; to repeat one,
 //! pass the seed to the function that the test calls.
 
+// The rules of purity are for the sale: tests print their seeds.
 #![allow(clippy::disallowed_macros)]
 
 mod best;

@@ -528,7 +528,7 @@ impl Reference {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments)] // the line of a hold as it stands: a struct would copy it
     fn place(
         &mut self,
         step: &Step,
