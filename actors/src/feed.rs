@@ -1,6 +1,7 @@
 //! Changes of all sales of a node, for its index. Never in the way of a sale: when the reader
 //! falls behind, the sale is marked as gapped and the reader takes its state anew.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use domain::change::Change;
@@ -22,7 +23,7 @@ pub enum Fed {
 const FEED_MAX: usize = 4096;
 
 /// Sales with a gap that could not yet be told; bounded by the sales of the node.
-type Gaps = Arc<Mutex<Vec<SaleId>>>;
+type Gaps = Arc<Mutex<BTreeSet<SaleId>>>;
 
 #[derive(Clone, Default)]
 pub(crate) struct FeedSender {
@@ -42,8 +43,11 @@ impl FeedSender {
         let Ok(mut gaps) = self.gaps.lock() else {
             return;
         };
-        if !gaps.is_empty() {
-            gaps.retain(|gapped| to.try_send(Fed::Gap { sale: *gapped }).is_err());
+        // Up to the first that finds no room: a reader that lags costs its writers nothing.
+        while let Some(gapped) = gaps.first().copied()
+            && to.try_send(Fed::Gap { sale: gapped }).is_ok()
+        {
+            gaps.pop_first();
         }
         if gaps.contains(&sale) {
             return;
@@ -55,7 +59,7 @@ impl FeedSender {
             })
             .is_err()
         {
-            gaps.push(sale);
+            gaps.insert(sale);
         }
     }
 }

@@ -1,20 +1,25 @@
 //! The one bounded queue of an actor: a ring that holds the messages and a doorbell that wakes
 //! the actor once for all that waits.
 //!
-//! ractor's own mailbox is unbounded and costs an allocation a message; here it only ever carries
-//! a `Wake`. Commands, deliveries, reads and barriers share the ring, so a read can never overtake
-//! a delivery. What may not wait and is bounded by its cause (what became of a proposal, a tick)
+//! ractor's own mailbox is unbounded and costs an allocation and a round of its ports for each
+//! message, which a sale that gets one command at a time would pay for each command. Here it
+//! carries one message, `Begin`: in its handler the actor answers the doorbell until it is stopped.
+//! Commands, deliveries, reads and barriers share the ring, so a read can never overtake a
+//! delivery. What may not wait and is bounded by its cause (what became of a proposal, a tick)
 //! comes through `notes`.
 
+use std::future::poll_fn;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
+use futures::task::AtomicWaker;
 use ractor::ActorRef;
 use tokio::sync::mpsc;
 
-/// Rings the doorbell; carries nothing.
+/// The one message of an actor with a mailbox: it begins to answer its doorbell.
 #[derive(Debug)]
-pub struct Wake;
+pub struct Begin;
 
 /// The queue is full, or the actor has ended; the message comes back.
 #[derive(Debug)]
@@ -23,8 +28,16 @@ pub struct Refused<M>(pub M);
 pub struct Mailbox<M, N> {
     ring: mpsc::Sender<M>,
     notes: mpsc::UnboundedSender<N>,
-    armed: AtomicBool,
-    actor: OnceLock<ActorRef<Wake>>,
+    bell: Bell,
+    actor: OnceLock<ActorRef<Begin>>,
+}
+
+/// Rung by whoever leaves something, answered by the actor.
+#[derive(Default)]
+struct Bell {
+    rung: AtomicBool,
+    stopped: AtomicBool,
+    actor: AtomicWaker,
 }
 
 /// The actor's side of a mailbox.
@@ -40,7 +53,7 @@ impl<M, N> Mailbox<M, N> {
         let mailbox = Mailbox {
             ring,
             notes,
-            armed: AtomicBool::new(false),
+            bell: Bell::default(),
             actor: OnceLock::new(),
         };
         (
@@ -52,12 +65,11 @@ impl<M, N> Mailbox<M, N> {
         )
     }
 
-    /// Connects the doorbell; what was queued before rings now.
-    pub fn connect(&self, actor: ActorRef<Wake>) {
-        if self.actor.set(actor).is_ok() {
-            self.armed.store(false, Ordering::SeqCst);
-            self.ring();
-        }
+    /// Lets the actor begin.
+    pub fn connect(&self, actor: ActorRef<Begin>) {
+        // An actor that has ended at once needs no beginning.
+        let _ = actor.cast(Begin);
+        let _ = self.actor.set(actor);
     }
 
     /// Queues a message unless the queue is full.
@@ -92,17 +104,27 @@ impl<M, N> Mailbox<M, N> {
         }
     }
 
-    /// Called by the actor before it empties the queue.
-    pub fn disarm(&self) {
-        self.armed.store(false, Ordering::SeqCst);
+    /// Called by the actor: waits until there is something in the queue; `false` when it is to end.
+    pub async fn rung(&self) -> bool {
+        poll_fn(|waiting| {
+            if self.bell.answered() {
+                return Poll::Ready(());
+            }
+            self.bell.actor.register(waiting.waker());
+            // Rung while the waker was left: nobody would call.
+            if self.bell.answered() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        !self.bell.stopped.load(Ordering::SeqCst)
     }
 
-    pub fn ring(&self) {
-        if !self.armed.swap(true, Ordering::SeqCst)
-            && let Some(actor) = self.actor.get()
-        {
-            // An actor that has ended needs no waking.
-            let _ = actor.cast(Wake);
+    fn ring(&self) {
+        if !self.bell.rung.swap(true, Ordering::SeqCst) {
+            self.bell.actor.wake();
         }
     }
 
@@ -111,5 +133,13 @@ impl<M, N> Mailbox<M, N> {
         if let Some(actor) = self.actor.get() {
             actor.stop(None);
         }
+        self.bell.stopped.store(true, Ordering::SeqCst);
+        self.ring();
+    }
+}
+
+impl Bell {
+    fn answered(&self) -> bool {
+        self.rung.swap(false, Ordering::SeqCst)
     }
 }

@@ -11,6 +11,7 @@ mod outstanding;
 pub(crate) mod profile;
 pub(crate) mod registry;
 mod running;
+mod slots;
 pub(crate) mod status;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! The ractor shell of a sale: life cycle, supervision, and one `Wake` for all that waits.
+//! The ractor shell of a sale: life cycle, supervision, and one round for all that waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
@@ -14,7 +14,7 @@ use super::in_flight::InFlights;
 use super::journal::Body;
 use super::message::{Creation, Message, Note};
 use super::owner::{Owner, State, Surroundings};
-use crate::mailbox::{Inbox, Mailbox, Wake};
+use crate::mailbox::{Begin, Inbox, Mailbox};
 
 /// What a sale actor begins with.
 pub(crate) struct Birth {
@@ -37,7 +37,7 @@ struct ActorState {
 }
 
 /// Messages handled before other actors get their turn.
-const MESSAGES_PER_WAKE: usize = 256;
+const MESSAGES_PER_ROUND: usize = 256;
 
 /// Messages that may wait; commands are counted on their own.
 const MESSAGES_MAX: usize = 4096;
@@ -102,40 +102,48 @@ pub(crate) async fn spawn(
 }
 
 impl Actor for SaleActor {
-    type Msg = Wake;
+    type Msg = Begin;
     type State = ActorState;
     type Arguments = ActorState;
 
     async fn pre_start(
         &self,
-        _: ActorRef<Wake>,
+        _: ActorRef<Begin>,
         state: ActorState,
     ) -> Result<ActorState, ActorProcessingErr> {
         Ok(state)
     }
 
+    /// Answers the doorbell for as long as the sale is here.
     async fn handle(
         &self,
-        _: ActorRef<Wake>,
-        _: Wake,
+        _: ActorRef<Begin>,
+        _: Begin,
         ActorState { owner, inbox }: &mut ActorState,
     ) -> Result<(), ActorProcessingErr> {
-        owner.shared.mailbox.disarm();
-        let mut handled = 0;
-        while handled < MESSAGES_PER_WAKE
-            && let Ok(message) = inbox.ring.try_recv()
-        {
-            owner.on(message);
-            handled += 1;
-        }
-        // After the ring: what became of a proposal is told after its delivery.
-        while let Ok(note) = inbox.notes.try_recv() {
-            owner.note(note);
-        }
-        owner.settle();
-        if handled == MESSAGES_PER_WAKE {
-            owner.shared.mailbox.ring();
+        let shared = Arc::clone(&owner.shared);
+        while shared.mailbox.rung().await {
+            while one_round(owner, inbox) == MESSAGES_PER_ROUND {
+                tokio::task::yield_now().await;
+            }
         }
         Ok(())
     }
+}
+
+/// Handles what waits; how many messages that were.
+fn one_round(owner: &mut Owner, inbox: &mut Inbox<Message, Note>) -> usize {
+    let mut handled = 0;
+    while handled < MESSAGES_PER_ROUND
+        && let Ok(message) = inbox.ring.try_recv()
+    {
+        owner.on(message);
+        handled += 1;
+    }
+    // After the ring: what became of a proposal is told after its delivery.
+    while let Ok(note) = inbox.notes.try_recv() {
+        owner.note(note);
+    }
+    owner.settle();
+    handled
 }

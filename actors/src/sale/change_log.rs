@@ -62,7 +62,7 @@ impl ChangeLog {
             self.kept -= oldest.len();
             self.from = oldest.last().map_or(self.from, |change| change.revision);
         }
-        self.to.send_replace(last);
+        self.tell(last);
         Some(chunk)
     }
 
@@ -84,7 +84,18 @@ impl ChangeLog {
         self.chunks.clear();
         self.kept = 0;
         self.from = at;
-        self.to.send_replace(at);
+        self.tell(at);
+    }
+
+    /// Most sales are watched by nobody: then there is nobody to wake.
+    fn tell(&self, at: Revision) {
+        // One receiver is the handle's, from which watchers clone theirs; who clones it asks for
+        // what there is before waiting.
+        let is_watched = self.to.receiver_count() > 1;
+        self.to.send_if_modified(|to| {
+            *to = at;
+            is_watched
+        });
     }
 }
 

@@ -191,7 +191,13 @@ impl Owner {
         };
         let (proposal, shared) = (in_flight.proposal, std::sync::Arc::clone(&self.shared));
         let reply = Box::new(move |became: Proposed| {
-            shared.mailbox.note(Note::Proposed { proposal, became });
+            let certain = match became {
+                // Its delivery answers.
+                Proposed::Committed { .. } => return,
+                Proposed::NotLeader { .. } => true,
+                Proposed::Unknown => false,
+            };
+            shared.mailbox.note(Note::Lost { proposal, certain });
         });
         match self.group.propose(term, entry.clone(), reply) {
             Ok(()) => self.in_flight.push(in_flight),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cluster::group::{BarrierFailure, Proposed};
+use cluster::group::BarrierFailure;
 use cluster::types::Term;
 use domain::change::Change;
 use domain::hold::Hold;
@@ -66,7 +66,11 @@ pub(crate) enum DeliveryBody {
 
 /// What may not wait in the ring.
 pub(crate) enum Note {
-    Proposed { proposal: u64, became: Proposed },
+    /// A proposal was not committed as far as is known; `certain`: never will be.
+    Lost {
+        proposal: u64,
+        certain: bool,
+    },
     Tick,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use cluster::group::{Group, Proposed};
+use cluster::group::Group;
 use cluster::types::Term;
 use domain::Sale;
 use domain::change::Change;
@@ -72,8 +72,10 @@ pub(super) enum State {
     Frozen(Box<Frozen>),
 }
 
-/// How often a sale that waits for something looks whether deadlines have passed.
-pub(super) const TICK_MS: u64 = 25;
+/// How soon a proposal that found the group's queue full is tried again.
+const STALLED_MS: u64 = 25;
+/// How often a sale with calls under way looks whether their deadlines have passed.
+const CALLERS_MS: u64 = 200;
 
 impl Owner {
     pub fn on(&mut self, message: Message) {
@@ -96,7 +98,7 @@ impl Owner {
 
     pub fn note(&mut self, note: Note) {
         match note {
-            Note::Proposed { proposal, became } => self.on_proposed(proposal, became),
+            Note::Lost { proposal, certain } => self.on_lost(proposal, certain),
             Note::Tick => self.on_tick(),
         }
     }
@@ -153,21 +155,16 @@ impl Owner {
         }
     }
 
-    fn on_proposed(&mut self, proposal: u64, became: Proposed) {
-        let reason = match became {
-            // The delivery, which came or will come first, answers.
-            Proposed::Committed { .. } => return,
-            Proposed::NotLeader { .. } => Some(FailureReason::NoLeader),
-            Proposed::Unknown => None,
-        };
+    fn on_lost(&mut self, proposal: u64, certain: bool) {
         self.expiring = false;
         let Some(in_flight) = self.in_flight.take(proposal) else {
             return;
         };
         for mut piece in in_flight.pieces {
-            match reason {
-                Some(reason) => piece.answer_failed(reason, 0),
-                None => piece.answer_unknown(),
+            if certain {
+                piece.answer_failed(FailureReason::NoLeader, 0);
+            } else {
+                piece.answer_unknown();
             }
         }
     }
@@ -177,17 +174,21 @@ impl Owner {
         self.expire_when_due();
     }
 
+    /// Asks for a tick when the first deadline may have passed: a hold's, or a caller's.
     fn set_alarm(&self) {
-        let waits = !self.waiting.is_empty() || self.in_flight.len() > 0 || self.stalled.is_some();
-        let alarm_ms = if waits {
-            self.around.clock.now_ms() + TICK_MS
-        } else {
-            match &self.state {
-                State::Live { sale, .. } if self.term.is_some() => {
-                    sale.next_deadline_ms().unwrap_or(u64::MAX)
-                }
-                _ => u64::MAX,
+        let hold_ms = match &self.state {
+            State::Live { sale, .. } if self.term.is_some() => {
+                sale.next_deadline_ms().unwrap_or(u64::MAX)
             }
+            _ => u64::MAX,
+        };
+        let waits = !self.waiting.is_empty() || self.in_flight.len() > 0;
+        let alarm_ms = if self.stalled.is_some() {
+            self.around.clock.now_ms() + STALLED_MS
+        } else if waits {
+            hold_ms.min(self.around.clock.now_ms() + CALLERS_MS)
+        } else {
+            hold_ms
         };
         self.shared.alarm_ms.store(alarm_ms, Ordering::Release);
     }

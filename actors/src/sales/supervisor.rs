@@ -7,7 +7,7 @@
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 
-use crate::mailbox::Wake;
+use crate::mailbox::Begin;
 
 struct Supervisor;
 
@@ -17,17 +17,17 @@ pub(super) async fn spawn() -> Result<ActorCell, SpawnErr> {
 }
 
 impl Actor for Supervisor {
-    type Msg = Wake;
+    type Msg = Begin;
     type State = ();
     type Arguments = ();
 
-    async fn pre_start(&self, _: ActorRef<Wake>, (): ()) -> Result<(), ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<Begin>, (): ()) -> Result<(), ActorProcessingErr> {
         Ok(())
     }
 
     async fn handle_supervisor_evt(
         &self,
-        _: ActorRef<Wake>,
+        _: ActorRef<Begin>,
         event: SupervisionEvent,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {

@@ -8,26 +8,27 @@ use bytes::{Bytes, BytesMut};
 use openraft::AsyncRuntime;
 use openraft::errors::ClientWriteError;
 use openraft::raft::ClientWriteResult;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Duration, Instant};
 
 use super::adapter::Adapter;
 use super::handle::Proposal;
 use super::outstanding::{Outstanding, Ticket};
+use super::slots::{Slot, Slots};
 use crate::group::{Leadership, ProposeReply, Proposed};
 use crate::metrics::GroupMetrics;
 use crate::responder::Callback;
 use crate::types::{CommittedLeaderId, NodeId, Payload, Term, Types};
 
 /// Proposals taken from the queue at once.
-const TAKEN_AT_ONCE: usize = 256;
+const TAKEN_AT_ONCE: usize = 1024;
 
 pub(super) struct Batcher<R: AsyncRuntime> {
     pub(super) node: NodeId,
     pub(super) raft: openraft::Raft<Types<R>, Adapter>,
     pub(super) outstanding: Arc<Outstanding>,
     pub(super) leadership: watch::Receiver<Leadership>,
-    pub(super) in_flight: Arc<Semaphore>,
+    pub(super) slots: Slots,
     pub(super) entry_bytes_max: usize,
     pub(super) proposal_limit: Duration,
     pub(super) metrics: GroupMetrics,
@@ -37,10 +38,7 @@ impl<R: AsyncRuntime> Batcher<R> {
     pub(super) async fn run(self, mut queue: mpsc::Receiver<Proposal>) {
         let mut waiting: VecDeque<Proposal> = VecDeque::new();
         let mut taken = Vec::with_capacity(TAKEN_AT_ONCE);
-        loop {
-            let Ok(permit) = self.in_flight.clone().acquire_owned().await else {
-                break;
-            };
+        while let Some(mut slot) = self.slots.free().await {
             if waiting.is_empty() {
                 let mut stopped = self.leadership.clone();
                 tokio::select! {
@@ -50,16 +48,10 @@ impl<R: AsyncRuntime> Batcher<R> {
                 }
                 waiting.extend(taken.drain(..));
             }
-            // What came meanwhile travels along, up to one entry's worth.
-            while waiting.len() < TAKEN_AT_ONCE {
-                match queue.try_recv() {
-                    Ok(proposal) => waiting.push_back(proposal),
-                    Err(_) => break,
-                }
-            }
+            self.gather(&mut waiting, &mut queue, &mut slot).await;
             self.refuse_stale(&mut waiting);
             if !waiting.is_empty() {
-                self.propose(&mut waiting, permit).await;
+                self.propose(&mut waiting, slot).await;
             }
         }
         for proposal in waiting {
@@ -68,6 +60,38 @@ impl<R: AsyncRuntime> Batcher<R> {
         queue.close();
         while let Some(proposal) = queue.recv().await {
             (proposal.reply)(self.not_leader());
+        }
+    }
+
+    /// What comes until the entry may start travels along, up to one entry's worth.
+    async fn gather(
+        &self,
+        waiting: &mut VecDeque<Proposal>,
+        queue: &mut mpsc::Receiver<Proposal>,
+        slot: &mut Slot,
+    ) {
+        let mut bytes: usize = waiting.iter().map(|proposal| proposal.entry.len()).sum();
+        loop {
+            while waiting.len() < TAKEN_AT_ONCE
+                && let Ok(proposal) = queue.try_recv()
+            {
+                bytes += proposal.entry.len();
+                waiting.push_back(proposal);
+            }
+            if waiting.len() >= TAKEN_AT_ONCE || self.slots.is_full(bytes) {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = self.slots.small(slot) => return,
+                proposal = queue.recv() => match proposal {
+                    Some(proposal) => {
+                        bytes += proposal.entry.len();
+                        waiting.push_back(proposal);
+                    }
+                    None => return,
+                },
+            }
         }
     }
 
@@ -87,11 +111,11 @@ impl<R: AsyncRuntime> Batcher<R> {
         }
     }
 
-    async fn propose(&self, waiting: &mut VecDeque<Proposal>, permit: OwnedSemaphorePermit) {
+    async fn propose(&self, waiting: &mut VecDeque<Proposal>, slot: Slot) {
         let (term, entry, replies) = merge(waiting, self.entry_bytes_max);
         self.metrics.observe_entry(replies.len());
         let deadline = Instant::now() + self.proposal_limit;
-        let id = self.outstanding.insert(term, deadline, replies, permit);
+        let id = self.outstanding.insert(term, deadline, replies, slot);
         let ticket = Ticket {
             outstanding: self.outstanding.clone(),
             id,

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::slots::Slot;
 use crate::group::{ProposeReply, Proposed};
 use crate::types::Term;
 
@@ -26,7 +26,7 @@ struct Waiting {
     deadline: Instant,
     replies: Vec<ProposeReply>,
     /// One of the group's entries in flight; given back with the outcome.
-    _permit: OwnedSemaphorePermit,
+    _slot: Slot,
 }
 
 impl Outstanding {
@@ -36,7 +36,7 @@ impl Outstanding {
         term: Term,
         deadline: Instant,
         replies: Vec<ProposeReply>,
-        permit: OwnedSemaphorePermit,
+        slot: Slot,
     ) -> u64 {
         let mut entries = self.lock();
         entries.next += 1;
@@ -45,7 +45,7 @@ impl Outstanding {
             term,
             deadline,
             replies,
-            _permit: permit,
+            _slot: slot,
         };
         entries.by_id.insert(id, waiting);
         id

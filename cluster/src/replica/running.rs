@@ -13,7 +13,6 @@ use openraft::raft::{
     TransferLeaderRequest, VoteRequest, VoteResponse,
 };
 use openraft::{AsyncRuntime, ChangeMembers};
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::adapter::{Adapter, Progress};
@@ -21,6 +20,7 @@ use super::batcher::Batcher;
 use super::handle::Handle;
 use super::leadership::Watch;
 use super::outstanding::Outstanding;
+use super::slots::Slots;
 use super::{
     GroupStatus, HandOverRefused, MembersFailure, Replica, ReplicaStartFailure, ReplicaState,
     barriers, profile, status,
@@ -93,7 +93,7 @@ pub(crate) async fn start<R: AsyncRuntime>(
         raft: raft.clone(),
         outstanding: outstanding.clone(),
         leadership: queues.leadership.subscribe(),
-        in_flight: Arc::new(Semaphore::new(config.in_flight_entries)),
+        slots: Slots::new(config.in_flight_entries),
         entry_bytes_max: config.entry_bytes_max,
         proposal_limit: config.proposal_limit(),
         metrics: metrics.clone(),
