@@ -28,6 +28,9 @@ struct Batch {
     takes: bool,
 }
 
+/// Commands that make a batch worth a place behind others under way.
+const FULL_COMMANDS: usize = 128;
+
 /// Commands that may make a refusal wrong that is decided before them.
 fn frees(kind: u8) -> bool {
     !matches!(
@@ -39,11 +42,7 @@ fn frees(kind: u8) -> bool {
 impl Owner {
     pub(super) fn close_batches(&mut self) {
         self.retry_stalled();
-        while self.term.is_some()
-            && self.stalled.is_none()
-            && self.in_flight.len() < self.around.config.in_flight
-            && !self.waiting.is_empty()
-        {
+        while self.term.is_some() && self.stalled.is_none() && self.may_propose() {
             let batch = self.fill_batch();
             if batch.commands == 0 {
                 continue;
@@ -51,6 +50,24 @@ impl Owner {
             self.around.metrics.observe_batch(batch.commands);
             self.propose(batch);
         }
+    }
+
+    /// Whether what waits is to travel now: at once when nothing is under way, behind others only
+    /// as a full batch. What comes meanwhile makes the next one fuller; a sale that sells little
+    /// then costs its replicas one round for several commands.
+    fn may_propose(&self) -> bool {
+        match self.in_flight.len() {
+            0 => !self.waiting.is_empty(),
+            under_way => under_way < self.around.config.in_flight && self.fills_a_batch(),
+        }
+    }
+
+    fn fills_a_batch(&self) -> bool {
+        let mut commands = 0;
+        self.waiting.iter().any(|calls| {
+            commands += calls.call_ids.len();
+            commands >= FULL_COMMANDS
+        })
     }
 
     fn fill_batch(&mut self) -> Batch {
