@@ -1,5 +1,7 @@
 //! One node, from its configuration to its last word.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,13 +9,13 @@ use actors::clock::DisciplinedClock;
 use actors::faults::Faults;
 use actors::metrics::SaleMetrics;
 use actors::{SaleMachines, Sales};
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use cluster::Cluster;
 use cluster::components::{Components, Net};
 use prometheus::Registry;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::admin::{Admin, Parts};
 use super::departure::{self, Signals};
@@ -101,7 +103,8 @@ struct Running {
 impl Running {
     async fn start(config: Config) -> anyhow::Result<Running> {
         let folder = config.node.data_dir.display();
-        let components = cluster::production::production(&config.node.data_dir)
+        let components = open_folder(&config.node.data_dir)
+            .await
             .with_context(|| format!("node.data_dir {folder}"))?;
         let registry = Registry::new();
         let clock = Arc::new(DisciplinedClock::new(components.wall.now_ms()));
@@ -342,5 +345,43 @@ fn http_settings(config: &Config, components: &Components) -> http::Settings {
         workers: config.http.workers,
         plan_bytes_max: config.http.body_mib << 20,
         seed: components.seed,
+    }
+}
+
+/// How long a process that had the folder may take to be gone.
+const FOLDER_FREE_MAX: Duration = Duration::from_secs(5);
+
+/// A restart may begin while the process before it is still ending.
+async fn open_folder(data_dir: &Path) -> anyhow::Result<Components> {
+    let until = Instant::now() + FOLDER_FREE_MAX;
+    loop {
+        match cluster::production::production(data_dir) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if Instant::now() > until {
+                    bail!("another process has it");
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_restart_waits_for_the_process_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = open_folder(folder.path()).await.unwrap();
+        let restart = tokio::spawn({
+            let path = folder.path().to_owned();
+            async move { open_folder(&path).await.is_ok() }
+        });
+        tokio::task::yield_now().await;
+        assert!(!restart.is_finished());
+        drop(before);
+        assert!(restart.await.unwrap());
     }
 }
