@@ -20,6 +20,7 @@ pub struct ClusterMetrics {
     apply_index: IntGaugeVec,
     in_flight: IntGaugeVec,
     elections_won: IntCounterVec,
+    pre_votes: IntCounterVec,
     entries: IntCounterVec,
     proposals_per_entry: HistogramVec,
 }
@@ -50,6 +51,10 @@ impl ClusterMetrics {
                 "onsale_raft_elections_won_total",
                 "Leaderships this node took up.",
             )?,
+            pre_votes: counter(
+                "onsale_raft_pre_votes_total",
+                "Times this node asked another whether it would vote for it.",
+            )?,
             entries: counter("onsale_raft_entries_total", "Entries proposed here.")?,
             proposals_per_entry: register(registry, HistogramVec::new(batch_sizes, GROUP)?)?,
         })
@@ -65,6 +70,7 @@ impl ClusterMetrics {
             apply_index: self.apply_index.with_label_values(&label),
             in_flight: self.in_flight.with_label_values(&label),
             elections_won: self.elections_won.with_label_values(&label),
+            pre_votes: self.pre_votes.with_label_values(&label),
             entries: self.entries.with_label_values(&label),
             proposals_per_entry: self.proposals_per_entry.with_label_values(&label),
         }
@@ -88,6 +94,7 @@ pub(crate) struct GroupMetrics {
     apply_index: IntGauge,
     in_flight: IntGauge,
     elections_won: IntCounter,
+    pre_votes: IntCounter,
     entries: IntCounter,
     proposals_per_entry: Histogram,
 }
@@ -100,6 +107,10 @@ impl GroupMetrics {
 
     pub(crate) fn count_election_won(&self) {
         self.elections_won.inc();
+    }
+
+    pub(crate) fn count_pre_vote(&self) {
+        self.pre_votes.inc();
     }
 
     pub(crate) fn set_progress(

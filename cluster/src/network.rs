@@ -28,6 +28,7 @@ use openraft::raft::{
 };
 use proto::cluster::v1 as pb;
 
+use crate::metrics::GroupMetrics;
 use crate::snapshot::SnapshotFile;
 use crate::types::{GroupId, LogId, NodeId, Peer, SnapshotMeta, Types, Vote};
 use crate::wire::{self, Append, AppendRefused, Appended, Ballot};
@@ -41,14 +42,16 @@ type SnapshotOf = openraft::Snapshot<crate::types::CommittedLeaderId, NodeId, Pe
 pub(crate) struct Network<R> {
     group: GroupId,
     peers: Arc<Peers>,
+    metrics: GroupMetrics,
     runtime: PhantomData<fn() -> R>,
 }
 
 impl<R> Network<R> {
-    pub(crate) fn new(group: GroupId, peers: Arc<Peers>) -> Self {
+    pub(crate) fn new(group: GroupId, peers: Arc<Peers>, metrics: GroupMetrics) -> Self {
         Network {
             group,
             peers,
+            metrics,
             runtime: PhantomData,
         }
     }
@@ -60,6 +63,7 @@ impl<R> Network<R> {
             kind,
             link: self.peers.link(target, &peer.address),
             peers: self.peers.clone(),
+            metrics: self.metrics.clone(),
             runtime: PhantomData,
         }
     }
@@ -91,6 +95,7 @@ pub(crate) struct Client<R> {
     kind: Kind,
     link: Arc<PeerLink>,
     peers: Arc<Peers>,
+    metrics: GroupMetrics,
     runtime: PhantomData<fn() -> R>,
 }
 
@@ -204,6 +209,7 @@ impl<R: AsyncRuntime> RaftNetworkV2<Types<R>> for Client<R> {
         request: VoteRequest<Types<R>>,
         _option: RPCOption,
     ) -> Result<VoteResponse<Types<R>>, RPCError<Types<R>>> {
+        self.metrics.count_pre_vote();
         self.ballot(request, pb::lane_request::Request::PreVote)
             .await
     }

@@ -65,6 +65,7 @@ pub(crate) async fn start<R: AsyncRuntime>(
     let newest = starting.snapshots.newest(group).await;
     let newest = newest.map_err(|source| ReplicaStartFailure::Snapshot { group, source })?;
 
+    let metrics = starting.metrics.group(group);
     let (handle, queues) = Handle::new(group, node);
     let machine = machine(handle.clone());
     let progress = Progress::new(newest);
@@ -77,7 +78,7 @@ pub(crate) async fn start<R: AsyncRuntime>(
     let raft = Raft::<R>::new(
         node,
         Arc::new(profile),
-        Network::<R>::new(group, starting.peers.clone()),
+        Network::<R>::new(group, starting.peers.clone(), metrics.clone()),
         starting.log.group::<R>(group),
         adapter,
     )
@@ -86,7 +87,6 @@ pub(crate) async fn start<R: AsyncRuntime>(
 
     let outstanding = Arc::new(Outstanding::default());
     let ready = Arc::new(AtomicBool::new(false));
-    let metrics = starting.metrics.group(group);
     let components = &starting.components;
     let batcher = Batcher {
         node,

@@ -72,8 +72,11 @@ fn a_cut_off_follower_does_not_disturb_and_catches_up() {
     let follower = leader % 3 + 1;
     stage.wires.isolate(&address(follower));
     stage.commit(1, 2);
-    // Long enough for several elections of its own, were it not for pre-votes.
-    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    // It would have called several elections of its own, were it not for pre-votes: it asks both
+    // others each time.
+    stage.until("it asks for votes again and again", |stage| {
+        stage.metric(follower, "onsale_raft_pre_votes_total", Some(1)) >= 6.0
+    });
     stage.wires.heal();
     stage.commit(1, 3);
     stage.until_all_have(1, &[1, 2, 3]);

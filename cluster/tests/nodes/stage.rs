@@ -46,8 +46,9 @@ pub struct Node {
     pub cluster: Cluster,
     pub toys: Arc<Toys>,
     pub halted: Arc<AtomicBool>,
+    registry: prometheus::Registry,
     pub log_disk: MemoryDisk,
-    snapshot_disk: MemoryDisk,
+    pub snapshot_disk: MemoryDisk,
     runtime: Option<Runtime>,
 }
 
@@ -132,6 +133,7 @@ impl Stage {
             cluster,
             toys,
             halted,
+            registry,
             log_disk,
             snapshot_disk,
             runtime: Some(runtime),
@@ -233,6 +235,24 @@ impl Stage {
         let handle = self.node(at).cluster.group(group).expect("a replica");
         let outcome = propose(handle.as_ref(), number);
         self.on(at, outcome).expect("every reply fires")
+    }
+
+    /// A counter or gauge of a node; of one group, when one is named.
+    pub fn metric(&self, id: NodeId, name: &str, group: Option<GroupId>) -> f64 {
+        let families = self.node(id).registry.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        let metrics = family.expect("a metric of the cluster part").get_metric();
+        let group = group.map(|group| group.to_string());
+        metrics
+            .iter()
+            .filter(|metric| {
+                let mut labels = metric.get_label().iter();
+                group
+                    .as_deref()
+                    .is_none_or(|group| labels.any(|label| label.value() == group))
+            })
+            .map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value())
+            .sum()
     }
 
     pub fn numbers(&self, id: NodeId, group: GroupId) -> Vec<u64> {
