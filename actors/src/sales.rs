@@ -51,6 +51,8 @@ pub enum CreateFailure {
     Invalid(String),
     #[error("this node does not lead the sale's group")]
     NotLeader,
+    #[error("the disk of this node is full")]
+    DiskFull,
     #[error("the group's queue is full")]
     Busy,
     #[error("it may still be created: look again")]
@@ -135,22 +137,19 @@ impl Sales {
             creating.insert(proposal, done);
         }
         let became = propose(group, entry).await;
-        if became != Proposed::Unknown && !matches!(became, Proposed::Committed { .. }) {
-            if let Ok(mut creating) = self.creating.lock() {
-                creating.remove(&proposal);
-            }
-            return Err(CreateFailure::NotLeader);
-        }
-        match became {
+        let failure = match became {
             // The delivery came first and told what came of it.
-            Proposed::Committed { .. } => created.await.unwrap_or(Err(CreateFailure::Unknown)),
-            _ => {
-                if let Ok(mut creating) = self.creating.lock() {
-                    creating.remove(&proposal);
-                }
-                Err(CreateFailure::Unknown)
+            Proposed::Committed { .. } => {
+                return created.await.unwrap_or(Err(CreateFailure::Unknown));
             }
+            Proposed::NotLeader { .. } => CreateFailure::NotLeader,
+            Proposed::DiskFull => CreateFailure::DiskFull,
+            Proposed::Unknown => CreateFailure::Unknown,
+        };
+        if let Ok(mut creating) = self.creating.lock() {
+            creating.remove(&proposal);
         }
+        Err(failure)
     }
 
     /// Proposes that a frozen sale is taken up again.

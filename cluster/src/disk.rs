@@ -46,3 +46,11 @@ pub trait Disk: Send + Sync + 'static {
     /// Makes creations, renames and removals durable.
     async fn sync_dir(&self) -> io::Result<()>;
 }
+
+/// Whether a call failed for want of room: nothing is broken, and it may be tried again later.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}

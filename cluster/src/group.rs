@@ -14,6 +14,8 @@ pub enum Proposed {
     Committed { index: u64 },
     /// Never appended: certainly without effect.
     NotLeader { leader: Option<NodeId> },
+    /// Never appended: the disk of this node has no room for another segment of the log.
+    DiskFull,
     /// May still happen: leadership changed, a deadline passed, the replica stops.
     Unknown,
 }

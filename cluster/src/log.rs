@@ -218,8 +218,8 @@ impl Log {
         since.map(|since| since.elapsed())
     }
 
-    /// The disk has no room for the next segment: better to refuse proposals before the present
-    /// one is full.
+    /// The disk has no room for the next segment: proposals are refused before the present one is
+    /// full. It is tried again every second.
     pub fn is_full(&self) -> bool {
         self.inner.shared.lock().full
     }

@@ -208,13 +208,14 @@ impl Owner {
         };
         let (proposal, shared) = (in_flight.proposal, std::sync::Arc::clone(&self.shared));
         let reply = Box::new(move |became: Proposed| {
-            let certain = match became {
+            let failure = match became {
                 // Its delivery answers.
                 Proposed::Committed { .. } => return,
-                Proposed::NotLeader { .. } => true,
-                Proposed::Unknown => false,
+                Proposed::NotLeader { .. } => Some(FailureReason::NoLeader),
+                Proposed::DiskFull => Some(FailureReason::DiskFull),
+                Proposed::Unknown => None,
             };
-            shared.mailbox.note(Note::Lost { proposal, certain });
+            shared.mailbox.note(Note::Lost { proposal, failure });
         });
         match self.group.propose(term, entry.clone(), reply) {
             Ok(()) => self.in_flight.push(in_flight),

@@ -15,6 +15,7 @@ use super::change_log::WatchFailure;
 use super::journal::Body;
 use super::view::{Exported, SeatsView, Summary};
 use crate::calls::Calls;
+use crate::codec::answer::FailureReason;
 
 pub(crate) enum Message {
     Calls(Calls),
@@ -66,10 +67,10 @@ pub(crate) enum DeliveryBody {
 
 /// What may not wait in the ring.
 pub(crate) enum Note {
-    /// A proposal was not committed as far as is known; `certain`: never will be.
+    /// A proposal was not committed as far as is known; with a `failure` it never will be.
     Lost {
         proposal: u64,
-        certain: bool,
+        failure: Option<FailureReason>,
     },
     Tick,
 }

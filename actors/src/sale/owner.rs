@@ -76,6 +76,8 @@ pub(super) enum State {
 const STALLED_MS: u64 = 25;
 /// How often a sale with calls under way looks whether their deadlines have passed.
 const CALLERS_MS: u64 = 200;
+/// A full disk is looked at again after a second; who asks sooner is told the same.
+const DISK_FULL_RETRY_MS: u32 = 1_000;
 
 impl Owner {
     pub fn on(&mut self, message: Message) {
@@ -98,7 +100,7 @@ impl Owner {
 
     pub fn note(&mut self, note: Note) {
         match note {
-            Note::Lost { proposal, certain } => self.on_lost(proposal, certain),
+            Note::Lost { proposal, failure } => self.on_lost(proposal, failure),
             Note::Tick => self.on_tick(),
         }
     }
@@ -155,16 +157,18 @@ impl Owner {
         }
     }
 
-    fn on_lost(&mut self, proposal: u64, certain: bool) {
+    fn on_lost(&mut self, proposal: u64, failure: Option<FailureReason>) {
         self.expiring = false;
         let Some(in_flight) = self.in_flight.take(proposal) else {
             return;
         };
         for mut piece in in_flight.pieces {
-            if certain {
-                piece.answer_failed(FailureReason::NoLeader, 0);
-            } else {
-                piece.answer_unknown();
+            match failure {
+                Some(FailureReason::DiskFull) => {
+                    piece.answer_failed(FailureReason::DiskFull, DISK_FULL_RETRY_MS);
+                }
+                Some(reason) => piece.answer_failed(reason, 0),
+                None => piece.answer_unknown(),
             }
         }
     }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::mark::MarkFile;
 use super::segment::{self, Segment};
 use super::state::Shared;
-use crate::disk::Disk;
+use crate::disk::{self, Disk};
 
 /// How long to wait for room on a full disk before trying again.
 const FULL_RETRY: Duration = Duration::from_secs(1);
@@ -74,13 +74,11 @@ impl Files {
     /// use has room left.
     async fn prepare(&mut self) -> io::Result<Option<Segment>> {
         let prepared = segment::prepare(&*self.disk, self.next_number, self.segment_bytes).await;
-        let full = match &prepared {
-            Err(error) => error.kind() == io::ErrorKind::StorageFull,
-            Ok(_) => false,
-        };
+        let full = prepared.as_ref().is_err_and(disk::is_full);
         self.shared.lock().full = full;
+        self.shared.metrics.set_full(full);
         if full {
-            tracing::warn!("no room for the next segment of the log");
+            tracing::warn!("no room for the next segment of the log: no sale is taken");
             segment::remove_unfinished(&*self.disk).await?;
             return Ok(None);
         }

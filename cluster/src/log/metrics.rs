@@ -15,6 +15,7 @@ pub struct LogMetrics {
     batch_frames: Histogram,
     cache_bytes: IntGauge,
     segments: IntGauge,
+    full: IntGauge,
 }
 
 impl LogMetrics {
@@ -27,6 +28,7 @@ impl LogMetrics {
         registry.register(Box::new(metrics.batch_frames.clone()))?;
         registry.register(Box::new(metrics.cache_bytes.clone()))?;
         registry.register(Box::new(metrics.segments.clone()))?;
+        registry.register(Box::new(metrics.full.clone()))?;
         Ok(metrics)
     }
 
@@ -63,6 +65,10 @@ impl LogMetrics {
                 "Bytes of recent entries kept in memory.",
             )?,
             segments: IntGauge::new("onsale_log_segments", "Segment files of the log in use.")?,
+            full: IntGauge::new(
+                "onsale_log_disk_full",
+                "1 while the disk has no room for the next segment and sales are refused.",
+            )?,
         })
     }
 
@@ -89,6 +95,10 @@ impl LogMetrics {
 
     pub(super) fn set_cache_bytes(&self, bytes: usize) {
         self.cache_bytes.set(bytes as i64);
+    }
+
+    pub(super) fn set_full(&self, full: bool) {
+        self.full.set(full.into());
     }
 
     pub(super) fn set_segments(&self, segments: usize) {

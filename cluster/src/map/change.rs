@@ -91,6 +91,8 @@ impl MapChanger {
                 Err(_) => Changed::Unknown,
             },
             Ok(Proposed::NotLeader { leader }) => Changed::NotLeader { leader },
+            // The root group is not refused for want of room; it would be certain all the same.
+            Ok(Proposed::DiskFull) => Changed::NotLeader { leader: None },
             Ok(Proposed::Unknown) | Err(_) => Changed::Unknown,
         }
     }

@@ -13,13 +13,18 @@ use futures::stream::{Stream, StreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{AsyncRuntime, RaftSnapshotBuilder};
 use tokio::sync::watch;
+use tokio::time::Duration;
 
+use crate::disk;
 use crate::machine::{Committed, Machine, MachineFault};
 use crate::snapshot::{SnapshotFile, SnapshotStore};
 use crate::types::{
     CommittedLeaderId, EntryPayload, GroupId, LogId, NodeId, Payload, Peer, SnapshotMeta,
     StoredMembership, Term, Types,
 };
+
+/// How long to wait for room on a full disk before trying again.
+const FULL_RETRY: Duration = Duration::from_secs(1);
 
 type Snapshot = openraft::Snapshot<CommittedLeaderId, NodeId, Peer, SnapshotFile>;
 
@@ -40,6 +45,11 @@ impl Progress {
             bytes_since_snapshot: AtomicU64::new(0),
             newest: Mutex::new(newest),
         })
+    }
+
+    /// Nobody watches the replica any more: it has stopped.
+    fn is_over(&self) -> bool {
+        self.applied_term.is_closed()
     }
 
     fn newest(&self) -> Option<(SnapshotMeta, SnapshotFile)> {
@@ -216,12 +226,29 @@ impl<R: AsyncRuntime> RaftSnapshotBuilder<Types<R>> for Builder {
             .take()
             .ok_or_else(|| io::Error::other("a builder builds once"))?;
         let state = state.map_err(fault)?.await.map_err(fault)?;
-        let file = self.store.save(self.group, &self.meta, state).await?;
+        let file = self.save(state).await?;
         self.progress.set_newest(self.meta.clone(), file.clone());
         Ok(Snapshot {
             meta: self.meta.clone(),
             snapshot: file,
         })
+    }
+}
+
+impl Builder {
+    /// Writes the file, and waits while the disk has no room for it: openraft takes any error of a
+    /// builder for the end of the replica, and a full disk is none.
+    async fn save(&self, state: Bytes) -> io::Result<SnapshotFile> {
+        loop {
+            let saved = self.store.save(self.group, &self.meta, state.clone());
+            match saved.await {
+                Err(error) if disk::is_full(&error) && !self.progress.is_over() => {
+                    tracing::warn!(group = self.group, "no room for a snapshot: it waits");
+                    tokio::time::sleep(FULL_RETRY).await;
+                }
+                saved => return saved,
+            }
+        }
     }
 }
 

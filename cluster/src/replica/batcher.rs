@@ -16,15 +16,18 @@ use super::handle::Proposal;
 use super::outstanding::{Outstanding, Ticket};
 use super::slots::{Slot, Slots};
 use crate::group::{Leadership, ProposeReply, Proposed};
+use crate::log::Log;
 use crate::metrics::GroupMetrics;
 use crate::responder::Callback;
-use crate::types::{CommittedLeaderId, NodeId, Payload, Term, Types};
+use crate::types::{CommittedLeaderId, GroupId, NodeId, Payload, ROOT_GROUP, Term, Types};
 
 /// Proposals taken from the queue at once.
 const TAKEN_AT_ONCE: usize = 1024;
 
 pub(super) struct Batcher<R: AsyncRuntime> {
+    pub(super) group: GroupId,
     pub(super) node: NodeId,
+    pub(super) log: Log,
     pub(super) raft: openraft::Raft<Types<R>, Adapter>,
     pub(super) outstanding: Arc<Outstanding>,
     pub(super) leadership: watch::Receiver<Leadership>,
@@ -50,6 +53,7 @@ impl<R: AsyncRuntime> Batcher<R> {
             }
             self.gather(&mut waiting, &mut queue, &mut slot).await;
             self.refuse_stale(&mut waiting);
+            self.refuse_without_room(&mut waiting);
             if !waiting.is_empty() {
                 self.propose(&mut waiting, slot).await;
             }
@@ -108,6 +112,18 @@ impl<R: AsyncRuntime> Batcher<R> {
         *waiting = current;
         for proposal in stale {
             (proposal.reply)(outcome);
+        }
+    }
+
+    /// A disk without room for the next segment takes no sales any more: what is left of the
+    /// present one is for votes, memberships, and the root group, whose few changes are how an
+    /// operator makes room. Ends by itself when the next segment could be made.
+    fn refuse_without_room(&self, waiting: &mut VecDeque<Proposal>) {
+        if self.group == ROOT_GROUP || waiting.is_empty() || !self.log.is_full() {
+            return;
+        }
+        for proposal in waiting.drain(..) {
+            (proposal.reply)(Proposed::DiskFull);
         }
     }
 

@@ -89,7 +89,9 @@ pub(crate) async fn start<R: AsyncRuntime>(
     let ready = Arc::new(AtomicBool::new(false));
     let components = &starting.components;
     let batcher = Batcher {
+        group,
         node,
+        log: starting.log.clone(),
         raft: raft.clone(),
         outstanding: outstanding.clone(),
         leadership: queues.leadership.subscribe(),

@@ -127,8 +127,11 @@ impl SnapshotStore {
                 let bytes = format::encode(group, &of, &state)?;
                 let temporary = format!("{named}{TEMPORARY}");
                 let file = replace(&disk, &temporary).await?;
-                file.write_at(0, &bytes).await?;
-                file.sync().await?;
+                if let Err(error) = written(file.as_ref(), &bytes).await {
+                    // Half a file on a full disk would be in its own way.
+                    disk.remove(&temporary).await.ok();
+                    return Err(error);
+                }
                 publish(&disk, &temporary, &named).await?;
                 remove_others(&disk, group, &named).await?;
                 Ok((file, bytes.len() as u64, crc32fast::hash(&bytes)))
@@ -287,6 +290,11 @@ pub(super) async fn replace(disk: &Arc<dyn Disk>, name: &str) -> io::Result<Arc<
         }
         created => created,
     }
+}
+
+async fn written(file: &dyn File, bytes: &[u8]) -> io::Result<()> {
+    file.write_at(0, bytes).await?;
+    file.sync().await
 }
 
 async fn publish(disk: &Arc<dyn Disk>, from: &str, to: &str) -> io::Result<()> {

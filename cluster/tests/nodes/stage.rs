@@ -225,7 +225,9 @@ impl Stage {
             match self.propose(leader, group, number) {
                 Proposed::Committed { index } => return index,
                 Proposed::NotLeader { .. } => {}
-                Proposed::Unknown => panic!("an unknown outcome without a fault"),
+                Proposed::Unknown | Proposed::DiskFull => {
+                    panic!("not committed, and there is no fault")
+                }
             }
             assert!(begun.elapsed() < PATIENCE, "not committed in time");
         }

@@ -25,6 +25,9 @@ const LATER_MAX: Duration = Duration::from_secs(3600);
 /// An election takes this long or a few times so.
 const ELECTION: Duration = Duration::from_millis(500);
 
+/// A disk does not become empty sooner.
+const DISK_FULL_WAIT: Duration = Duration::from_secs(1);
+
 /// What is in the way, by name.
 pub type Metadata = Vec<(&'static str, String)>;
 
@@ -90,6 +93,11 @@ pub fn failed(reason: FailureReason, retry_after_ms: u32) -> Status {
             Code::Unavailable,
             "the sale was frozen after a fault and is being looked at",
             Some(Duration::from_secs(30)),
+        ),
+        FailureReason::DiskFull => (
+            Code::ResourceExhausted,
+            "the disk of the sale's leader is full",
+            Some(asked.max(DISK_FULL_WAIT)),
         ),
         FailureReason::Forbidden => (Code::PermissionDenied, "partners may not call this", None),
     };

@@ -56,6 +56,7 @@ pub enum Reason {
     TooLarge,
     InvalidPlan,
     Busy,
+    DiskFull,
     Internal,
     NodeUnreachable,
     NoLeader,
@@ -96,6 +97,7 @@ impl Reason {
             Reason::NotReady => (503, "NOT_READY", "The node is not ready", Later),
             Reason::SaleFrozen => (503, "SALE_FROZEN", "The sale is frozen", Later),
             Reason::IndexOff => (503, "INDEX_OFF", "No index on this node", Never),
+            Reason::DiskFull => (507, "DISK_FULL", "A disk is full", Later),
             Reason::DeadlinePassed => (504, "DEADLINE_PASSED", "Too late", Later),
             Reason::UnknownOutcome => (504, "UNKNOWN_OUTCOME", "The outcome is not known", Later),
         }
@@ -165,6 +167,10 @@ impl Problem {
             FailureReason::SaleFrozen => (
                 Reason::SaleFrozen,
                 "the sale was frozen after a fault and is being looked at",
+            ),
+            FailureReason::DiskFull => (
+                Reason::DiskFull,
+                "the disk of the event's leader is full; nothing was tried",
             ),
             FailureReason::Forbidden => (Reason::Forbidden, "this key may not do that"),
         };

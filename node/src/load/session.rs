@@ -243,7 +243,10 @@ impl Keeper {
                 reason,
                 retry_after_ms,
             } => match FailureReason::try_from(i32::from(reason)).unwrap_or_default() {
-                FailureReason::Busy | FailureReason::NoLeader | FailureReason::DeadlinePassed => {
+                FailureReason::Busy
+                | FailureReason::NoLeader
+                | FailureReason::DiskFull
+                | FailureReason::DeadlinePassed => {
                     return self.again(ask, Duration::from_millis(u64::from(retry_after_ms)));
                 }
                 reason => Err(GaveUp::Failed(reason)),

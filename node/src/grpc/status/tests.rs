@@ -94,6 +94,7 @@ fn every_failure_has_its_code() {
         (NoLeader, Code::Unavailable, true),
         (DeadlinePassed, Code::DeadlineExceeded, false),
         (SaleFrozen, Code::Unavailable, true),
+        (DiskFull, Code::ResourceExhausted, true),
         (Forbidden, Code::PermissionDenied, false),
     ];
     for (reason, code, retries) in table {

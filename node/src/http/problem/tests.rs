@@ -119,6 +119,7 @@ fn every_failure_is_mapped() {
         (FailureReason::NoLeader, 503, "NO_LEADER"),
         (FailureReason::DeadlinePassed, 504, "DEADLINE_PASSED"),
         (FailureReason::SaleFrozen, 503, "SALE_FROZEN"),
+        (FailureReason::DiskFull, 507, "DISK_FULL"),
         (FailureReason::Forbidden, 403, "FORBIDDEN"),
         (FailureReason::Unspecified, 500, "INTERNAL"),
     ];

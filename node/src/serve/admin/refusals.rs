@@ -51,6 +51,11 @@ impl Admin {
         match failure {
             CreateFailure::Invalid(why) => Problem::new(Reason::InvalidPlan, why).into(),
             CreateFailure::NotLeader => self.at_leader(group),
+            CreateFailure::DiskFull => Problem::new(
+                Reason::DiskFull,
+                "the disk of the group's leader is full; nothing was created",
+            )
+            .into(),
             CreateFailure::Busy => Problem::new(Reason::Busy, "the group's queue is full").into(),
             CreateFailure::Unknown => Problem::unknown_outcome().into(),
         }
