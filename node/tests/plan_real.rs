@@ -1,5 +1,9 @@
-//! Plans as they are found outside: `seat_guid` repeated in every block, `uuid` unique. A small one
-//! with the same defect always; the real one when `ONSALE_TRIAL_PLANS` names its folder.
+//! Plans as they are found outside: `seat_guid` repeated in every block, `uuid` unique. Small ones of
+//! our own with the same defect, and a real stadium for who has it:
+//!
+//! ```text
+//! ONSALE_TRIAL_PLANS=FOLDER cargo test -p onsale --test plan_real -- --ignored
+//! ```
 
 use onsale::plan::{self, Options, PlanFault};
 
@@ -64,27 +68,50 @@ fn blocks_that_count_from_the_start_again() {
     assert_eq!(again.seat_map, imported.seat_map);
 }
 
-#[test]
-fn the_real_stadium() {
-    let Some(folder) = std::env::var_os("ONSALE_TRIAL_PLANS") else {
-        println!("SKIPPED: ONSALE_TRIAL_PLANS does not name a folder with stadium.json");
-        return;
-    };
-    let path = std::path::Path::new(&folder).join("stadium.json");
-    let bytes = std::fs::read(path).expect("stadium.json in the folder");
-    let fault = plan::read(&bytes, &Options::default()).expect_err("duplicates");
+/// What a plan that names seats alike must do: be refused by default, be told apart by `uuid`, and
+/// come back the same when it is written and read.
+fn told_apart(bytes: &[u8], duplicates: (u32, u32)) -> plan::Imported {
+    let fault = plan::read(bytes, &Options::default()).expect_err("duplicates");
     let PlanFault::Duplicates { ids, seats, .. } = fault else {
         panic!("{fault}");
     };
-    assert_eq!((ids, seats), (126, 546));
-
-    let imported = plan::read(&bytes, &with_dedupe()).expect("told apart by uuid");
-    let report = &imported.report;
-    println!("{report:#?}");
-    assert_eq!((report.sections, report.rows, report.seats), (2, 90, 738));
-    assert_eq!((report.categories, report.warnings.len()), (5, 0));
-    assert_eq!(report.rows_put_in_sequence, 0);
+    assert_eq!((ids, seats), duplicates);
+    let imported = plan::read(bytes, &with_dedupe()).expect("told apart by uuid");
+    assert!(
+        imported.report.warnings.is_empty(),
+        "{:#?}",
+        imported.report
+    );
+    assert_eq!(imported.report.rows_put_in_sequence, 0);
     let written = plan::write(&imported.seat_map);
     let again = plan::read(&written, &Options::default()).expect("our own plan");
     assert_eq!(again.seat_map, imported.seat_map);
+    imported
+}
+
+/// Slanted blocks, fractions of units, rows listed from the back, a stage, a second zone that is
+/// moved: what the real stadium has, on one screen.
+#[test]
+fn a_hall_with_slanted_blocks() {
+    let imported = told_apart(include_bytes!("plans/hall.json"), (40, 108));
+    let report = &imported.report;
+    assert_eq!((report.sections, report.rows, report.seats), (2, 16, 120));
+    assert_eq!(report.categories, 3);
+    let stalls = &imported.seat_map.sections[0];
+    for row in &stalls.rows {
+        let inside = &row.seats[..row.seats.len() - 1];
+        assert!(inside.iter().all(|seat| !seat.aisle_after), "{}", row.label);
+    }
+}
+
+#[test]
+#[ignore = "SKIPPED: needs ONSALE_TRIAL_PLANS, a folder with stadium.json"]
+fn the_real_stadium() {
+    let folder = std::env::var_os("ONSALE_TRIAL_PLANS").expect("ONSALE_TRIAL_PLANS is set");
+    let path = std::path::Path::new(&folder).join("stadium.json");
+    let bytes = std::fs::read(path).expect("stadium.json in the folder");
+    let imported = told_apart(&bytes, (126, 546));
+    let report = &imported.report;
+    assert_eq!((report.sections, report.rows, report.seats), (2, 90, 738));
+    assert_eq!(report.categories, 5);
 }
