@@ -22,6 +22,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     tonic_prost_build::configure()
         .bytes(".")
+        .extern_path(
+            ".onsale.channel.v1.GetSeatMapResponse",
+            "crate::seat_map::GetSeatMapResponse",
+        )
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -10,6 +10,7 @@ mod input;
 mod output;
 mod place;
 mod sales;
+mod seat_maps;
 mod seats;
 mod server;
 mod session;

@@ -45,7 +45,7 @@ use proto::channel::v1::SeatMap;
 
 pub use bowl::{BOWL_SEATS_MAX, bowl};
 pub use fault::PlanFault;
-pub use layout::{layout_bytes, layout_from_bytes};
+pub use layout::{LayoutFault, layout_bytes, layout_from_bytes, unpack};
 pub use model::{Area, Category, Plan, Point, Row, Seat, Shape, Size, Zone};
 pub use report::{Duplicate, Renamed, Report};
 pub use theatre::theatre;

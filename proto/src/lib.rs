@@ -1,13 +1,18 @@
 //! Wire and durable formats: generated code only, no behaviour.
 //!
+//! One message is written by hand: [`seat_map`] keeps its largest field as bytes.
+//!
 //! One package per audience and promise: [`channel`] for partners (stable for years),
 //! [`cluster`] between nodes (one version apart), [`log`] for our own past (readable for ever).
+
+pub mod seat_map;
 
 /// What channel partners call.
 pub mod channel {
     pub mod v1 {
         #![allow(clippy::all, missing_docs)] // generated
         tonic::include_proto!("onsale.channel.v1");
+        pub use crate::seat_map::GetSeatMapResponse;
     }
 }
 

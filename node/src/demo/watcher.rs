@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use cluster::components::Net;
+use prost::Message as _;
 use proto::channel::v1::GetSeatsRequest;
 use proto::channel::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::channel::v1::seats_service_client::SeatsServiceClient;
@@ -49,7 +51,10 @@ pub async fn seat_map(doors: &[Door], event: u64) -> anyhow::Result<SeatMap> {
                 .get_seat_map(request)
                 .await;
             match answer {
-                Ok(answer) => return Ok(answer.into_inner().seat_map.unwrap_or_default()),
+                Ok(answer) => {
+                    let map = answer.into_inner().seat_map.unwrap_or_default();
+                    return SeatMap::decode(map).context("the seat map does not decode");
+                }
                 Err(status) => last = anyhow::anyhow!("no seat map: {status}"),
             }
         }

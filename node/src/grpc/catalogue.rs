@@ -1,18 +1,20 @@
 //! `CatalogueService`: what is on sale, and what the venue looks like.
 
+use std::sync::Arc;
+
 use domain::ids::SaleId;
 use domain::rejection::Phase;
-use prost::Message as _;
 use proto::channel::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::channel::v1::catalogue_service_server::CatalogueService;
 use proto::channel::v1::{
     Event, EventPhase, GetEventRequest, GetEventResponse, GetSeatMapRequest, GetSeatMapResponse,
-    ListEventsRequest, ListEventsResponse, SeatCounts, SeatMap,
+    ListEventsRequest, ListEventsResponse, SeatCounts,
 };
 use tonic::{Request, Response, Status};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::place::{self, Copy, EventEntry, Place};
+use super::seat_maps::SeatMaps;
 use super::{Entrance, status};
 
 const PAGE_DEFAULT: usize = 100;
@@ -21,7 +23,19 @@ const PAGE_MAX: usize = 1000;
 const LAYOUT_BYTES_MAX: usize = 1 << 30;
 
 #[derive(Clone)]
-pub struct Catalogue(pub(super) Entrance);
+pub struct Catalogue {
+    entrance: Entrance,
+    seat_maps: Arc<SeatMaps>,
+}
+
+impl Catalogue {
+    pub(super) fn new(entrance: Entrance) -> Catalogue {
+        Catalogue {
+            entrance,
+            seat_maps: Arc::default(),
+        }
+    }
+}
 
 #[tonic::async_trait]
 impl CatalogueService for Catalogue {
@@ -29,7 +43,7 @@ impl CatalogueService for Catalogue {
         &self,
         request: Request<ListEventsRequest>,
     ) -> Result<Response<ListEventsResponse>, Status> {
-        place::read(&self.0, request.metadata())?;
+        place::read(&self.entrance, request.metadata())?;
         let ListEventsRequest {
             page_size,
             page_token,
@@ -53,7 +67,7 @@ impl CatalogueService for Catalogue {
         violations.none(()).map_err(status::bad_request)?;
         // One more than asked tells whether there is a next page.
         let mut entries = self
-            .0
+            .entrance
             .whereabouts()
             .events_after(SaleId(after), page_size + 1);
         let has_more = entries.len() > page_size;
@@ -72,10 +86,10 @@ impl CatalogueService for Catalogue {
         &self,
         request: Request<GetEventRequest>,
     ) -> Result<Response<GetEventResponse>, Status> {
-        let (reader, until) = place::read(&self.0, request.metadata())?;
+        let (reader, until) = place::read(&self.entrance, request.metadata())?;
         let message = request.into_inner();
         let sale = SaleId(message.event_id);
-        let replica = match place::find(&self.0, sale, Copy::Any, until).await? {
+        let replica = match place::find(&self.entrance, sale, Copy::Any, until).await? {
             Place::Here(replica) => replica,
             Place::There(channel) => {
                 let request = place::passed_on(message, reader, Some(until));
@@ -85,7 +99,7 @@ impl CatalogueService for Catalogue {
             }
         };
         let summary = place::in_time(until, replica.summary()).await?;
-        let mut event = self.0.whereabouts().event(sale).map_or_else(
+        let mut event = self.entrance.whereabouts().event(sale).map_or_else(
             || Event {
                 event_id: sale.0,
                 ..Event::default()
@@ -115,10 +129,10 @@ impl CatalogueService for Catalogue {
         &self,
         request: Request<GetSeatMapRequest>,
     ) -> Result<Response<GetSeatMapResponse>, Status> {
-        let (reader, until) = place::read(&self.0, request.metadata())?;
+        let (reader, until) = place::read(&self.entrance, request.metadata())?;
         let message = request.into_inner();
         let sale = SaleId(message.event_id);
-        let replica = match place::find(&self.0, sale, Copy::Any, until).await? {
+        let replica = match place::find(&self.entrance, sale, Copy::Any, until).await? {
             Place::Here(replica) => replica,
             Place::There(channel) => {
                 let request = place::passed_on(message, reader, Some(until));
@@ -129,20 +143,17 @@ impl CatalogueService for Catalogue {
             }
         };
         let layout = place::in_time(until, replica.layout()).await?;
-        let etag = format!("{:032x}", xxh3_128(&layout));
+        let print = xxh3_128(&layout);
+        let etag = format!("{print:032x}");
         let seat_map = if message.if_none_match == etag {
             None
         } else {
-            Some(read_layout(&layout)?)
+            let unpacked = self.seat_maps.unpacked(print, &layout);
+            let unreadable = |fault| Status::internal(format!("the layout is unreadable: {fault}"));
+            Some(unpacked.map_err(unreadable)?)
         };
         Ok(Response::new(GetSeatMapResponse { etag, seat_map }))
     }
-}
-
-fn read_layout(layout: &[u8]) -> Result<SeatMap, Status> {
-    let unreadable = |why: String| Status::internal(format!("the layout is unreadable: {why}"));
-    let bytes = zstd::stream::decode_all(layout).map_err(|error| unreadable(error.to_string()))?;
-    SeatMap::decode(&bytes[..]).map_err(|error| unreadable(error.to_string()))
 }
 
 fn event(entry: EventEntry) -> Event {

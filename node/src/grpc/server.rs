@@ -63,7 +63,7 @@ pub async fn serve(
     let bytes_max = config.message_bytes_max;
     services
         .add_service(
-            CatalogueServiceServer::new(Catalogue(entrance.clone()))
+            CatalogueServiceServer::new(Catalogue::new(entrance.clone()))
                 .max_decoding_message_size(bytes_max),
         )
         .add_service(
@@ -116,7 +116,9 @@ pub fn for_peers(whereabouts: Arc<dyn Whereabouts>) -> Routes {
     let entrance = Entrance::Peers(whereabouts);
     let mut services = RoutesBuilder::default();
     services
-        .add_service(CatalogueServiceServer::new(Catalogue(entrance.clone())))
+        .add_service(CatalogueServiceServer::new(Catalogue::new(
+            entrance.clone(),
+        )))
         .add_service(SeatsServiceServer::new(Seats(entrance.clone())))
         .add_service(SalesServiceServer::new(Sales(entrance)));
     services.routes()

@@ -27,8 +27,8 @@ pub fn layout_bytes(seat_map: &SeatMap) -> Result<(String, Bytes), std::io::Erro
     Ok((etag(&plain), packed.into()))
 }
 
-/// The etag and the layout again.
-pub fn layout_from_bytes(packed: &[u8]) -> Result<(String, SeatMap), LayoutFault> {
+/// The layout's protobuf bytes.
+pub fn unpack(packed: &[u8]) -> Result<Bytes, LayoutFault> {
     let mut plain = Vec::new();
     zstd::stream::read::Decoder::with_buffer(packed)
         .and_then(|unpacked| unpacked.take(UNPACKED_MAX + 1).read_to_end(&mut plain))
@@ -36,6 +36,12 @@ pub fn layout_from_bytes(packed: &[u8]) -> Result<(String, SeatMap), LayoutFault
     if plain.len() as u64 > UNPACKED_MAX {
         return Err(LayoutFault::TooLong);
     }
+    Ok(plain.into())
+}
+
+/// The etag and the layout again.
+pub fn layout_from_bytes(packed: &[u8]) -> Result<(String, SeatMap), LayoutFault> {
+    let plain = unpack(packed)?;
     let seat_map = SeatMap::decode(&plain[..]).map_err(LayoutFault::Decode)?;
     Ok((etag(&plain), seat_map))
 }

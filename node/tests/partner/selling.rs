@@ -1,5 +1,6 @@
 //! Holds and orders as unary calls, and what is on sale.
 
+use prost::Message as _;
 use proto::channel::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::channel::v1::hold_line::Line;
 use proto::channel::v1::sales_service_client::SalesServiceClient;
@@ -208,7 +209,8 @@ async fn the_catalogue_lists_pages_and_knows_what_a_caller_has() {
         .await
         .expect("is there")
         .into_inner();
-    assert_eq!(first.seat_map.expect("is sent").name, "The Bowl");
+    let layout = SeatMap::decode(first.seat_map.expect("is sent")).expect("decodes");
+    assert_eq!(layout.name, "The Bowl");
     let second = catalogue
         .get_seat_map(house.ask(map(first.etag.clone())))
         .await
