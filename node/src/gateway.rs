@@ -14,10 +14,12 @@ mod directory;
 mod flight;
 mod forwarding;
 mod link;
+mod metrics;
 mod packed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use actors::calls::{Answers as _, Calls};
 use domain::ids::SaleId;
@@ -27,6 +29,7 @@ pub use directory::{Directory, PeerChannel, Route, boxed};
 use flight::Flight;
 pub use forwarding::Forwarding;
 use link::Links;
+pub use metrics::{Entry, GatewayMetrics};
 pub use packed::failed;
 
 /// Bounds of the gateway.
@@ -57,6 +60,7 @@ impl Default for Config {
 #[derive(Clone)]
 pub struct Gateway {
     inner: Arc<Inner>,
+    entry: Entry,
 }
 
 struct Inner {
@@ -64,10 +68,12 @@ struct Inner {
     directory: Arc<dyn Directory>,
     links: Links,
     under_way: AtomicUsize,
+    metrics: GatewayMetrics,
 }
 
 impl Gateway {
-    pub fn new(config: Config, directory: Arc<dyn Directory>) -> Gateway {
+    /// For calls of operators; see [`Gateway::entered_by`].
+    pub fn new(config: Config, directory: Arc<dyn Directory>, metrics: GatewayMetrics) -> Gateway {
         let links = Links::new(&config);
         Gateway {
             inner: Arc::new(Inner {
@@ -75,7 +81,17 @@ impl Gateway {
                 directory,
                 links,
                 under_way: AtomicUsize::new(0),
+                metrics,
             }),
+            entry: Entry::Operator,
+        }
+    }
+
+    /// The same gateway for calls that come through another door.
+    pub fn entered_by(&self, entry: Entry) -> Gateway {
+        Gateway {
+            inner: self.inner.clone(),
+            entry,
         }
     }
 
@@ -90,6 +106,7 @@ impl Gateway {
             calls.answers.answer(packed, count);
             return;
         }
+        self.inner.metrics.observe_taken(count);
         self.dispatch(Flight::first(self.clone(), sale, calls));
     }
 
@@ -101,12 +118,12 @@ impl Gateway {
     /// Looks the owner up and hands the flight over; what goes wrong becomes its answers.
     fn dispatch(&self, flight: Arc<Flight>) {
         let inner = &self.inner;
-        let sale = flight.sale();
+        let (sale, count) = (flight.sale(), flight.count());
         let refused = match inner.directory.route(sale, flight.calls()) {
-            Route::Taken => return,
+            Route::Taken => return inner.metrics.observe_here(count),
             Route::Node(node, calls) => match inner.directory.peer(node) {
                 Some(channel) => match inner.links.send(node, channel, sale, calls) {
-                    Ok(()) => return,
+                    Ok(()) => return inner.metrics.observe_there(count),
                     Err(calls) => self.busy(&calls.call_ids),
                 },
                 None => failed(&calls.call_ids, FailureReason::NoLeader, 0),
@@ -120,6 +137,7 @@ impl Gateway {
     }
 
     fn busy(&self, call_ids: &[u32]) -> (bytes::Bytes, u32) {
+        self.inner.metrics.observe_busy(call_ids.len());
         failed(
             call_ids,
             FailureReason::Busy,
@@ -127,7 +145,9 @@ impl Gateway {
         )
     }
 
-    fn landed(&self, count: u32) {
+    fn landed(&self, count: u32, took: Duration) {
+        let metrics = &self.inner.metrics;
+        metrics.observe_answer(self.entry, count, took);
         self.inner
             .under_way
             .fetch_sub(count as usize, Ordering::Relaxed);

@@ -7,6 +7,8 @@ mod catalogue;
 mod deadline;
 mod ending;
 mod input;
+mod meter;
+mod metrics;
 mod output;
 mod place;
 mod sales;
@@ -27,7 +29,8 @@ use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use crate::access::{Caller, Door, PartnerLimit};
-use crate::gateway::Gateway;
+use crate::gateway::{Entry, Gateway};
+pub use metrics::RpcMetrics;
 pub use place::{EventEntry, Keeper, Whereabouts};
 pub use server::{ServeFailure, for_peers, serve};
 
@@ -85,6 +88,7 @@ pub struct Partners {
     whereabouts: Arc<dyn Whereabouts>,
     wall: Arc<dyn WallClock>,
     going_down: watch::Receiver<bool>,
+    metrics: Arc<RpcMetrics>,
 }
 
 impl Partners {
@@ -96,15 +100,17 @@ impl Partners {
         whereabouts: Arc<dyn Whereabouts>,
         wall: Arc<dyn WallClock>,
         going_down: watch::Receiver<bool>,
+        metrics: RpcMetrics,
     ) -> Partners {
         Partners {
             limit: Arc::new(PartnerLimit::new(config.calls_per_s)),
             config: Arc::new(config),
             door,
-            gateway,
+            gateway: gateway.entered_by(Entry::Unary),
             whereabouts,
             wall,
             going_down,
+            metrics: Arc::new(metrics),
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Flight {
     records: Bytes,
     call_ids: Vec<u32>,
     deadline: Instant,
+    /// When the calls were taken, before the first attempt.
+    taken: Instant,
     answers: Arc<dyn Answers>,
     attempt: u32,
     /// An earlier attempt may still happen.
@@ -64,6 +66,7 @@ impl Flight {
             records,
             call_ids,
             deadline,
+            taken: Instant::now(),
             answers,
             attempt: 0,
             uncertain: false,
@@ -72,6 +75,10 @@ impl Flight {
 
     pub fn sale(&self) -> SaleId {
         self.sale
+    }
+
+    pub fn count(&self) -> usize {
+        self.call_ids.len()
     }
 
     /// The calls as the owner gets them: their answers come back here.
@@ -154,12 +161,14 @@ impl Flight {
         if call_ids.is_empty() {
             return;
         }
+        self.gateway.inner.metrics.observe_repeat(call_ids.len());
         let flight = Arc::new(Flight {
             gateway: self.gateway.clone(),
             sale: self.sale,
             records: records.freeze(),
             call_ids,
             deadline: self.deadline,
+            taken: self.taken,
             answers: self.answers.clone(),
             attempt: self.attempt + 1,
             uncertain,
@@ -173,7 +182,7 @@ impl Flight {
     }
 
     fn land(&self, packed: Bytes, count: u32) {
-        self.gateway.landed(count);
+        self.gateway.landed(count, self.taken.elapsed());
         self.answers.answer(packed, count);
     }
 }

@@ -143,8 +143,12 @@ async fn ask(gateway: &Gateway, ids: &[u32], wait: Duration) -> Vec<(u32, Answer
     all
 }
 
+fn metrics() -> GatewayMetrics {
+    GatewayMetrics::new(&prometheus::Registry::new()).expect("registers")
+}
+
 fn gateway(script: &Arc<Script>) -> Gateway {
-    Gateway::new(Config::default(), script.clone())
+    Gateway::new(Config::default(), script.clone(), metrics())
 }
 
 fn done() -> Answer {
@@ -276,7 +280,7 @@ async fn more_calls_than_the_node_bears_are_busy() {
         calls_max: 4,
         ..Config::default()
     };
-    let gateway = Gateway::new(config, script.clone());
+    let gateway = Gateway::new(config, script.clone(), metrics());
     let submit = |ids: &[u32]| {
         let (answered, answers) = mpsc::unbounded_channel();
         gateway.submit(

@@ -9,8 +9,8 @@ use actors::sale::{ChangeFeed, SeatsView, SectionSeats as SectionView, WatchFail
 use domain::change::{Change, Fact, SeatState};
 use domain::ids::{Revision, SaleId};
 use domain::outcome::SeatRun;
-use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
 use proto::channel::v1::seats_service_client::SeatsServiceClient;
 use proto::channel::v1::seats_service_server::SeatsService;
 use proto::channel::v1::{
@@ -21,6 +21,8 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::ending::ending;
+use super::meter::Counted;
+use super::metrics::Method;
 use super::place::{self, Copy, Place};
 use super::{Entrance, deadline, status};
 
@@ -103,7 +105,13 @@ impl SeatsService for Seats {
             Entrance::Peers(_) => None,
         };
         let ending = ending(ends_after, going_down);
-        Ok(Response::new(until_ended(changes, ending)))
+        let watched = until_ended(changes, ending);
+        let Entrance::Partners(partners) = &self.0 else {
+            return Ok(Response::new(watched));
+        };
+        let mut counted = Counted::begin(&partners.metrics, Method::WATCH_SEATS);
+        let watched = watched.inspect_err(move |status| counted.ended(status.code()));
+        Ok(Response::new(watched.boxed()))
     }
 }
 

@@ -20,6 +20,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::catalogue::Catalogue;
+use super::meter::Meter;
 use super::place::Whereabouts;
 use super::sales::Sales;
 use super::seats::Seats;
@@ -79,6 +80,7 @@ pub async fn serve(
         let _ = going_down.wait_for(|down| *down).await;
     };
     let served = Server::builder()
+        .layer(Meter(partners.metrics.clone()))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(config.streams_max)

@@ -20,12 +20,15 @@ use proto::channel::v1::session_call::Call;
 use proto::channel::v1::session_service_server::SessionService;
 use proto::channel::v1::{FailureReason, SessionCall, SessionRequest, SessionResponse};
 use tokio::time::Instant;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::ending::ending;
 use super::input::{Stamp, ToRecord};
+use super::meter::Counted;
+use super::metrics::{Form, Method};
 use super::{Partners, deadline, status};
 use crate::access::Caller;
+use crate::gateway::{Entry, Gateway};
 use outbox::Outbox;
 use split::{ForSale, Splitter};
 
@@ -50,6 +53,8 @@ impl SessionService for Sessions {
             channel: caller.channel,
         };
         Ok(Response::new(Session {
+            gateway: partners.gateway.entered_by(Entry::Session),
+            counted: Counted::begin(&partners.metrics, Method::SESSION),
             requests: request.into_inner(),
             reading: true,
             ending: Box::pin(ending),
@@ -68,6 +73,8 @@ impl SessionService for Sessions {
 /// One partner's stream.
 pub struct Session {
     partners: Partners,
+    gateway: Gateway,
+    counted: Counted,
     caller: Caller,
     stamp: Stamp,
     /// The version of the keys that the caller's was last checked against.
@@ -92,17 +99,20 @@ impl Session {
     /// Takes one message; returns answers that are there at once.
     fn take(&mut self, request: SessionRequest) -> Result<Option<SessionResponse>, Status> {
         self.check_key()?;
+        self.partners.metrics.observe_session_message();
         let SessionRequest { calls, packed } = request;
         let mut response = SessionResponse::default();
         if !calls.is_empty() {
             self.take_nested(calls);
-            if let Some((refused, _)) = self.splitter.take_refused() {
+            if let Some((refused, count)) = self.splitter.take_refused() {
+                self.partners.metrics.observe_session_refusals(count);
                 response.results.extend(outbox::results(&refused));
             }
         }
         if !packed.is_empty() {
             self.take_packed(&packed)?;
-            if let Some((refused, _)) = self.splitter.take_refused() {
+            if let Some((refused, count)) = self.splitter.take_refused() {
+                self.partners.metrics.observe_session_refusals(count);
                 response.packed = refused;
             }
         }
@@ -166,6 +176,7 @@ impl Session {
 
     fn submit(&mut self, nested: bool) {
         let deadline = Instant::now() + self.partners.config.timeout;
+        let mut calls = 0;
         for ForSale {
             sale,
             records,
@@ -173,7 +184,8 @@ impl Session {
         } in self.splitter.take_sales()
         {
             let answers = self.outbox.expect(call_ids.len(), nested);
-            self.partners.gateway.submit(
+            calls += call_ids.len();
+            self.gateway.submit(
                 sale,
                 Calls {
                     records,
@@ -183,6 +195,8 @@ impl Session {
                 },
             );
         }
+        let form = if nested { Form::Nested } else { Form::Packed };
+        self.partners.metrics.observe_session_calls(form, calls);
     }
 
     /// A key that was revoked ends the streams it opened.
@@ -214,11 +228,13 @@ impl Stream for Session {
                 return Poll::Ready(Some(Ok(response)));
             }
             if !this.reading {
-                return if this.outbox.is_idle() {
-                    Poll::Ready(this.end.take().map(Err))
-                } else {
-                    Poll::Pending
-                };
+                if !this.outbox.is_idle() {
+                    return Poll::Pending;
+                }
+                let end = this.end.take();
+                let code = end.as_ref().map_or(Code::Ok, Status::code);
+                this.counted.ended(code);
+                return Poll::Ready(end.map(Err));
             }
             if let Poll::Ready(status) = this.ending.as_mut().poll(cx) {
                 this.stop_reading(Some(status));

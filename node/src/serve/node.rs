@@ -23,8 +23,8 @@ use super::place::Place;
 use super::{time, welcome};
 use crate::access::Door;
 use crate::config::{Config, Founder};
-use crate::gateway::{self, Forwarding, Gateway};
-use crate::grpc::{self, Partners};
+use crate::gateway::{self, Forwarding, Gateway, GatewayMetrics};
+use crate::grpc::{self, Partners, RpcMetrics};
 use crate::http::forward::Forward;
 use crate::http::{self, Http};
 use crate::index::{self, Index, IndexMetrics, SaleActors, SledOpener};
@@ -138,7 +138,11 @@ impl Running {
             cluster.clone(),
         ));
 
-        let gateway = Gateway::new(gateway_config, Arc::clone(&place) as _);
+        let gateway = Gateway::new(
+            gateway_config,
+            Arc::clone(&place) as _,
+            GatewayMetrics::new(&registry)?,
+        );
         let door = Door::new(Arc::clone(&place) as _);
         let (going_down, goes_down) = watch::channel(false);
         let (leaving, leaves) = watch::channel(false);
@@ -149,6 +153,7 @@ impl Running {
             gateway.clone(),
             Arc::clone(&place),
             goes_down,
+            RpcMetrics::new(&registry)?,
         )
         .await?;
         let index = start_index(&config, &components, &cluster, &sales, &registry)?;
@@ -188,6 +193,7 @@ async fn listen_for_partners(
     gateway: Gateway,
     place: Arc<Place>,
     going_down: watch::Receiver<bool>,
+    metrics: RpcMetrics,
 ) -> anyhow::Result<JoinHandle<Result<(), grpc::ServeFailure>>> {
     let address = &config.node.partner_address;
     let incoming = components
@@ -206,6 +212,7 @@ async fn listen_for_partners(
         place,
         Arc::clone(&components.wall),
         going_down,
+        metrics,
     );
     Ok(tokio::spawn(grpc::serve(partners, incoming)))
 }

@@ -17,8 +17,8 @@ use domain::ids::SaleId;
 use domain::rules::SaleRules;
 use futures::StreamExt as _;
 use onsale::access::{Door, key};
-use onsale::gateway::{self, Forwarding, Gateway};
-use onsale::grpc::{self, Partners};
+use onsale::gateway::{self, Forwarding, Gateway, GatewayMetrics};
+use onsale::grpc::{self, Partners, RpcMetrics};
 use onsale::serve::place::Place;
 use proto::channel::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::channel::v1::sales_service_client::SalesServiceClient;
@@ -82,7 +82,8 @@ impl Node {
             .await
             .expect("starts");
         view.set_cluster(cluster.clone());
-        let gateway = Gateway::new(bounds, view.clone());
+        let metrics = GatewayMetrics::new(&registry).expect("registers");
+        let gateway = Gateway::new(bounds, view.clone(), metrics);
         let (going_down, down) = watch::channel(false);
         let partners = Partners::new(
             grpc::Config::default(),
@@ -91,6 +92,7 @@ impl Node {
             view,
             Arc::new(SystemWall),
             down,
+            RpcMetrics::new(&registry).expect("registers"),
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await

@@ -23,8 +23,8 @@ use domain::rules::SaleRules;
 use domain::venue::{Attributes, RowPlan, SeatPlan, SectionPlan, Venue};
 use futures::StreamExt as _;
 use onsale::access::{Door, KeyRecord, Keys, PartnerRecord, key};
-use onsale::gateway::{self, Directory, Gateway, PeerChannel, Route};
-use onsale::grpc::{self, EventEntry, Keeper, Partners, Whereabouts};
+use onsale::gateway::{self, Directory, Gateway, GatewayMetrics, PeerChannel, Route};
+use onsale::grpc::{self, EventEntry, Keeper, Partners, RpcMetrics, Whereabouts};
 use prost::Message as _;
 use proto::channel::v1 as pb;
 use tokio::sync::{mpsc, watch};
@@ -206,6 +206,7 @@ pub struct House {
     key_texts: [String; 2],
     next_key: AtomicU64,
     pub gateway: Gateway,
+    registry: prometheus::Registry,
     going_down: watch::Sender<bool>,
     serving: tokio::task::JoinHandle<Result<(), grpc::ServeFailure>>,
 }
@@ -270,7 +271,9 @@ impl House {
             keys.keys.lock().unwrap().insert(made.key_id, record);
             made.text
         });
-        let gateway = Gateway::new(gateway::Config::default(), town.clone());
+        let registry = prometheus::Registry::new();
+        let metrics = GatewayMetrics::new(&registry).expect("registers");
+        let gateway = Gateway::new(gateway::Config::default(), town.clone(), metrics);
         let (going_down, down) = watch::channel(false);
         let partners = Partners::new(
             config,
@@ -279,6 +282,7 @@ impl House {
             town.clone(),
             Arc::new(Time),
             down,
+            RpcMetrics::new(&registry).expect("registers"),
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -302,6 +306,7 @@ impl House {
             key_texts,
             next_key: AtomicU64::new(1),
             gateway,
+            registry,
             going_down,
             serving,
         };
@@ -359,6 +364,14 @@ impl House {
 
     pub fn commit(&self, on: bool) {
         self.group.committing.send_replace(on);
+    }
+
+    /// The node's metrics as they are scraped.
+    pub fn scrape(&self) -> String {
+        let encoder = prometheus::TextEncoder::new();
+        encoder
+            .encode_to_string(&self.registry.gather())
+            .expect("encodes")
     }
 
     pub async fn lead(&self, leads: bool) {

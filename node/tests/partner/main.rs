@@ -3,6 +3,7 @@
 mod bad_input;
 mod cluster;
 mod house;
+mod metrics;
 mod selling;
 mod session;
 mod watching;

@@ -18,13 +18,13 @@ use super::house::{EVENT, House};
 use super::selling::{best, place};
 
 /// A partner's end of a session.
-struct Session {
+pub struct Session {
     requests: mpsc::Sender<SessionRequest>,
-    responses: Streaming<SessionResponse>,
+    pub responses: Streaming<SessionResponse>,
 }
 
 impl Session {
-    async fn open(house: &House) -> Session {
+    pub async fn open(house: &House) -> Session {
         let (requests, outgoing) = mpsc::channel(16);
         let responses = SessionServiceClient::new(house.channel.clone())
             .session(house.ask(ReceiverStream::new(outgoing)))
@@ -37,7 +37,7 @@ impl Session {
         }
     }
 
-    async fn send(&self, calls: Vec<SessionCall>, packed: Vec<u8>) {
+    pub async fn send(&self, calls: Vec<SessionCall>, packed: Vec<u8>) {
         let request = SessionRequest {
             calls,
             packed: packed.into(),
@@ -46,7 +46,7 @@ impl Session {
     }
 
     /// Answers to packed and to nested calls, until there are so many of each.
-    async fn receive(
+    pub async fn receive(
         &mut self,
         packed: usize,
         nested: usize,
@@ -79,7 +79,7 @@ fn call(kind: u8, call_id: u32, key: &[u8], body: &[u8]) -> Vec<u8> {
 }
 
 /// A packed hold of the best seat; its id is its key.
-fn hold_one(call_id: u32, key: &Bytes) -> Vec<u8> {
+pub fn hold_one(call_id: u32, key: &Bytes) -> Vec<u8> {
     let mut body = key.to_vec();
     body.extend([7; 16]);
     body.extend(60_u32.to_le_bytes());

@@ -1,0 +1,110 @@
+//! Counts calls where they come in and streams where they end.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::time::Instant;
+use tonic::codegen::http;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+
+use super::metrics::{Method, RpcMetrics};
+
+/// Something under way; counted when it is dropped.
+pub struct Counted {
+    metrics: Arc<RpcMetrics>,
+    method: Method,
+    code: Option<Code>,
+}
+
+impl Counted {
+    /// Until it is told otherwise, whoever goes away has cancelled.
+    pub fn begin(metrics: &Arc<RpcMetrics>, method: Method) -> Counted {
+        metrics.observe_begin(method);
+        Counted {
+            metrics: metrics.clone(),
+            method,
+            code: Some(Code::Cancelled),
+        }
+    }
+
+    pub fn ended(&mut self, code: Code) {
+        self.code = Some(code);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.metrics.observe_end(self.method, self.code);
+    }
+}
+
+#[derive(Clone)]
+pub struct Meter(pub Arc<RpcMetrics>);
+
+impl<S> Layer<S> for Meter {
+    type Service = Metered<S>;
+
+    fn layer(&self, inner: S) -> Metered<S> {
+        Metered {
+            inner,
+            metrics: self.0.clone(),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct Metered<S> {
+    inner: S,
+    metrics: Arc<RpcMetrics>,
+}
+
+impl<S, Q, B> Service<http::Request<Q>> for Metered<S>
+where
+    S: Service<http::Request<Q>, Response = http::Response<B>>,
+    S::Future: Unpin,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Metering<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<Q>) -> Self::Future {
+        let method = Method::of(request.uri().path());
+        Metering {
+            began: Instant::now(),
+            counted: Some(Counted::begin(&self.metrics, method)),
+            answering: self.inner.call(request),
+        }
+    }
+}
+
+pub struct Metering<F> {
+    began: Instant,
+    counted: Option<Counted>,
+    answering: F,
+}
+
+impl<F, B, E> Future for Metering<F>
+where
+    F: Future<Output = Result<http::Response<B>, E>> + Unpin,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let answer = ready!(Pin::new(&mut self.answering).poll(cx));
+        if let (Ok(answer), Some(mut counted)) = (&answer, self.counted.take()) {
+            let took = self.began.elapsed();
+            counted.metrics.observe_answer(counted.method, took);
+            // An answer that went well says so behind its body.
+            let code = Status::from_header_map(answer.headers()).map_or(Code::Ok, |s| s.code());
+            let goes_on = code == Code::Ok && counted.method.is_stream();
+            counted.code = (!goes_on).then_some(code);
+        }
+        Poll::Ready(answer)
+    }
+}
