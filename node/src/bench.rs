@@ -38,7 +38,11 @@ that most calls cross the gateway.
 
 Workloads that sell more seats than there are re-open their event before it is sold out, under \
 load and inside the measured time, so that nothing is refused. The workload many sells its 1,000 \
-events in rounds; the clock stands still while they are re-opened.")]
+events in rounds; the clock stands still while they are re-opened.
+
+With --overload each sale's queue holds twice the calls of --concurrency, and calls that are \
+refused come back after the delay they are told. Goodput is what is done then, as a part of what was \
+done before.")]
 pub struct Args {
     /// What is sold.
     #[arg(long, value_enum, default_value_t = Workload::Hot)]
@@ -73,6 +77,9 @@ pub struct Args {
     /// Measure so many times on the same nodes; the run with the median throughput is reported.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=99))]
     repeat: u32,
+    /// Then offer so many times as much, more than the sales' queues hold, and compare what is done.
+    #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(2..=100))]
+    overload: Option<u32>,
     /// Write the figures here as JSON; `-` is the standard output.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -83,6 +90,9 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
 }
+
+/// The smallest queue a sale may have.
+const QUEUE_COMMANDS_MIN: usize = 1_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mode {
@@ -113,6 +123,17 @@ impl Args {
         self.sessions.min(self.concurrency) as usize
     }
 
+    /// The same with so many times the calls.
+    fn overloaded(&self) -> Option<Args> {
+        let times = self.overload?;
+        Some(Args {
+            concurrency: self.concurrency.saturating_mul(times),
+            overload: None,
+            json: None,
+            ..self.clone()
+        })
+    }
+
     /// What cannot be measured is said before anything is started.
     fn check(&self) -> anyhow::Result<()> {
         let most = self.workload.concurrency_max();
@@ -129,6 +150,11 @@ impl Args {
                 "--concurrency {}: a session may have 16,384 calls outstanding, use more --sessions",
                 self.concurrency
             );
+        }
+        if let Some(overloaded) = self.overloaded() {
+            overloaded
+                .check()
+                .with_context(|| format!("--overload {}", self.overload.unwrap_or_default()))?;
         }
         if let Some(file) = &self.json
             && file.as_os_str() != "-"
@@ -167,17 +193,29 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 async fn measured(args: &Args) -> anyhow::Result<Report> {
     let mut settings = Settings::of_this_program(args.nodes as usize, args.profile)?;
     settings.data.clone_from(&args.data);
+    if args.overload.is_some() {
+        let sale = &mut settings.base.sale;
+        sale.queue_commands = QUEUE_COMMANDS_MIN.max(2 * args.concurrency as usize);
+        sale.batch_commands = sale.batch_commands.min(sale.queue_commands);
+    }
     eprintln!(
         "starting {} nodes, workload {}",
         args.nodes,
         args.workload.name()
     );
     let local = Local::started(settings).await?;
-    let scene = setup::prepare(&local, args).await?;
+    let mut scene = setup::prepare(&local, args).await?;
     let mut reports = Vec::new();
     for _ in 0..args.repeat {
         let figures = loadgen::run(&local, args, &scene).await?;
-        reports.push(Report::new(args, figures));
+        let mut report = Report::new(args, figures);
+        if let Some(overloaded) = args.overloaded() {
+            scene.offer(&overloaded);
+            let figures = loadgen::run(&local, &overloaded, &scene).await?;
+            report.compare(Report::new(&overloaded, figures));
+            scene.offer(args);
+        }
+        reports.push(report);
     }
     Ok(Report::median(reports))
 }

@@ -40,6 +40,22 @@ pub struct Report {
     pub cores: usize,
     /// Of all runs, in sequence.
     pub runs_ops_per_s: Vec<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overload: Option<Overload>,
+}
+
+/// The same under a load that is too much.
+#[derive(Clone, Debug, Serialize)]
+pub struct Overload {
+    pub concurrency: u32,
+    pub ops_per_s: f64,
+    /// As a part of what was done without the overload.
+    pub goodput: f64,
+    pub p99_ms: f64,
+    /// Calls refused and repeated.
+    pub failed: u64,
+    pub unknown: u64,
+    pub server_mib_by_node: Vec<f64>,
 }
 
 impl Report {
@@ -84,7 +100,21 @@ impl Report {
                 .collect(),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             runs_ops_per_s: vec![ops_per_s],
+            overload: None,
         }
+    }
+
+    /// Notes what the same nodes did under more load.
+    pub fn compare(&mut self, overloaded: Report) {
+        self.overload = Some(Overload {
+            concurrency: overloaded.concurrency,
+            ops_per_s: overloaded.ops_per_s,
+            goodput: round(overloaded.ops_per_s / self.ops_per_s.max(1e-9), 3),
+            p99_ms: overloaded.p99_ms,
+            failed: overloaded.failed,
+            unknown: overloaded.unknown,
+            server_mib_by_node: overloaded.server_mib_by_node,
+        });
     }
 
     /// The run in the middle by throughput, a whole run and not a mixture.
@@ -142,6 +172,21 @@ impl Report {
                 text,
                 "  repeated: {} without effect, {} unknown",
                 self.failed, self.unknown
+            );
+        }
+        if let Some(overload) = &self.overload {
+            let _ = writeln!(
+                text,
+                "  overload, {} outstanding: {:.0} operations/s, goodput {:.0} %; {} calls refused \
+                 for now, {} unknown; p99 {:.1} ms; nodes {:.0?} MiB, before {:.0?}",
+                overload.concurrency,
+                overload.ops_per_s,
+                overload.goodput * 100.0,
+                overload.failed,
+                overload.unknown,
+                overload.p99_ms,
+                overload.server_mib_by_node,
+                self.server_mib_by_node,
             );
         }
         if self.runs_ops_per_s.len() > 1 {

@@ -19,6 +19,9 @@ pub struct Scene {
     pub api: Api,
     pub events: Vec<u64>,
     pub connections: Vec<Connection>,
+    addresses: Vec<String>,
+    /// Of the node that leads each event, by its place among the addresses.
+    leaders: Vec<usize>,
 }
 
 /// One connection: to whom, for which events (by their place in `Scene::events`), and how many of
@@ -38,25 +41,34 @@ pub async fn prepare(local: &Local, args: &Args) -> anyhow::Result<Scene> {
         api::off(move || Ok((api.partner("bench")?.key, open_events(&api, workload)?))).await?
     };
     let ids: Vec<u64> = events.iter().map(|(id, _)| *id).collect();
-    let addresses = local.partner_addresses();
-    let places = events
+    let leaders = events
         .iter()
         .map(|(_, leader)| local.index_of(*leader).context("an unknown node leads"))
         .collect::<anyhow::Result<Vec<usize>>>()?;
-    let calls = args.concurrency as usize;
-    let connections = if args.spread {
-        spread(&addresses, places.len(), args.sessions(), calls)
-    } else {
-        to_leaders(&addresses, &places, args.sessions(), calls)
-    };
-    Ok(Scene {
+    let mut scene = Scene {
         net: Arc::new(Tcp),
         wall: Arc::new(MachineClock),
         key: Bearer::new(&key).context("the node made a key that is no text")?,
         api,
         events: ids,
-        connections,
-    })
+        connections: Vec::new(),
+        addresses: local.partner_addresses(),
+        leaders,
+    };
+    scene.offer(args);
+    Ok(scene)
+}
+
+impl Scene {
+    /// Gives the calls that are to be outstanding to connections.
+    pub fn offer(&mut self, args: &Args) {
+        let calls = args.concurrency as usize;
+        self.connections = if args.spread {
+            spread(&self.addresses, self.leaders.len(), args.sessions(), calls)
+        } else {
+            to_leaders(&self.addresses, &self.leaders, args.sessions(), calls)
+        };
+    }
 }
 
 /// Ids and the nodes that lead them.

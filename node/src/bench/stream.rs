@@ -1,7 +1,8 @@
 //! Load over one packed session stream: one task, a slot per outstanding call, no allocation per
 //! call.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -36,7 +37,7 @@ struct Connection {
     slots: Vec<Slot>,
     idle: Vec<u16>,
     /// Slots whose call had no effect or an unknown outcome, to be repeated at a time.
-    again: VecDeque<(Instant, u16)>,
+    again: BinaryHeap<Reverse<(Instant, u16)>>,
     writer: Writer,
     full: Vec<Bytes>,
     now: Instant,
@@ -62,7 +63,7 @@ pub async fn run(seat: Seat, channel: Channel, key: Bearer) -> anyhow::Result<()
         for message in connection.messages() {
             stream.send(message).await.context("the session ended")?;
         }
-        let due = connection.again.front().map(|(at, _)| *at);
+        let due = connection.again.peek().map(|Reverse((at, _))| *at);
         tokio::select! {
             answers = stream.answers() => {
                 connection.take_time();
@@ -104,7 +105,7 @@ impl Connection {
             idle: (0..slots.len() as u16).rev().collect(),
             slots,
             seat,
-            again: VecDeque::new(),
+            again: BinaryHeap::new(),
             writer: Writer::default(),
             full: Vec::new(),
             now,
@@ -135,10 +136,10 @@ impl Connection {
     }
 
     fn repeat_due(&mut self) {
-        while let Some((at, index)) = self.again.front().copied()
+        while let Some(Reverse((at, index))) = self.again.peek().copied()
             && at <= self.now
         {
-            self.again.pop_front();
+            self.again.pop();
             self.call(index);
         }
     }
@@ -216,13 +217,15 @@ impl Connection {
                 }
                 self.end(index);
             }
-            Outcome::Failed { .. } => {
+            Outcome::Failed { retry_after_ms, .. } => {
                 tally.failure();
-                self.again.push_back((self.now + RETRY_DELAY, index));
+                let told = Duration::from_millis(retry_after_ms.into());
+                self.again
+                    .push(Reverse((self.now + told.max(RETRY_DELAY), index)));
             }
             Outcome::Unknown => {
                 tally.unknown();
-                self.again.push_back((self.now + RETRY_DELAY, index));
+                self.again.push(Reverse((self.now + RETRY_DELAY, index)));
             }
         }
     }

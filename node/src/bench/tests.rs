@@ -24,6 +24,15 @@ fn what_cannot_be_measured_is_refused_first() {
     assert!(error.to_string().contains("--concurrency 20000"), "{error}");
     let error = args("--workload uniform --concurrency 40000 --sessions 2").check();
     assert!(error.unwrap_err().to_string().contains("--sessions"));
+    let error = args("--concurrency 2000 --overload 10")
+        .check()
+        .unwrap_err();
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("--overload 10") && error.contains("--concurrency 20000"),
+        "{error}"
+    );
+    assert!(args("--concurrency 1000 --overload 10").check().is_ok());
     let error = args("--json /no/such/folder/x.json").check().unwrap_err();
     assert!(error.to_string().contains("/no/such/folder"), "{error}");
     assert!(Line::try_parse_from(["bench", "--pack", "0"]).is_err());
@@ -79,6 +88,16 @@ fn the_report_has_the_keys_that_are_compared() {
          confirm)\n  latency p50 1.25 ms, p99 2.50 ms, most 3.0 ms\n  CPU per operation: nodes \
          4.00 us, load 1.00 us\n  1000 commands an entry, 9 syncs, 2.0 s measured\n"
     );
+    let mut compared = report.clone();
+    compared.compare(Report {
+        ops_per_s: 450.0,
+        concurrency: 10_240,
+        failed: 77,
+        ..report.clone()
+    });
+    let json: serde_json::Value = serde_json::from_str(&compared.json()).unwrap();
+    assert_eq!(json["overload"]["goodput"], 0.9);
+    assert!(compared.text().contains("goodput 90 %; 77 calls refused"));
     let faster = Report {
         ops_per_s: 900.0,
         ..report.clone()

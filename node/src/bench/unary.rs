@@ -99,6 +99,7 @@ impl Worker {
                 }
                 Err(status) => status,
             };
+            let mut delay = RETRY_DELAY;
             match unary::judge(&status) {
                 Verdict::Rejected { why, .. } => {
                     self.shared.tally.refusal(why.reason);
@@ -106,9 +107,13 @@ impl Worker {
                 }
                 Verdict::Final => bail!("a call failed: {status}"),
                 Verdict::Unknown => self.shared.tally.unknown(),
-                Verdict::Later(_) | Verdict::Elsewhere => self.shared.tally.failure(),
+                Verdict::Later(told) => {
+                    self.shared.tally.failure();
+                    delay = told.max(RETRY_DELAY);
+                }
+                Verdict::Elsewhere => self.shared.tally.failure(),
             }
-            tokio::time::sleep(RETRY_DELAY).await;
+            tokio::time::sleep(delay).await;
         }
     }
 }
