@@ -1,6 +1,8 @@
 //! The command line: one subcommand, one module.
 
-use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[derive(Parser, Debug)]
 #[command(
@@ -25,8 +27,63 @@ pub enum Command {
     Bench(crate::bench::Args),
 }
 
+impl Cli {
+    /// Reads the command line and does what it says. Whatever is wrong, with a flag, a file or the
+    /// work itself, ends as one line on standard error and a status that is not zero.
+    pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+        let parsed = with_one_line_errors(Cli::command())
+            .try_get_matches_from(arguments)
+            .and_then(|matches| Cli::from_arg_matches(&matches));
+        match parsed {
+            Ok(cli) => match cli.command.run() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("onsale: {}", one_line(&format!("{error:#}")));
+                    ExitCode::FAILURE
+                }
+            },
+            Err(told) if !told.use_stderr() => {
+                // Help or the version; a reader that closed the pipe has seen enough.
+                let _ = told.print();
+                ExitCode::SUCCESS
+            }
+            Err(wrong) => {
+                eprintln!("onsale: {}", usage_line(&wrong.to_string()));
+                ExitCode::from(USAGE)
+            }
+        }
+    }
+}
+
+/// The status of a command line that cannot be understood, as most programs have it.
+const USAGE: u8 = 2;
+
+/// A missing subcommand is an error like any other, not a page of help.
+fn with_one_line_errors(command: clap::Command) -> clap::Command {
+    command
+        .arg_required_else_help(false)
+        .mut_subcommands(with_one_line_errors)
+}
+
+/// What is wrong, without the usage and the pointers to the help that come after it.
+fn usage_line(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let end = ["\nUsage:", "\nFor more information"]
+        .iter()
+        .filter_map(|mark| text.find(mark))
+        .min();
+    let what = one_line(&text[..end.unwrap_or(text.len())]);
+    format!("{what} (--help tells more)")
+}
+
+/// Messages of libraries may go over lines.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
+}
+
 impl Command {
-    pub fn run(self) -> anyhow::Result<()> {
+    fn run(self) -> anyhow::Result<()> {
         match self {
             Command::Serve(args) => crate::serve::run(args),
             Command::Ctl(args) => crate::ctl::run(args),

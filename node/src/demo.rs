@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, requires = "plan")]
     dedupe: bool,
     /// A bowl of so many seats.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(100..=i64::from(plan::BOWL_SEATS_MAX)))]
     seats: Option<u32>,
     /// Kill random nodes so many times, instead of the leader halfway; 0 kills none.
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=1000))]

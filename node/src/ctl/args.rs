@@ -205,7 +205,7 @@ pub struct Search {
     /// The `next_page` of the answer before.
     #[arg(long)]
     pub page: Option<String>,
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub page_size: Option<u32>,
 }
 

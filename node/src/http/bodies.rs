@@ -241,6 +241,12 @@ impl SearchQuery {
                 states.join(", ")
             )));
         }
+        let page_size = self.page_size.unwrap_or(PAGE_SIZE);
+        if !(1..=PAGE_SIZE_MAX).contains(&page_size) {
+            return Err(Problem::bad_request(format!(
+                "page_size: must be 1 to {PAGE_SIZE_MAX}, is {page_size}"
+            )));
+        }
         Ok(Search {
             event: self.event,
             partner: self.partner,
@@ -249,7 +255,7 @@ impl SearchQuery {
             from_ms: self.from.map(|text| instant("from", &text)).transpose()?,
             to_ms: self.to.map(|text| instant("to", &text)).transpose()?,
             page: self.page,
-            page_size: self.page_size.unwrap_or(PAGE_SIZE).clamp(1, PAGE_SIZE_MAX),
+            page_size,
         })
     }
 }

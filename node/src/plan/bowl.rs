@@ -37,9 +37,16 @@ const CATEGORIES: [(&str, &str); 6] = [
 /// Free space around the outermost row.
 const MARGIN: f64 = 60.0;
 
-/// The stadium with `seats` places, at least 1 and at most `BOWL_SEATS_MAX`.
+/// The stadium with `seats` places.
+///
+/// # Panics
+///
+/// When `seats` is 0 or more than `BOWL_SEATS_MAX`: whoever asks a person for a number checks it.
 pub fn bowl(seats: u32) -> Plan {
-    let seats = seats.clamp(1, BOWL_SEATS_MAX);
+    assert!(
+        (1..=BOWL_SEATS_MAX).contains(&seats),
+        "a bowl of {seats} seats"
+    );
     let standing = standing(seats);
     let seated = seats - standing;
     let scale = (f64::from(seats) / 20_000.0).sqrt().clamp(0.12, 1.0);

@@ -1,0 +1,4 @@
+//! What a node and its command line do with what they cannot or need not take: a real process,
+//! spoken to as a partner or a person does.
+
+mod cli;
