@@ -1,4 +1,8 @@
 //! What a node and its command line do with what they cannot or need not take: a real process,
 //! spoken to as a partner or a person does.
 
+mod ask;
 mod cli;
+mod node;
+mod overload;
+mod refusals;

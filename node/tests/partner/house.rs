@@ -56,6 +56,7 @@ type Proposal = (Term, Bytes, ProposeReply);
 pub struct Solo {
     proposals: mpsc::Sender<Proposal>,
     leads: AtomicBool,
+    disk_full: AtomicBool,
     committing: watch::Sender<bool>,
     entries: AtomicU64,
 }
@@ -101,6 +102,10 @@ async fn commit(
         }
         if !group.leads.load(Ordering::SeqCst) {
             reply(Proposed::NotLeader { leader: None });
+            continue;
+        }
+        if group.disk_full.load(Ordering::SeqCst) {
+            reply(Proposed::DiskFull);
             continue;
         }
         let index = group.entries.fetch_add(1, Ordering::SeqCst) + 1;
@@ -239,6 +244,7 @@ impl House {
         let group = Arc::new(Solo {
             proposals,
             leads: AtomicBool::new(true),
+            disk_full: AtomicBool::new(false),
             committing,
             entries: AtomicU64::new(0),
         });
@@ -364,6 +370,10 @@ impl House {
 
     pub fn commit(&self, on: bool) {
         self.group.committing.send_replace(on);
+    }
+
+    pub fn fill_disk(&self, full: bool) {
+        self.group.disk_full.store(full, Ordering::SeqCst);
     }
 
     /// The node's metrics as they are scraped.

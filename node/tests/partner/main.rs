@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cluster;
+mod full;
 mod house;
 mod metrics;
 mod selling;
