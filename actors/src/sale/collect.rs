@@ -63,10 +63,11 @@ impl Owner {
     }
 
     fn fills_a_batch(&self) -> bool {
+        let full = FULL_COMMANDS.min(self.around.config.batch_commands);
         let mut commands = 0;
         self.waiting.iter().any(|calls| {
             commands += calls.call_ids.len();
-            commands >= FULL_COMMANDS
+            commands >= full
         })
     }
 
