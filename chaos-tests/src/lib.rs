@@ -1,7 +1,9 @@
 //! Faults injected into public surfaces; nothing depends on it.
 //!
-//! So far: the pure domain by seed. Several replicas are fed one log, and each is thrown away and
-//! brought back from its exported state or from the whole log wherever the seed says so.
+//! ```text
+//!   bin/domain   layer1   the pure domain by seed: replicas of one log beside a naive reference
+//!   bin/judge    history  what clients saw, checked: nothing sold twice, nothing acknowledged lost
+//!   bin/bugs     bugs     deliberate bugs, and which layer finds them in how many seeds
+//! ```
 
-pub mod buyers;
-pub mod replicas;
+pub mod layer1;

@@ -43,6 +43,25 @@ pub fn check(sale: &Sale) -> Vec<Violation> {
     found
 }
 
+/// The part of `check` that costs next to nothing, for after every command.
+pub fn check_cheap(sale: &Sale) -> Option<Violation> {
+    let sum: u32 = sale.seats.totals.iter().sum();
+    let due = sale
+        .deadlines
+        .next_ms()
+        .filter(|deadline_ms| *deadline_ms <= sale.now_ms);
+    let overfull = sale.seats.generals.iter().find(|general| {
+        u64::from(general.held) + u64::from(general.sold) > u64::from(general.capacity)
+    });
+    let (invariant, detail) = match (sum == sale.seats.layout.seats_total, due, overfull) {
+        (true, None, None) => return None,
+        (false, ..) => ("no seat appears or vanishes", format!("{sum}")),
+        (_, Some(due), _) => ("nothing due remains", format!("{due} at {}", sale.now_ms)),
+        (.., Some(general)) => ("general admission within capacity", format!("{general:?}")),
+    };
+    Some(Violation { invariant, detail })
+}
+
 type Claim<'a> = dyn FnMut(&'static str, bool, String) + 'a;
 
 /// Each seat is in exactly one plane, padding in none.
