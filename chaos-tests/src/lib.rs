@@ -6,4 +6,6 @@
 //!   bin/bugs     bugs     deliberate bugs, and which layer finds them in how many seeds
 //! ```
 
+#[cfg(feature = "bugs")]
+pub mod bugs;
 pub mod layer1;

@@ -15,6 +15,7 @@ mod slot;
 
 use std::collections::VecDeque;
 
+use crate::bugs::{Bug, planted};
 use crate::digest::{hash_id, mix};
 use crate::ids::{IdempotencyKey, PartnerId};
 use crate::outcome::Outcome;
@@ -130,7 +131,7 @@ impl Idempotency {
                     .map(|slot| (slot.request_hash, Outcome::Rejected(slot.rejection))),
             };
             if let Some((known_hash, outcome)) = known {
-                return match known_hash == hash {
+                return match known_hash == hash || planted(Bug::BodyNotCompared) {
                     true => Recall::Known(outcome),
                     false => Recall::Refused(Rejection::KeyReused),
                 };
@@ -157,6 +158,9 @@ impl Idempotency {
         now_ms: u64,
         outcome: &Outcome,
     ) {
+        if planted(Bug::KeyForgotten) && matches!(outcome, Outcome::Done(_)) {
+            return;
+        }
         let key = Key::new(partner, key);
         let hash = self.hash(key);
         let reference = match outcome {
@@ -244,6 +248,9 @@ impl Idempotency {
     }
 
     fn raise_watermark(&mut self, key: Key) {
+        if planted(Bug::WatermarkForgotten) {
+            return;
+        }
         let made_at_ms = IdempotencyKey(key.id()).made_at_ms();
         match self
             .watermarks

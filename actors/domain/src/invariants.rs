@@ -276,11 +276,14 @@ fn check_memory(sale: &Sale, claim: &mut Claim<'_>) {
         .iter()
         .map(|rejection| (rejection.partner, rejection.key));
     for (partner, key) in keys.chain(refused) {
-        claim(
-            "a remembered key is found",
-            sale.memory.is_found(partner, key),
-            format!("{partner:?} {key:?}"),
-        );
+        // There are many of them: words only for one that is missing.
+        if !sale.memory.is_found(partner, key) {
+            claim(
+                "a remembered key is found",
+                false,
+                format!("{partner:?} {key:?}"),
+            );
+        }
     }
     let within = successes.len() <= sale.memory.successes_most();
     claim(

@@ -27,6 +27,10 @@
 )]
 
 mod best_available;
+#[cfg(feature = "bugs")]
+pub mod bugs;
+#[cfg(not(feature = "bugs"))]
+mod bugs;
 pub mod change;
 pub mod command;
 mod deadlines;

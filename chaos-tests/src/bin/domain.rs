@@ -70,7 +70,8 @@ fn main() -> ExitCode {
         }
     }
     let seconds = started.elapsed().as_secs_f64();
-    let commands_per_s = (commands as f64 / seconds) as u64;
+    let cpu_seconds = cpu_seconds();
+    let commands_per_s = (commands as f64 / cpu_seconds) as u64;
     let missing = match commands >= COVERAGE_FROM {
         true => faults.missing(),
         false => Vec::new(),
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         "done": done,
         "applied": applied,
         "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
         "commands_per_s": commands_per_s,
         "faults": faults.to_json(),
         "faults_that_never_happened": missing,
@@ -98,6 +100,12 @@ fn main() -> ExitCode {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
+}
+
+/// What this process has used of its one core: others may share it.
+fn cpu_seconds() -> f64 {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
 }
 
 fn explain(failure: &Failure) {

@@ -6,6 +6,7 @@
 mod wishes;
 
 use domain::outcome::{Done, Outcome};
+use domain::rejection::Rejection;
 use domain::venue::{SectionPlan, Venue};
 use rand::RngExt as _;
 
@@ -75,7 +76,7 @@ impl Crowd {
     }
 
     /// The next call that somebody makes.
-    pub fn next(&mut self) -> Call {
+    pub fn next_call(&mut self) -> Call {
         if self.number == 0 {
             return self.call(OFFICE, Action::Open);
         }
@@ -255,7 +256,7 @@ impl Crowd {
             6 => Action::Pause,
             7..=9 => Action::Resume,
             10 => Action::Open,
-            11 if self.draw.random_range(0..10) == 0 => Action::Close,
+            11 if self.draw.random_range(0..40) == 0 => Action::Close,
             12 | 13 => Action::Reopen,
             14 => {
                 let mut wanted = rules(&mut self.draw, &self.venue);
@@ -271,8 +272,15 @@ impl Crowd {
 
     /// What the caller does now that the answer is known.
     pub fn learn(&mut self, call: &Call, outcome: &Outcome) {
-        let Outcome::Done(done) = outcome else {
-            return;
+        let done = match outcome {
+            Outcome::Done(done) => done,
+            Outcome::Rejected(Rejection::SoldOut {
+                next_deadline_ms, ..
+            }) => return self.wait_for_returns(*next_deadline_ms),
+            Outcome::Rejected(Rejection::ChannelQuota { .. }) => {
+                return self.wait_for_returns(self.now_ms);
+            }
+            Outcome::Rejected(_) => return,
         };
         match &call.action {
             Action::Place(place) => self.held(call.partner, place.hold, done),
@@ -282,9 +290,26 @@ impl Crowd {
             }
             Action::Pause => {
                 let resume = self.call(OFFICE, Action::Resume);
-                let due_ms = self.now_ms + self.draw.random_range(0..20_000);
+                let within_ms = 20 * (self.habits.gap_max_ms + 1);
+                let due_ms = self.now_ms + self.draw.random_range(0..within_ms);
                 self.errands.add(due_ms, resume, None);
             }
+            _ => {}
+        }
+    }
+
+    /// Sold out: at times everybody waits for holds to end, or somebody gives an order back.
+    fn wait_for_returns(&mut self, next_deadline_ms: u64) {
+        match self.draw.random_range(0..32) {
+            0 if next_deadline_ms < self.now_ms + DAY_MS => {
+                self.now_ms = self.now_ms.max(next_deadline_ms);
+            }
+            1..=3 => {
+                let (owner, order) = self.known_order();
+                let within_ms = 10 * (self.habits.gap_max_ms + 1);
+                self.later(owner, Action::Cancel { order }, within_ms);
+            }
+            4 => self.later(OFFICE, Action::Reopen, 20 * (self.habits.gap_max_ms + 1)),
             _ => {}
         }
     }

@@ -152,7 +152,7 @@ pub fn rules(draw: &mut Draw, venue: &Venue) -> SaleRules {
                 floor,
                 cap: match draw.random_bool(0.5) {
                     true => u32::MAX,
-                    false => floor + draw.random_range(0..=seats / 3),
+                    false => floor + draw.random_range(seats / 8..=seats),
                 },
                 hold_ttl_ms: match draw.random_bool(0.3) {
                     true => draw.random_range(20_000..300_000),

@@ -79,6 +79,7 @@ impl Proposers {
         self.stamp_ms
     }
 
+    /// Forward from where it should be, or back to about there.
     fn jump(&mut self, happened: &mut Counts) {
         let by_ms = match self.draw.random_range(0..4) {
             0 => 2 * 3_600_000,
@@ -88,7 +89,7 @@ impl Proposers {
         match *offset_ms > 0 {
             true => {
                 happened.count(Fault::ClockJumpBack);
-                *offset_ms -= by_ms;
+                *offset_ms = self.draw.random_range(-60_000..2_000);
                 self.stamp_ms = 0;
             }
             false => {

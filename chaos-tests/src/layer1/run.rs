@@ -90,19 +90,23 @@ fn play(plan: &Plan, stage: &mut Stage) -> Result<Report, Wrong> {
     let mut happened = Counts::default();
     let mut report = Report::default();
     while stage.len() < plan.commands {
-        let at_ms = proposers.stamp(crowd.now_ms, &mut happened);
+        let mut at_ms = proposers.stamp(crowd.now_ms, &mut happened);
         if proposers.leader != stage.leader() {
             stage.step(Event::Lead {
                 replica: proposers.leader,
             })?;
         }
-        let sweeps = stage
-            .next_deadline_ms()
-            .is_some_and(|due_ms| due_ms <= at_ms)
-            && misfortune.draw.random_range(0..3) == 0;
+        let due_ms = stage.next_deadline_ms().filter(|due_ms| *due_ms <= at_ms);
+        if let Some(due_ms) = due_ms
+            && misfortune.draw.random_range(0..4) == 0
+        {
+            // The clock read just the deadline, or the last moment before: where off by one shows.
+            at_ms = due_ms - misfortune.draw.random_range(0..2);
+        }
+        let sweeps = due_ms.is_some() && misfortune.draw.random_range(0..3) == 0;
         let call = match sweeps {
             true => expiry(),
-            false => crowd.next(),
+            false => crowd.next_call(),
         };
         let fate = match sweeps {
             true => Fate::Answered,

@@ -1,5 +1,6 @@
 //! One command: move `now`, expire what is due, recall the key, decide, remember, digest.
 
+use crate::bugs::{Bug, planted};
 use crate::change::Change;
 use crate::command::{Command, Request};
 use crate::digest::mix;
@@ -22,8 +23,13 @@ impl Sale {
         request: &Request<'_>,
         changes: &mut Vec<Change>,
     ) -> Outcome {
-        self.now_ms = self.now_ms.max(at_ms.min(TIME_MAX_MS));
-        self.expire_due(changes);
+        self.now_ms = match planted(Bug::StampIsTime) {
+            true => at_ms,
+            false => self.now_ms.max(at_ms.min(TIME_MAX_MS)),
+        };
+        if !planted(Bug::OnlySweepsExpire) || request.command == Command::ExpireHolds {
+            self.expire_due(changes);
+        }
         let outcome = self.answer(request, changes);
         self.update_digest(request, &outcome);
         self.changing = false;

@@ -1,5 +1,6 @@
 //! `CancelOrder`: its seats are free at once. The order stays, cancelled. In every phase.
 
+use crate::bugs::{Bug, planted};
 use crate::change::{Change, Fact, SeatState};
 use crate::command::Request;
 use crate::ids::OrderId;
@@ -20,7 +21,7 @@ impl Sale {
             Some(order) if order.partner != request.partner => {
                 return Err(Rejection::OrderOfAnotherPartner);
             }
-            Some(order) if order.state == OrderState::Cancelled => {
+            Some(order) if order.state == OrderState::Cancelled && !planted(Bug::CancelTwice) => {
                 return Err(Rejection::OrderCancelled);
             }
             Some(order) => (order.seats.clone(), order.buyer, order.channel),
@@ -30,7 +31,9 @@ impl Sale {
         if let Some(order) = self.orders.get_mut(id.0) {
             order.state = OrderState::Cancelled;
         }
-        self.shift_seats(seats.as_slice(), SeatState::Sold, SeatState::Free, changes);
+        if !planted(Bug::CancelForgetsSeats) {
+            self.shift_seats(seats.as_slice(), SeatState::Sold, SeatState::Free, changes);
+        }
         self.usage.give_back(buyer, channel, seats.seats());
         self.emit(changes, Fact::OrderCancelled { order: id });
         Ok(self.done(0, seats))

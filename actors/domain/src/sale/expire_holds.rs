@@ -3,6 +3,7 @@
 //! So a hold past its deadline *is* expired, swept or not; the command `ExpireHolds` itself does
 //! nothing but move `now`.
 
+use crate::bugs::{Bug, planted};
 use crate::change::{Change, Fact, SeatState};
 use crate::digest::mix;
 use crate::ended::Ending;
@@ -12,15 +13,24 @@ use crate::sale::Sale;
 impl Sale {
     #[inline]
     pub(super) fn expire_due(&mut self, changes: &mut Vec<Change>) {
+        let now_ms = match planted(Bug::DeadlineOffByOne) {
+            true => self.now_ms.saturating_sub(1),
+            false => self.now_ms,
+        };
         if self
             .deadlines
             .next_ms()
-            .is_none_or(|deadline_ms| deadline_ms > self.now_ms)
+            .is_none_or(|deadline_ms| deadline_ms > now_ms)
         {
             return;
         }
         self.changing = true;
-        for (_, id) in self.deadlines.take_due(self.now_ms) {
+        let mut due = self.deadlines.take_due(now_ms);
+        if planted(Bug::TableOrder) {
+            let place = |id: u128| self.holds.entries().position(|(other, _)| other == id);
+            due.sort_by_key(|(_, id)| place(id.0));
+        }
+        for (_, id) in due {
             let Some(KeptHold { hold, .. }) = self.holds.remove(id.0) else {
                 continue;
             };

@@ -2,6 +2,7 @@
 //!
 //! A deadline never moves back: an extension that would end before the present deadline leaves it.
 
+use crate::bugs::{Bug, planted};
 use crate::change::{Change, Fact};
 use crate::command::Request;
 use crate::hold::Hold;
@@ -32,7 +33,8 @@ impl Sale {
             .max(hold.deadline_ms);
         let life_max_ms = u64::from(self.rules.hold_life_max_ms);
         let latest_deadline_ms = hold.placed_at_ms.saturating_add(life_max_ms);
-        if deadline_ms > latest_deadline_ms.max(hold.deadline_ms) {
+        if deadline_ms > latest_deadline_ms.max(hold.deadline_ms) && !planted(Bug::ExtensionPastCap)
+        {
             return Err(Rejection::ExtensionTooLong { latest_deadline_ms });
         }
         let before_ms = hold.deadline_ms;
@@ -59,7 +61,9 @@ impl Sale {
     pub(super) fn hold_of(&self, request: &Request<'_>, id: HoldId) -> Result<&Hold, Rejection> {
         match self.hold(id) {
             None => Err(self.ended.explain(id)),
-            Some(hold) if hold.partner != request.partner => Err(Rejection::HoldOfAnotherPartner),
+            Some(hold) if hold.partner != request.partner && !planted(Bug::HoldOfAnybody) => {
+                Err(Rejection::HoldOfAnotherPartner)
+            }
             Some(hold) => Ok(hold),
         }
     }

@@ -10,6 +10,7 @@ mod lines;
 
 pub(super) use lines::{set_sections, split_off};
 
+use crate::bugs::{Bug, planted};
 use crate::change::{Change, Fact, SeatState};
 use crate::command::{HoldLine, PlaceHold, Request};
 use crate::hold::Hold;
@@ -190,6 +191,9 @@ impl Sale {
             picked, reserved, ..
         } = &mut self.scratch;
         for run in picked.iter().take(*reserved) {
+            if planted(Bug::HalfAHold) {
+                break;
+            }
             self.seats.shift(*run, RESERVED, SeatState::Free);
         }
         *reserved = 0;

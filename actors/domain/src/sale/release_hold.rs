@@ -1,5 +1,6 @@
 //! `ReleaseHold`: its seats are free at once. In every phase.
 
+use crate::bugs::{Bug, planted};
 use crate::change::{Change, Fact, SeatState};
 use crate::command::Request;
 use crate::ended::Ending;
@@ -27,8 +28,10 @@ impl Sale {
             SeatState::Free,
             changes,
         );
-        self.usage
-            .give_back(hold.buyer, hold.channel, hold.seats.seats());
+        if !planted(Bug::ReleaseKeepsLimit) {
+            self.usage
+                .give_back(hold.buyer, hold.channel, hold.seats.seats());
+        }
         self.ended.record(id, Ending::Released);
         self.emit(changes, Fact::HoldReleased { hold: id });
         Ok(self.done(0, hold.seats))

@@ -97,6 +97,9 @@ impl Crowd {
     }
 
     fn standing(&mut self, place: &mut Place) {
+        if self.sections.iter().all(Option::is_some) {
+            return self.best(place, 2, 0, 50);
+        }
         let section = self.section(false);
         place.lines.push(HoldLine::General {
             section,
@@ -105,6 +108,9 @@ impl Crowd {
     }
 
     fn chosen(&mut self, place: &mut Place) {
+        if self.sections.iter().all(Option::is_none) {
+            return self.standing(place);
+        }
         let chosen = self.chosen_seats(4);
         place.lines.push(HoldLine::Seats {
             count: chosen.len() as u16,

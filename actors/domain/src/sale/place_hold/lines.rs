@@ -1,6 +1,7 @@
 //! Which seats each line of a hold gets, or what is in the way.
 
 use crate::best_available::{Choice, SplitPlan};
+use crate::bugs::{Bug, planted};
 use crate::change::SeatState;
 use crate::command::{CategoryChoice, HoldLine, PlaceHold};
 use crate::ids::SeatRef;
@@ -166,7 +167,11 @@ impl Sale {
         let Some(general) = self.seats.general(section) else {
             return Err(Rejection::WrongSectionKind { section });
         };
-        match general.free() < u32::from(quantity) {
+        let free = match planted(Bug::StandingOversold) {
+            true => general.free().saturating_add(1),
+            false => general.free(),
+        };
+        match free < u32::from(quantity) {
             true => Err(self.sold_out(general.free(), general.held)),
             false => Ok(()),
         }
