@@ -8,4 +8,5 @@
 
 #[cfg(feature = "bugs")]
 pub mod bugs;
+pub mod history;
 pub mod layer1;
