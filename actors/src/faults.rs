@@ -9,6 +9,9 @@ pub struct Faults {
     pub panic_in_check: Option<IdempotencyKey>,
     /// The command with this key panics as if in its change half.
     pub panic_in_change: Option<IdempotencyKey>,
+    /// The command with this key is passed over, as on a node whose memory lied: on one replica
+    /// alone its state is another's no more.
+    pub passed_over: Option<IdempotencyKey>,
 }
 
 impl Faults {
@@ -18,6 +21,10 @@ impl Faults {
             self.panic_in_change != Some(key),
             "fault switch: change half"
         );
+    }
+
+    pub(crate) fn passes_over(&self, key: IdempotencyKey) -> bool {
+        self.passed_over == Some(key)
     }
 
     pub(crate) fn strikes_change_half(&self, key: IdempotencyKey) -> bool {

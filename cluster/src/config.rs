@@ -39,6 +39,8 @@ pub struct Config {
     pub in_flight_entries: usize,
     /// Proposals are merged into one entry up to this size.
     pub entry_bytes_max: usize,
+    /// Replicas compare their digests after every so many entries, and when a group is at rest.
+    pub digest_entries: u64,
     pub log: crate::log::Config,
 }
 
@@ -58,6 +60,7 @@ impl Default for Config {
             snapshot_after_bytes: 128 << 20,
             in_flight_entries: 6,
             entry_bytes_max: 256 << 10,
+            digest_entries: 256,
             log: crate::log::Config::default(),
         }
     }

@@ -37,5 +37,5 @@ mod wire;
 pub use config::{Config, Founder};
 pub use metrics::ClusterMetrics;
 pub use network::peers::PeerChannel;
-pub use node::Cluster;
+pub use node::{Cluster, Standing};
 pub use replica::{GroupStatus, HandOverRefused, ReplicaStartFailure, ReplicaState};

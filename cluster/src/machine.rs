@@ -44,6 +44,11 @@ pub trait Machine: Send + Sync + 'static {
     /// Returns when all owners have answered.
     async fn restore(&self, snapshot: Bytes) -> Result<(), MachineFault>;
 
+    /// Queues digest barriers behind everything delivered so far and before anything delivered
+    /// later; the returned future resolves to one number over the whole state. Replicas that were
+    /// delivered the same must answer the same: a minority that does not is stopped.
+    async fn digest(&self) -> Result<BoxFuture<'static, Result<u64, MachineFault>>, MachineFault>;
+
     /// Leadership of this replica changed. `Some(term)`: it leads in that term and has applied
     /// everything committed before it; `None`: it does not lead.
     async fn lead(&self, term: Option<Term>);

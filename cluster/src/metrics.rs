@@ -23,6 +23,8 @@ pub struct ClusterMetrics {
     pre_votes: IntCounterVec,
     entries: IntCounterVec,
     proposals_per_entry: HistogramVec,
+    digest_agreed: IntGaugeVec,
+    digest_mismatches: IntCounterVec,
 }
 
 impl ClusterMetrics {
@@ -57,6 +59,14 @@ impl ClusterMetrics {
             )?,
             entries: counter("onsale_raft_entries_total", "Entries proposed here.")?,
             proposals_per_entry: register(registry, HistogramVec::new(batch_sizes, GROUP)?)?,
+            digest_agreed: gauge(
+                "onsale_raft_digest_agreed_index",
+                "Last entry at which this replica's digest was the majority's.",
+            )?,
+            digest_mismatches: counter(
+                "onsale_raft_digest_mismatches_total",
+                "Times this replica's digest differed from another's: it stopped, or nobody knows who is right.",
+            )?,
         })
     }
 
@@ -73,6 +83,8 @@ impl ClusterMetrics {
             pre_votes: self.pre_votes.with_label_values(&label),
             entries: self.entries.with_label_values(&label),
             proposals_per_entry: self.proposals_per_entry.with_label_values(&label),
+            digest_agreed: self.digest_agreed.with_label_values(&label),
+            digest_mismatches: self.digest_mismatches.with_label_values(&label),
         }
     }
 }
@@ -97,6 +109,8 @@ pub(crate) struct GroupMetrics {
     pre_votes: IntCounter,
     entries: IntCounter,
     proposals_per_entry: Histogram,
+    digest_agreed: IntGauge,
+    digest_mismatches: IntCounter,
 }
 
 impl GroupMetrics {
@@ -111,6 +125,14 @@ impl GroupMetrics {
 
     pub(crate) fn count_pre_vote(&self) {
         self.pre_votes.inc();
+    }
+
+    pub(crate) fn set_digest_agreed(&self, index: u64) {
+        self.digest_agreed.set(gauge(index));
+    }
+
+    pub(crate) fn count_digest_mismatch(&self) {
+        self.digest_mismatches.inc();
     }
 
     pub(crate) fn set_progress(

@@ -3,6 +3,7 @@
 mod admin;
 mod clocks;
 mod controller;
+pub(crate) mod cross_check;
 mod gossip;
 mod maintenance;
 mod members;
@@ -28,8 +29,10 @@ use crate::replica::registry::Replicas;
 use crate::replica::{GroupStatus, Replica, ReplicaStartFailure};
 use crate::snapshot::SnapshotStore;
 use crate::types::{GroupId, NodeId, ROOT_GROUP};
+use cross_check::CrossCheck;
 
 pub use admin::{AdminFailure, MapFailure};
+pub use cross_check::Standing;
 pub use start::StartFailure;
 
 pub use crate::machine::Machines;
@@ -56,6 +59,7 @@ struct Inner {
     published: Arc<Published>,
     changer: Arc<MapChanger>,
     gossip: gossip::Gossip,
+    check: Arc<CrossCheck>,
     /// Starts a replica of a sale group; knows the runtime.
     start_sale: StartSale,
     stop: watch::Sender<bool>,
@@ -104,6 +108,21 @@ impl Cluster {
         replicas
             .iter()
             .map(|(_, replica)| replica.status())
+            .collect()
+    }
+
+    /// How the replicas here stand among the others of their groups, as far as they were compared;
+    /// those that were stopped included.
+    pub fn standings(&self) -> BTreeMap<GroupId, Standing> {
+        self.inner.check.standings()
+    }
+
+    /// The groups whose replica here was stopped because it differed from the others.
+    pub fn stopped_groups(&self) -> Vec<GroupId> {
+        let standings = self.standings().into_iter();
+        standings
+            .filter(|(_, standing)| standing.is_stopped())
+            .map(|(group, _)| group)
             .collect()
     }
 

@@ -5,6 +5,7 @@
 pub(crate) mod adapter;
 mod barriers;
 mod batcher;
+pub(crate) mod digests;
 mod handle;
 mod leadership;
 mod outstanding;
@@ -25,6 +26,7 @@ use crate::snapshot::SnapshotFile;
 use crate::types::{GroupId, LogId, NodeId, Peer, SnapshotMeta, Vote};
 use crate::wire::{Append, Appended, Ballot, BallotAnswer};
 
+use digests::Digests;
 pub(crate) use running::{Starting, start};
 pub use status::{GroupStatus, ReplicaState};
 
@@ -72,6 +74,11 @@ pub(crate) trait Replica: Send + Sync + 'static {
     fn is_ready(&self) -> bool;
     /// Bytes of entries applied since the newest snapshot.
     fn bytes_since_snapshot(&self) -> u64;
+
+    /// What the machine stood at, by log index.
+    fn digests(&self) -> Arc<Digests>;
+    /// Has a digest taken of the state as it stands.
+    async fn digest(&self);
 
     fn append_stream(
         &self,

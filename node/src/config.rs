@@ -108,6 +108,8 @@ pub struct RaftConfig {
     pub in_flight_entries: usize,
     /// Bytes of proposals merged into one entry.
     pub entry_bytes_max: usize,
+    /// Replicas compare their state after every so many entries, and when a group is at rest.
+    pub digest_entries: u64,
 }
 
 impl Default for RaftConfig {
@@ -120,6 +122,7 @@ impl Default for RaftConfig {
             snapshot_after_mib: 256,
             in_flight_entries: 8,
             entry_bytes_max: 1 << 20,
+            digest_entries: 256,
         }
     }
 }

@@ -173,6 +173,9 @@ fn apply_one(
     let Ok(request) = record::decode(bytes, scratch) else {
         return Applied::Decided(Outcome::Rejected(Rejection::Bug));
     };
+    if faults.passes_over(request.key) {
+        return Applied::Decided(Outcome::Rejected(Rejection::Bug));
+    }
     let changes_before = changes.len();
     let result = catch_unwind(AssertUnwindSafe(|| {
         faults.strike(request.key);

@@ -147,6 +147,13 @@ impl SaleHandle {
         Ok(part)
     }
 
+    /// Queues a digest; it comes once everything before it was handled.
+    pub(crate) async fn digest(&self) -> Result<oneshot::Receiver<u64>, ReadFailure> {
+        let (reply, digest) = oneshot::channel();
+        self.send(Message::Digest(reply)).await?;
+        Ok(digest)
+    }
+
     pub(crate) async fn restore(&self, part: SalePart) -> Result<(), ReadFailure> {
         let (done, restored) = oneshot::channel();
         self.send(Message::Restore { part, done }).await?;

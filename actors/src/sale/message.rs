@@ -26,6 +26,8 @@ pub(crate) enum Message {
     Lead(Option<Term>),
     /// Answers with the state after everything delivered before it.
     Barrier(oneshot::Sender<SalePart>),
+    /// Answers with the digest after everything delivered before it.
+    Digest(oneshot::Sender<u64>),
     /// Becomes what a snapshot says.
     Restore {
         part: SalePart,

@@ -12,6 +12,7 @@ use domain::Sale;
 use domain::change::Change;
 use domain::ids::{Revision, SaleId};
 use tokio::time::Instant;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::answering::fail_calls;
 use super::change_log::ChangeLog;
@@ -20,7 +21,7 @@ use super::in_flight::{InFlight, InFlights};
 use super::journal::{Body, Frozen, Journal};
 use super::message::{Creation, Message, Note, Read, SalePart};
 use super::refuse::Refusals;
-use super::view::{Exported, Summary, seats_view};
+use super::view::{Exported, Frost, Summary, seats_view};
 use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::codec::answer::FailureReason;
@@ -89,6 +90,10 @@ impl Owner {
             Message::Barrier(reply) => {
                 // The reader may have given up; nothing depends on it here.
                 let _ = reply.send(self.part());
+            }
+            Message::Digest(reply) => {
+                // As above.
+                let _ = reply.send(self.digest());
             }
             Message::Restore { part, done } => {
                 self.restore(part);
@@ -210,6 +215,26 @@ impl Owner {
             applied_index: self.applied_index,
             creation: Arc::clone(&self.creation),
             body,
+        }
+    }
+
+    /// What replicas compare. Of a frozen sale nothing is digested but where it froze, which is the
+    /// same on every replica: its last good state is not, for each cuts its journal by itself.
+    fn digest(&self) -> u64 {
+        match &self.state {
+            State::Live { sale, .. } => sale.digest(),
+            State::Frozen(frozen) => {
+                let Frost {
+                    log_index,
+                    command,
+                    why: _,
+                } = &frozen.frost;
+                let mut hasher = Xxh3::new();
+                hasher.update(b"frozen");
+                hasher.update(&log_index.to_le_bytes());
+                hasher.update(&command.to_le_bytes());
+                hasher.digest()
+            }
         }
     }
 

@@ -11,10 +11,12 @@ use cluster::machine::{Committed, Machine, MachineFault};
 use cluster::types::{GroupId, Term};
 use domain::Sale;
 use domain::ids::SaleId;
-use futures::future::BoxFuture;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
 use prost::Message as _;
 use proto::log::v1 as log;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::snapshot::{part_from_proto, part_to_proto};
 use super::{CreateFailure, Sales};
@@ -32,7 +34,32 @@ pub struct GroupSales {
 #[derive(Default)]
 struct Registry {
     sales: BTreeMap<SaleId, SaleHandle>,
+    /// What each sale answered last, or will: asked again only after another delivery, so that
+    /// thousands of idle sales are not woken for every digest of their group.
+    digests: BTreeMap<SaleId, SaleDigest>,
     term: Option<Term>,
+}
+
+type SaleDigest = Shared<oneshot::Receiver<u64>>;
+
+impl Registry {
+    /// The digests of all sales after what was delivered so far, in the sequence of their ids.
+    async fn digests(&mut self) -> Result<Vec<(SaleId, SaleDigest)>, MachineFault> {
+        let mut digests = Vec::with_capacity(self.sales.len());
+        for (id, sale) in &self.sales {
+            let digest = match self.digests.get(id) {
+                Some(known) => known.clone(),
+                None => {
+                    let asked = sale.digest().await.map_err(|_| MachineFault::Stopped)?;
+                    let asked = asked.shared();
+                    self.digests.insert(*id, asked.clone());
+                    asked
+                }
+            };
+            digests.push((*id, digest));
+        }
+        Ok(digests)
+    }
 }
 
 impl GroupSales {
@@ -75,6 +102,7 @@ impl GroupSales {
                 return Err(MachineFault::Unreadable { index, why });
             }
         };
+        registry.digests.remove(&sale);
         match registry.sales.get(&sale) {
             Some(handle) => handle
                 .deliver(Delivery {
@@ -196,6 +224,7 @@ impl Machine for GroupSales {
             .map(|sale| part_from_proto(sale).map_err(|why| bad(why.to_string())))
             .collect::<Result<Vec<_>, _>>()?;
         let mut registry = self.registry.lock().await;
+        registry.digests.clear();
         let gone: Vec<SaleId> = registry
             .sales
             .keys()
@@ -224,6 +253,19 @@ impl Machine for GroupSales {
             }
         }
         Ok(())
+    }
+
+    async fn digest(&self) -> Result<BoxFuture<'static, Result<u64, MachineFault>>, MachineFault> {
+        let digests = self.registry.lock().await.digests().await?;
+        Ok(Box::pin(async move {
+            let mut hasher = Xxh3::new();
+            for (sale, digest) in digests {
+                let digest = digest.await.map_err(|_| MachineFault::Stopped)?;
+                hasher.update(&sale.0.to_le_bytes());
+                hasher.update(&digest.to_le_bytes());
+            }
+            Ok(hasher.digest())
+        }))
     }
 
     async fn lead(&self, term: Option<Term>) {

@@ -1,6 +1,7 @@
 //! Sale actors on a solo in-memory replica with a manual clock: the real actor, mailbox, codec and
 //! domain; only consensus is absent.
 
+mod digests;
 mod freezing;
 mod leadership;
 mod selling;

@@ -122,6 +122,11 @@ impl Machine for RootMachine {
         Ok(())
     }
 
+    async fn digest(&self) -> Result<BoxFuture<'static, Result<u64, MachineFault>>, MachineFault> {
+        let digest = xxhash_rust::xxh3::xxh3_64(&self.published.map().encode());
+        Ok(Box::pin(std::future::ready(Ok(digest))))
+    }
+
     /// The map has no leader's part: who changes it asks the group.
     async fn lead(&self, _term: Option<Term>) {}
 }

@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::components::Components;
 use crate::map::change::{Changed, MapChanger};
+use crate::node::cross_check::CrossCheck;
 use crate::replica::registry::Replicas;
 use crate::replica::{HandOverRefused, Replica};
 use crate::snapshot::SnapshotStore;
@@ -29,6 +30,7 @@ pub(crate) struct PeerServer {
     pub(crate) components: Components,
     pub(crate) snapshots: SnapshotStore,
     pub(crate) map: Arc<MapChanger>,
+    pub(crate) check: Arc<CrossCheck>,
 }
 
 #[tonic::async_trait]
@@ -93,6 +95,15 @@ impl PeerService for PeerServer {
         Ok(Response::new(pb::ListLedGroupsResponse {
             groups: groups.collect(),
         }))
+    }
+
+    async fn list_digests(
+        &self,
+        request: Request<pb::ListDigestsRequest>,
+    ) -> Result<Response<pb::ListDigestsResponse>, Status> {
+        let known = request.into_inner().known;
+        let groups = self.check.tell(&self.replicas, &known);
+        Ok(Response::new(pb::ListDigestsResponse { groups }))
     }
 
     async fn change_map(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proto::cluster::v1 as pb;
 use proto::log::v1::map_change::Change;
-use proto::log::v1::{MapChange, PutNode, RemoveNode};
+use proto::log::v1::{MapChange, PutGroup, PutNode, RemoveNode};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Cluster, Inner};
@@ -62,6 +62,33 @@ impl Cluster {
         let replica = replica.ok_or(AdminFailure::UnknownGroup(group))?;
         let begun = inner.components.enter(replica.take_snapshot()).await;
         begun.map_err(AdminFailure::Refused)
+    }
+
+    /// Has the stopped replica here begin anew: its group's leader lets it go and brings it in
+    /// again by snapshot. Of the root group a new node takes the place of this one.
+    pub async fn rebuild(&self, group: GroupId) -> Result<(), AdminFailure> {
+        let inner = &self.inner;
+        if group == ROOT_GROUP {
+            let why = "the root group is not rebuilt: join a new node, drain and remove this one";
+            return Err(AdminFailure::Refused(why.into()));
+        }
+        if !inner.check.is_stopped(group) {
+            let why = format!("the replica of group {group} here has not stopped");
+            return Err(AdminFailure::Refused(why));
+        }
+        let map = self.map();
+        let placement = map.groups.get(&group);
+        let placement = placement.ok_or(AdminFailure::UnknownGroup(group))?;
+        // A new epoch: a replica that begins anew under the first one would write the group's
+        // first membership again.
+        let put = PutGroup {
+            group_id: group,
+            replicas: placement.replicas.clone(),
+            expected_epoch: placement.epoch,
+        };
+        self.change_map(Change::PutGroup(put)).await?;
+        inner.check.rebuild(group);
+        Ok(())
     }
 
     /// Makes a node known: it receives the root group's log and carries nothing.

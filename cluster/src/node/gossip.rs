@@ -44,9 +44,13 @@ impl Gossip {
         claims.max().map(|(_, node)| node)
     }
 
-    pub(super) fn led(&self, group: GroupId) -> Option<(NodeId, Led)> {
+    /// `since`: only what was heard after that.
+    pub(super) fn led(&self, group: GroupId, since: Option<Instant>) -> Option<(NodeId, Led)> {
         let told = self.lock();
-        let claims = told.iter().flat_map(|(node, told)| {
+        let fresh = told
+            .iter()
+            .filter(|(_, told)| since.is_none_or(|since| told.at > since));
+        let claims = fresh.flat_map(|(node, told)| {
             let leads = told.leads.iter().filter(|led| led.group == group);
             leads.map(|led| (*node, led))
         });
@@ -105,13 +109,20 @@ impl Inner {
 
     pub(super) async fn gossip_loop(self: Arc<Self>) {
         let mut tick = interval(self.gossip_period());
+        let mut applied = BTreeMap::new();
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
             let others = self.others();
-            join_all(others.iter().map(|node| self.ask(*node))).await;
+            self.digest_at_rest(&mut applied).await;
+            join_all(others.iter().map(|node| async {
+                self.ask(*node).await;
+                self.ask_digests(*node).await;
+            }))
+            .await;
             // A node that left the map is forgotten.
             self.gossip.lock().retain(|node, _| others.contains(node));
+            self.check.retain(&others);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The leader of each group brings its members in line with the map, a step at a time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::time::{MissedTickBehavior, interval};
@@ -8,7 +9,7 @@ use super::Inner;
 use crate::map::Map;
 use crate::placement::{MemberStep, Members, member_step, root_members, sale_members};
 use crate::replica::{GroupStatus, Replica, ReplicaState};
-use crate::types::{Peer, ROOT_GROUP};
+use crate::types::{NodeId, Peer, ROOT_GROUP};
 
 impl Inner {
     pub(super) async fn members_loop(self: Arc<Self>) {
@@ -22,7 +23,9 @@ impl Inner {
                 if status.state != ReplicaState::Leader || self.is_stopping() {
                     continue;
                 }
-                let Some(step) = next_step(&map, self.config.node_id, status) else {
+                let rebuilding = self.check.rebuilding(group);
+                let step = next_step(&map, self.config.node_id, status, &rebuilding);
+                let Some(step) = step else {
                     continue;
                 };
                 tracing::info!(group, ?step, "members");
@@ -35,12 +38,19 @@ impl Inner {
     }
 }
 
-fn next_step(map: &Map, node: u64, status: GroupStatus) -> Option<MemberStep> {
-    let wanted = if status.group == ROOT_GROUP {
+fn next_step(
+    map: &Map,
+    node: NodeId,
+    status: GroupStatus,
+    rebuilding: &BTreeSet<NodeId>,
+) -> Option<MemberStep> {
+    let mut wanted = if status.group == ROOT_GROUP {
         root_members(map, &status.voters)?
     } else {
         sale_members(map, status.group)?
     };
+    // A replica that is to be rebuilt is let go of first; it comes back as one that is missing.
+    wanted.voters.retain(|node| !rebuilding.contains(node));
     let members = Members {
         leader: node,
         voters: status.voters,

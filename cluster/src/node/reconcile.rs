@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Inner;
 use crate::map::{Map, Placement};
@@ -21,6 +21,8 @@ impl Inner {
                 changed = version.changed() => if changed.is_err() { return },
                 _ = tick.tick() => {}
             }
+            self.stop_differing().await;
+            self.rebuild_stopped().await;
             self.start_missing().await;
             self.initialise_new().await;
             self.stop_moved().await;
@@ -30,7 +32,8 @@ impl Inner {
     pub(super) async fn start_missing(&self) {
         let map = self.published.map();
         for group in map.carries(self.config.node_id) {
-            if self.replicas.get(group).is_some() || self.is_stopping() {
+            let runs = self.replicas.get(group).is_some();
+            if runs || self.check.is_stopped(group) || self.is_stopping() {
                 continue;
             }
             match (self.start_sale)(group).await {
@@ -74,7 +77,7 @@ impl Inner {
                 .groups
                 .get(&group)
                 .is_some_and(|placement| placement.replicas.contains(&node));
-            if group == ROOT_GROUP || placed_here || !self.let_go(group) {
+            if group == ROOT_GROUP || placed_here || !self.let_go(group, None) {
                 continue;
             }
             tracing::info!(group, "a replica was moved away");
@@ -85,20 +88,24 @@ impl Inner {
     }
 
     /// Whether another node leads the group without this one among its members.
-    fn let_go(&self, group: GroupId) -> bool {
+    pub(super) fn let_go(&self, group: GroupId, since: Option<Instant>) -> bool {
         let node = self.config.node_id;
-        self.gossip.led(group).is_some_and(|(leader, led)| {
+        self.gossip.led(group, since).is_some_and(|(leader, led)| {
             leader != node && !led.voters.contains(&node) && !led.learners.contains(&node)
         })
     }
 
-    async fn forget(&self, group: GroupId) {
+    /// Whether nothing of the group is left on the disks.
+    pub(super) async fn forget(&self, group: GroupId) -> bool {
         if let Err(error) = self.log.forget(group).await {
             tracing::warn!(group, %error, "a moved group's log stays behind");
+            return false;
         }
         if let Err(error) = self.snapshots.remove(group).await {
             tracing::warn!(group, %error, "a moved group's snapshots stay behind");
+            return false;
         }
+        true
     }
 }
 

@@ -1,6 +1,7 @@
 //! Brings the cluster part of a node up, and takes it down in good order.
 
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
@@ -12,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use tonic::service::Routes;
 use tonic::transport::Server;
 
+use super::cross_check::CrossCheck;
 use super::{Cluster, Inner, Machines, gossip};
 use crate::components::Components;
 use crate::config::Config;
@@ -45,6 +47,11 @@ pub enum StartFailure {
     Metrics(#[from] prometheus::Error),
     #[error(transparent)]
     Replica(#[from] ReplicaStartFailure),
+    #[error(
+        "the root group's replica on this node differed from the others and was stopped: join a new \
+         node in its place, then drain and remove this one"
+    )]
+    RootStopped,
     #[error("the cluster cannot be founded: {0}")]
     Found(String),
 }
@@ -112,6 +119,12 @@ async fn start_inner<R: AsyncRuntime>(
     .await?;
     let snapshots = SnapshotStore::open(&components).await;
     let snapshots = snapshots.map_err(StartFailure::Snapshots)?;
+    let stopped_replicas = snapshots.stopped().await;
+    let stopped_replicas = stopped_replicas.map_err(StartFailure::Snapshots)?;
+    if stopped_replicas.contains(&ROOT_GROUP) {
+        return Err(StartFailure::RootStopped);
+    }
+    let check = Arc::new(CrossCheck::new(metrics.clone(), stopped_replicas));
     let limit = config.request_limit();
     let dialer = Dialer::new(components.net.clone(), limit);
     let peers = Arc::new(Peers::new(dialer, secret.clone(), limit, components.seed));
@@ -125,6 +138,7 @@ async fn start_inner<R: AsyncRuntime>(
         snapshots: snapshots.clone(),
         peers: peers.clone(),
         metrics,
+        started: AtomicU64::new(0),
     });
     let start_sale: super::StartSale = {
         let starting = starting.clone();
@@ -147,6 +161,7 @@ async fn start_inner<R: AsyncRuntime>(
         published,
         changer: Arc::new(changer),
         gossip: gossip::Gossip::default(),
+        check,
         start_sale,
         stop,
         tasks: Mutex::default(),
@@ -180,6 +195,7 @@ impl Inner {
             components: self.components.clone(),
             snapshots: self.snapshots.clone(),
             map: self.changer.clone(),
+            check: self.check.clone(),
         };
         let service = PeerServiceServer::new(server)
             .max_decoding_message_size(MESSAGE_BYTES_MAX)

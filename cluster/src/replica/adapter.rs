@@ -15,6 +15,7 @@ use openraft::{AsyncRuntime, RaftSnapshotBuilder};
 use tokio::sync::watch;
 use tokio::time::Duration;
 
+use super::digests::Digests;
 use crate::disk;
 use crate::machine::{Committed, Machine, MachineFault};
 use crate::snapshot::{SnapshotFile, SnapshotStore};
@@ -76,6 +77,7 @@ pub(crate) struct Adapter {
     machine: Arc<dyn Machine>,
     store: SnapshotStore,
     progress: Arc<Progress>,
+    digests: Arc<Digests>,
     applied: Option<LogId>,
     membership: StoredMembership,
 }
@@ -86,12 +88,14 @@ impl Adapter {
         machine: Arc<dyn Machine>,
         store: SnapshotStore,
         progress: Arc<Progress>,
+        digests: Arc<Digests>,
     ) -> Self {
         Adapter {
             group,
             machine,
             store,
             progress,
+            digests,
             applied: None,
             membership: StoredMembership::default(),
         }
@@ -151,6 +155,9 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Adapter {
             if let Some(responder) = responder {
                 responder.send(());
             }
+            if self.digests.is_due(log_id.index) {
+                self.digest().await.map_err(fault)?;
+            }
         }
         Ok(())
     }
@@ -171,6 +178,7 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Adapter {
         let file = self.store.adopt(self.group, meta, file).await?;
         let state = self.store.load(self.group, &file).await?;
         self.machine.restore(state).await.map_err(fault)?;
+        self.digests.forget();
         self.membership = meta.last_membership.clone();
         if let Some(last) = meta.last_log_id {
             self.set_applied(last);
@@ -189,6 +197,17 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Adapter {
 }
 
 impl Adapter {
+    /// Asks for a digest of the state as it stands now.
+    pub(super) async fn digest(&self) -> Result<(), MachineFault> {
+        match self.applied {
+            Some(applied) => {
+                let machine = self.machine.as_ref();
+                self.digests.ask(machine, applied.index).await
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Queues the machine's barriers now: behind what was delivered, before what will be.
     async fn builder(&mut self) -> Builder {
         self.progress

@@ -1,7 +1,7 @@
 //! Starts a replica and speaks to openraft for it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -14,9 +14,11 @@ use openraft::raft::{
 };
 use openraft::{AsyncRuntime, ChangeMembers};
 use tokio::task::JoinHandle;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::adapter::{Adapter, Progress};
 use super::batcher::Batcher;
+use super::digests::Digests;
 use super::handle::Handle;
 use super::leadership::Watch;
 use super::outstanding::Outstanding;
@@ -50,6 +52,8 @@ pub(crate) struct Starting {
     pub(crate) snapshots: SnapshotStore,
     pub(crate) peers: Arc<Peers>,
     pub(crate) metrics: ClusterMetrics,
+    /// Numbers the replicas started, so that each life of one has a number of its own.
+    pub(crate) started: AtomicU64,
 }
 
 /// Restores the replica from its snapshot and log, and lets it take part.
@@ -69,12 +73,21 @@ pub(crate) async fn start<R: AsyncRuntime>(
     let (handle, queues) = Handle::new(group, node);
     let machine = machine(handle.clone());
     let progress = Progress::new(newest);
+    let lives = starting.started.fetch_add(1, Ordering::Relaxed);
+    let incarnation = xxh3_64_with_seed(&lives.to_le_bytes(), starting.components.seed);
+    let (digests, mut asked) = Digests::new(incarnation, config.digest_entries);
+    let digests = Arc::new(digests);
     let adapter = Adapter::new(
         group,
         machine.clone(),
         starting.snapshots.clone(),
         progress.clone(),
+        digests.clone(),
     );
+    let collecting = digests.clone();
+    let digesting = starting
+        .components
+        .spawn(async move { while collecting.collect(&mut asked).await.is_some() {} });
     let raft = Raft::<R>::new(
         node,
         Arc::new(profile),
@@ -124,8 +137,10 @@ pub(crate) async fn start<R: AsyncRuntime>(
         raft,
         handle,
         progress,
+        digests,
         ready,
         proving,
+        digesting,
         watching: Mutex::new(Some(watching)),
     }))
 }
@@ -136,8 +151,10 @@ struct Running<R: AsyncRuntime> {
     raft: Raft<R>,
     handle: Arc<Handle>,
     progress: Arc<Progress>,
+    digests: Arc<Digests>,
     ready: Arc<AtomicBool>,
     proving: JoinHandle<()>,
+    digesting: JoinHandle<()>,
     watching: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -157,6 +174,20 @@ impl<R: AsyncRuntime> Replica for Running<R> {
 
     fn bytes_since_snapshot(&self) -> u64 {
         self.progress.bytes_since_snapshot.load(Ordering::Relaxed)
+    }
+
+    fn digests(&self) -> Arc<Digests> {
+        self.digests.clone()
+    }
+
+    async fn digest(&self) {
+        let asking = self.raft.with_state_machine(|adapter: &mut Adapter| {
+            Box::pin(async move {
+                // A machine that has stopped tells openraft so with the next entry.
+                adapter.digest().await.ok();
+            })
+        });
+        asking.await.ok();
     }
 
     fn append_stream(
@@ -296,6 +327,7 @@ impl<R: AsyncRuntime> Replica for Running<R> {
         }
         // Readers whose round did not end are told by the drop of their channel.
         self.proving.abort();
+        self.digesting.abort();
     }
 }
 

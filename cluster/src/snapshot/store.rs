@@ -215,10 +215,35 @@ impl SnapshotStore {
         Receiving::begin(self.clone(), group).await
     }
 
-    /// All files of a group that is no longer carried here.
+    /// All files of a group that is no longer carried here; the mark goes last.
     pub(crate) async fn remove(&self, group: GroupId) -> io::Result<()> {
-        self.run(move |disk| async move { remove_others(&disk, group, "").await })
-            .await
+        self.run(move |disk| async move {
+            remove_others(&disk, group, "").await?;
+            match disk.remove(&mark_name(group)).await {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
+                Ok(()) => disk.sync_dir().await,
+            }
+        })
+        .await
+    }
+
+    /// Leaves a mark that the replica here was stopped because it differed from the others.
+    pub(crate) async fn mark_stopped(&self, group: GroupId) -> io::Result<()> {
+        self.run(move |disk| async move {
+            replace(&disk, &mark_name(group)).await?.sync().await?;
+            disk.sync_dir().await
+        })
+        .await
+    }
+
+    /// The groups that bear a mark.
+    pub(crate) async fn stopped(&self) -> io::Result<Vec<GroupId>> {
+        self.run(|disk| async move {
+            let names = disk.list().await?;
+            Ok(names.iter().filter_map(|name| marked(name)).collect())
+        })
+        .await
     }
 
     pub(super) fn next_count(&self) -> u64 {
@@ -272,6 +297,18 @@ fn file_name(group: GroupId, meta: &SnapshotMeta) -> String {
         .last_log_id
         .map_or((0, 0), |id| (id.leader_id.term, id.index));
     format!("g{group:010}-i{index:020}-t{term:020}{SUFFIX}")
+}
+
+/// What a file ends in that says of a group that its replica was stopped.
+const MARK: &str = "-stopped";
+
+fn mark_name(group: GroupId) -> String {
+    format!("g{group:010}{MARK}")
+}
+
+fn marked(name: &str) -> Option<GroupId> {
+    let group = name.strip_prefix('g')?.strip_suffix(MARK)?;
+    group.parse().ok()
 }
 
 async fn names_of(disk: &Arc<dyn Disk>, group: GroupId) -> io::Result<Vec<String>> {

@@ -2,6 +2,7 @@
 //! replication, restarts, snapshots, partitions, members. Each node has its own runtime, so that
 //! killing it kills every task at once, as the end of a process does.
 
+mod digests;
 mod full_disk;
 mod members;
 mod network;

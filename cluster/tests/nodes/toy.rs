@@ -48,6 +48,11 @@ impl Toy {
         self.state.lock().unwrap().clone()
     }
 
+    /// A number nobody committed, as a memory that lies would have it.
+    pub fn corrupt(&self) {
+        self.state.lock().unwrap().numbers.push(666);
+    }
+
     pub fn numbers(&self) -> Vec<u64> {
         self.state.lock().unwrap().numbers.clone()
     }
@@ -92,6 +97,17 @@ impl Machine for Toy {
         }
         state.restores += 1;
         Ok(())
+    }
+
+    async fn digest(&self) -> Result<BoxFuture<'static, Result<u64, MachineFault>>, MachineFault> {
+        let numbers = self.state.lock().unwrap().numbers.clone();
+        // Any number that depends on all of them and on their sequence.
+        let digest = numbers.iter().fold(1u64, |digest, number| {
+            (digest ^ number)
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                .rotate_left(17)
+        });
+        Ok(Box::pin(std::future::ready(Ok(digest))))
     }
 
     async fn lead(&self, term: Option<Term>) {

@@ -202,6 +202,7 @@ impl Config {
             raft.entry_bytes_max,
             (64 << 10)..=(16 << 20),
         )?;
+        range("raft.digest_entries", raft.digest_entries, 1..=1_000_000)?;
         range("log.segment_mib", self.log.segment_mib, 1..=1024)?;
         let entry_mib = raft.entry_bytes_max as u64 >> 20;
         if self.log.segment_mib <= entry_mib {

@@ -291,6 +291,11 @@ pub enum Groups {
     Snapshot {
         group: u32,
     },
+    /// Has the replica on the node that is asked begin anew after it differed from the others and
+    /// was stopped.
+    Rebuild {
+        group: u32,
+    },
 }
 
 /// `2:15` or `2:15-29`.

@@ -142,6 +142,12 @@ pub fn groups(client: &Client, verb: Groups) -> anyhow::Result<Shown> {
             )?;
             Ok(Shown::done(&format!("group {group} goes to node {to}")))
         }
+        Groups::Rebuild { group } => {
+            client.order("POST", &format!("/v1/groups/{group}/rebuild"), &json!({}))?;
+            Ok(Shown::done(&format!(
+                "the replica of group {group} begins anew"
+            )))
+        }
         Groups::Snapshot { group } => {
             client.order("POST", &format!("/v1/groups/{group}/snapshot"), &json!({}))?;
             Ok(Shown::done(&format!(

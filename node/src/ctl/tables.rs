@@ -216,6 +216,7 @@ pub fn groups(list: &GroupList) -> String {
         "applied",
         "snapshot",
         "lag",
+        "digest",
     ]);
     for group in &list.groups {
         let head = [
@@ -242,6 +243,7 @@ pub fn groups(list: &GroupList) -> String {
                 member.applied.to_string(),
                 member.snapshot.to_string(),
                 number(member.lag),
+                member.digest.clone(),
             ];
             table.add_row(head.chain(tail));
         }

@@ -148,12 +148,20 @@ fn groups_name_each_member_and_who_did_not_answer() {
         lag,
         ..MemberView::default()
     };
+    let differs = MemberView {
+        digest: "differs".into(),
+        ..member(3, "stopped", None)
+    };
     let list = GroupList {
         groups: vec![
             GroupView {
                 group_id: 1,
                 leader: Some(2),
-                members: vec![member(1, "follower", Some(3)), member(2, "leader", None)],
+                members: vec![
+                    member(1, "follower", Some(3)),
+                    member(2, "leader", None),
+                    differs,
+                ],
                 ..GroupView::default()
             },
             GroupView {
@@ -166,6 +174,7 @@ fn groups_name_each_member_and_who_did_not_answer() {
     };
     let text = tables::groups(&list);
     assert!(text.contains("follower"));
+    assert!(text.contains("differs"));
     assert!(text.contains("3,4"));
     assert!(text.ends_with("no answer from node 3, 4"));
 }

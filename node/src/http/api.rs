@@ -117,6 +117,8 @@ pub trait AdminApi: Send + Sync + 'static {
     fn node_id(&self) -> u64;
     /// Recovered, caught up, not about to stop.
     fn ready(&self) -> bool;
+    /// Groups whose replica here differed from the others and was stopped.
+    fn stopped_groups(&self) -> Vec<u32>;
     fn authorize(&self, token: &str) -> Result<Operator, Problem>;
     /// Whether a node that asks to join with this token knows the cluster's secret.
     fn knows_secret(&self, token: &str) -> bool;
@@ -167,4 +169,6 @@ pub trait AdminApi: Send + Sync + 'static {
     async fn groups(&self) -> Answer<views::GroupList>;
     async fn transfer(&self, group_id: u32, to: u64) -> Answer<()>;
     async fn snapshot(&self, group_id: u32) -> Answer<()>;
+    /// Has this node's stopped replica begin anew.
+    async fn rebuild(&self, group_id: u32) -> Answer<()>;
 }

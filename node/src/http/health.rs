@@ -25,10 +25,20 @@ pub async fn ready(door: Data<Door>) -> Result<HttpResponse, Problem> {
         let node_id = door.api.node_id();
         return Ok(HttpResponse::Ok().json(json!({ "ready": true, "node_id": node_id })));
     }
-    Err(Problem::new(
-        Reason::NotReady,
-        "the node starts, catches up, or is about to stop",
-    ))
+    let stopped: Vec<String> = door
+        .api
+        .stopped_groups()
+        .iter()
+        .map(u32::to_string)
+        .collect();
+    let why = match stopped.is_empty() {
+        true => "the node starts, catches up, or is about to stop".to_owned(),
+        false => format!(
+            "stopped here, because they differed from the other replicas: groups {}",
+            stopped.join(", ")
+        ),
+    };
+    Err(Problem::new(Reason::NotReady, why))
 }
 
 pub async fn metrics(door: Data<Door>) -> Result<HttpResponse, Problem> {

@@ -176,6 +176,13 @@ pub async fn transfer(call: Call) -> Response {
         .await
 }
 
+/// On the node that is asked, like a snapshot: its replica is the one that stopped.
+pub async fn rebuild(call: Call) -> Response {
+    let group_id = call.number("group_id")?;
+    call.done(move |api| async move { api.rebuild(group_id).await })
+        .await
+}
+
 pub async fn snapshot(call: Call) -> Response {
     let group_id = call.number("group_id")?;
     call.done(move |api| async move { api.snapshot(group_id).await })

@@ -79,7 +79,8 @@ fn configure_cluster(config: &mut ServiceConfig) {
         .service(at("/v1/nodes/{node_id}/drain").route(post().to(nodes::drain)))
         .service(at("/v1/groups").route(get().to(nodes::groups)))
         .service(at("/v1/groups/{group_id}/transfer").route(post().to(nodes::transfer)))
-        .service(at("/v1/groups/{group_id}/snapshot").route(post().to(nodes::snapshot)));
+        .service(at("/v1/groups/{group_id}/snapshot").route(post().to(nodes::snapshot)))
+        .service(at("/v1/groups/{group_id}/rebuild").route(post().to(nodes::rebuild)));
 }
 
 /// A resource that answers other methods with a problem.

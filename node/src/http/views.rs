@@ -291,8 +291,15 @@ pub struct GroupView {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberView {
     pub node_id: u64,
-    /// leader, follower, learner or candidate.
+    /// leader, follower, learner, candidate or stopped.
     pub state: String,
+    /// How its digest compares: agrees, disputed (nobody knows who is right), differs (stopped
+    /// until it is rebuilt) or rebuilding; empty before it was compared.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+    /// The log index at which it agreed or was disputed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest_index: Option<u64>,
     pub last_log: u64,
     pub committed: u64,
     pub applied: u64,

@@ -72,6 +72,10 @@ impl AdminApi for Admin {
         !*self.parts.leaving.borrow() && self.parts.cluster.ready()
     }
 
+    fn stopped_groups(&self) -> Vec<u32> {
+        self.parts.cluster.stopped_groups()
+    }
+
     fn authorize(&self, token: &str) -> Result<Operator, Problem> {
         let first = self.parts.config.http.operator_key.as_bytes();
         if !first.is_empty() && bool::from(first.ct_eq(token.as_bytes())) {
@@ -215,5 +219,9 @@ impl AdminApi for Admin {
 
     async fn snapshot(&self, group_id: u32) -> Answer<()> {
         self.take_snapshot(group_id).await
+    }
+
+    async fn rebuild(&self, group_id: u32) -> Answer<()> {
+        self.rebuild_replica(group_id).await
     }
 }

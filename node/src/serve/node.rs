@@ -326,6 +326,7 @@ fn cluster_config(config: &Config) -> cluster::Config {
         snapshot_after_bytes: raft.snapshot_after_mib << 20,
         in_flight_entries: raft.in_flight_entries,
         entry_bytes_max: raft.entry_bytes_max,
+        digest_entries: raft.digest_entries,
         log: cluster::log::Config {
             segment_bytes: config.log.segment_mib << 20,
             cache_bytes: (config.log.cache_mib as usize) << 20,

@@ -253,6 +253,17 @@ async fn groups_are_listed_moved_and_snapshotted() {
 }
 
 #[actix_web::test]
+async fn a_node_with_a_stopped_replica_is_not_ready_and_names_the_group() {
+    let node = Memory::stopped(&[3, 5]);
+    let answer = send(&node, TestRequest::get().uri("/readyz")).await;
+    assert_eq!(answer.status, 503);
+    let detail = answer.json()["detail"].to_string();
+    assert!(detail.contains("groups 3, 5"), "{detail}");
+    let rebuilt = send(&node, post("/v1/groups/3/rebuild", "")).await;
+    assert_eq!(rebuilt.status, 204);
+}
+
+#[actix_web::test]
 async fn health_metrics_and_the_page_need_no_key() {
     let node = Memory::new();
     for path in ["/healthz", "/readyz", "/metrics", "/"] {

@@ -31,6 +31,7 @@ struct State {
     searches: Vec<Search>,
     /// Every call on an event is this node's (id, HTTP address).
     owner: Option<(u64, String)>,
+    stopped_groups: Vec<u32>,
 }
 
 struct Event {
@@ -58,6 +59,13 @@ impl Memory {
     pub fn owned_by(node: u64, address: String) -> std::sync::Arc<Memory> {
         let memory = Memory::new();
         memory.state().owner = Some((node, address));
+        memory
+    }
+
+    /// A node whose replicas of these groups differed from the others.
+    pub fn stopped(groups: &[u32]) -> std::sync::Arc<Memory> {
+        let memory = Memory::new();
+        memory.state().stopped_groups = groups.to_vec();
         memory
     }
 
@@ -197,7 +205,12 @@ impl AdminApi for Memory {
     }
 
     fn ready(&self) -> bool {
-        self.state().owner.is_none()
+        let state = self.state();
+        state.owner.is_none() && state.stopped_groups.is_empty()
+    }
+
+    fn stopped_groups(&self) -> Vec<u32> {
+        self.state().stopped_groups.clone()
     }
 
     fn authorize(&self, token: &str) -> Result<Operator, Problem> {
@@ -462,6 +475,10 @@ impl AdminApi for Memory {
     }
 
     async fn snapshot(&self, _group_id: u32) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn rebuild(&self, _group_id: u32) -> Answer<()> {
         Ok(())
     }
 }

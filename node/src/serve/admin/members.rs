@@ -2,7 +2,7 @@
 
 use cluster::map::NodeState;
 use cluster::types::{GroupId, NodeId, ROOT_GROUP};
-use cluster::{GroupStatus, ReplicaState};
+use cluster::{GroupStatus, ReplicaState, Standing};
 use proto::log::v1::PutNode;
 
 use super::Admin;
@@ -75,6 +75,7 @@ impl Admin {
         let cluster = &self.parts.cluster;
         let map = cluster.map();
         let status = cluster.status();
+        let standings = cluster.standings();
         let here = |group: GroupId| status.iter().find(|status| status.group == group);
         let root = GroupView {
             group_id: ROOT_GROUP,
@@ -94,10 +95,15 @@ impl Admin {
         });
         let groups = std::iter::once(root).chain(placed).map(|view| {
             let group = view.group_id;
+            let standing = standings.get(&group);
             match here(group) {
-                Some(status) => with_replica(view, cluster.node_id(), status),
+                Some(status) => with_replica(view, cluster.node_id(), status, standing),
                 None => GroupView {
                     leader: cluster.leader(group),
+                    members: standing
+                        .map(|standing| stopped(cluster.node_id(), *standing))
+                        .into_iter()
+                        .collect(),
                     ..view
                 },
             }
@@ -141,6 +147,12 @@ impl Admin {
         taken.map_err(|failure| self.admin_failed(failure))
     }
 
+    pub(super) async fn rebuild_replica(&self, group: GroupId) -> Answer<()> {
+        self.check_group(group)?;
+        let begun = self.parts.cluster.rebuild(group).await;
+        begun.map_err(|failure| self.admin_failed(failure))
+    }
+
     fn check_group(&self, group: GroupId) -> Result<(), Problem> {
         let map = self.parts.cluster.map();
         if group == ROOT_GROUP || map.groups.contains_key(&group) {
@@ -153,8 +165,34 @@ impl Admin {
     }
 }
 
+/// A replica that does not run because it differed from the others.
+fn stopped(node_id: NodeId, standing: Standing) -> MemberView {
+    let (digest, digest_index) = told(standing);
+    MemberView {
+        node_id,
+        state: "stopped".into(),
+        digest: digest.into(),
+        digest_index,
+        ..MemberView::default()
+    }
+}
+
+fn told(standing: Standing) -> (&'static str, Option<u64>) {
+    match standing {
+        Standing::Agrees { index } => ("agrees", Some(index)),
+        Standing::Disputed { index } => ("disputed", Some(index)),
+        Standing::Stopped => ("differs", None),
+        Standing::Rebuilding => ("rebuilding", None),
+    }
+}
+
 /// The replica's own word, and what a leader knows of the others.
-fn with_replica(view: GroupView, node_id: NodeId, status: &GroupStatus) -> GroupView {
+fn with_replica(
+    view: GroupView,
+    node_id: NodeId,
+    status: &GroupStatus,
+    standing: Option<&Standing>,
+) -> GroupView {
     let GroupStatus {
         group: _,
         state,
@@ -171,8 +209,11 @@ fn with_replica(view: GroupView, node_id: NodeId, status: &GroupStatus) -> Group
         pending_voters: _,
         settled: _,
     } = status;
+    let (digest, digest_index) = standing.map_or(("", None), |standing| told(*standing));
     let own = MemberView {
         node_id,
+        digest: digest.into(),
+        digest_index,
         state: match state {
             ReplicaState::Leader => "leader",
             ReplicaState::Follower => "follower",
