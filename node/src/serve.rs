@@ -11,6 +11,7 @@
 
 mod admin;
 mod departure;
+mod give_back;
 mod node;
 pub mod place;
 mod time;
