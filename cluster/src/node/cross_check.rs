@@ -173,9 +173,16 @@ impl CrossCheck {
         nodes.map(|(node, _)| *node).collect()
     }
 
-    /// Since when the replica here waits to be let go.
-    pub(crate) fn rebuilding_here(&self) -> BTreeMap<GroupId, Instant> {
-        self.lock().rebuilding.clone()
+    /// The replicas stopped here, and since when they wait to be let go to begin anew.
+    fn stopped_here(&self) -> Vec<(GroupId, Option<Instant>)> {
+        let state = self.lock();
+        let stopped = state
+            .standings
+            .iter()
+            .filter(|(_, standing)| standing.is_stopped());
+        stopped
+            .map(|(group, _)| (*group, state.rebuilding.get(group).copied()))
+            .collect()
     }
 
     pub(crate) fn rebuild(&self, group: GroupId) {
@@ -303,13 +310,21 @@ impl Inner {
         }
     }
 
-    /// Replicas to be rebuilt begin anew once their group's leader has let them go.
-    pub(super) async fn rebuild_stopped(&self) {
-        for (group, since) in self.check.rebuilding_here() {
-            if !self.let_go(group, Some(since)) {
+    /// What is left of a stopped replica goes once its group's leader has let it go: because it is
+    /// to be rebuilt, and then it begins anew, or because the map has placed it elsewhere.
+    pub(super) async fn clear_stopped(&self) {
+        let map = self.published.map();
+        let node = self.config.node_id;
+        for (group, since) in self.check.stopped_here() {
+            let placed_here = map
+                .groups
+                .get(&group)
+                .is_none_or(|placement| placement.replicas.contains(&node));
+            let goes = since.is_some() || !placed_here;
+            if !goes || !self.let_go(group, since) {
                 continue;
             }
-            tracing::info!(group, "a stopped replica begins anew");
+            tracing::info!(group, "a stopped replica is cleared away");
             if self.forget(group).await {
                 self.check.cleared(group);
             }

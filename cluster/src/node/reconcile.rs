@@ -22,7 +22,7 @@ impl Inner {
                 _ = tick.tick() => {}
             }
             self.stop_differing().await;
-            self.rebuild_stopped().await;
+            self.clear_stopped().await;
             self.start_missing().await;
             self.initialise_new().await;
             self.stop_moved().await;
@@ -83,6 +83,7 @@ impl Inner {
             tracing::info!(group, "a replica was moved away");
             self.replicas.remove(group);
             replica.shutdown().await;
+            self.check.cleared(group);
             self.forget(group).await;
         }
     }

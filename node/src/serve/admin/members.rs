@@ -101,6 +101,7 @@ impl Admin {
                 None => GroupView {
                     leader: cluster.leader(group),
                     members: standing
+                        .filter(|standing| standing.is_stopped())
                         .map(|standing| stopped(cluster.node_id(), *standing))
                         .into_iter()
                         .collect(),
