@@ -3,11 +3,11 @@
 //! by the public gRPC, and does the same with 10,000 idle events of 500 seats on another node. The
 //! figures are resident memory above the empty node's, as JSON on the standard output.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::Parser as _;
 use cluster::components::{Net, WallClock};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use onsale::load::connect::{Bearer, MachineClock, Tcp};
@@ -23,11 +23,21 @@ const SEATS: u64 = 100_000;
 const BUYERS: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     // The node that `Local` starts is this program again.
     if std::env::args().nth(1).as_deref() == Some("serve") {
-        return onsale::cli::Cli::parse().command.run();
+        return onsale::cli::Cli::run(std::env::args_os());
     }
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure() -> anyhow::Result<()> {
     let idle_events = match std::env::args().nth(1) {
         Some(text) => text.parse().context("how many idle events?")?,
         None => 10_000,
