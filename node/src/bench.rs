@@ -53,9 +53,10 @@ pub struct Args {
     /// Calls per stream message at most.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pack: u32,
-    /// Calls outstanding, all connections together.
-    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    concurrency: u32,
+    /// Calls outstanding, all connections together [default: 4096 by stream, 1024 with one call a
+    /// message, 64 by unary calls]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    concurrency: Option<u32>,
     /// Measured time.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: u32,
@@ -118,16 +119,24 @@ impl Args {
         Duration::from_secs(self.seconds.into())
     }
 
+    fn concurrency(&self) -> u32 {
+        self.concurrency.unwrap_or(match self.mode {
+            Mode::Unary => 64,
+            Mode::Stream if self.pack == 1 => 1024,
+            Mode::Stream => 4096,
+        })
+    }
+
     /// Connections that have at least one call each.
     fn sessions(&self) -> usize {
-        self.sessions.min(self.concurrency) as usize
+        self.sessions.min(self.concurrency()) as usize
     }
 
     /// The same with so many times the calls.
     fn overloaded(&self) -> Option<Args> {
         let times = self.overload?;
         Some(Args {
-            concurrency: self.concurrency.saturating_mul(times),
+            concurrency: Some(self.concurrency().saturating_mul(times)),
             overload: None,
             json: None,
             ..self.clone()
@@ -137,18 +146,18 @@ impl Args {
     /// What cannot be measured is said before anything is started.
     fn check(&self) -> anyhow::Result<()> {
         let most = self.workload.concurrency_max();
-        if self.concurrency > most {
+        if self.concurrency() > most {
             bail!(
                 "--concurrency {}: the workload {} has seats for {most} operations under way",
-                self.concurrency,
+                self.concurrency(),
                 self.workload.name(),
             );
         }
-        let per_session = self.concurrency.div_ceil(self.sessions() as u32);
+        let per_session = self.concurrency().div_ceil(self.sessions() as u32);
         if self.mode == Mode::Stream && per_session > 16_384 {
             bail!(
                 "--concurrency {}: a session may have 16,384 calls outstanding, use more --sessions",
-                self.concurrency
+                self.concurrency()
             );
         }
         if let Some(overloaded) = self.overloaded() {
@@ -195,7 +204,7 @@ async fn measured(args: &Args) -> anyhow::Result<Report> {
     settings.data.clone_from(&args.data);
     if args.overload.is_some() {
         let sale = &mut settings.base.sale;
-        sale.queue_commands = QUEUE_COMMANDS_MIN.max(2 * args.concurrency as usize);
+        sale.queue_commands = QUEUE_COMMANDS_MIN.max(2 * args.concurrency() as usize);
         sale.batch_commands = sale.batch_commands.min(sale.queue_commands);
     }
     eprintln!(

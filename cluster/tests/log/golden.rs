@@ -118,6 +118,7 @@ async fn the_metrics_have_their_names() {
         [
             "onsale_log_batch_frames",
             "onsale_log_cache_bytes",
+            "onsale_log_disk_full",
             "onsale_log_fsync_seconds",
             "onsale_log_fsyncs_total",
             "onsale_log_mark_fsyncs_total",

@@ -129,7 +129,7 @@ async fn measurement(local: &Local, args: &Args, scene: &Scene) -> anyhow::Resul
         let figures = match args.workload {
             Workload::Many => in_rounds(local, args, scene, &shared, &stocks).await,
             Workload::Soldout => {
-                while shared.tally.refusals_ever() < u64::from(args.concurrency) {
+                while shared.tally.refusals_ever() < u64::from(args.concurrency()) {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
                 at_a_stretch(local, args, &shared).await

@@ -69,7 +69,7 @@ impl Report {
             workload: args.workload.name(),
             mode: args.mode.name(),
             pack: args.pack,
-            concurrency: args.concurrency,
+            concurrency: args.concurrency(),
             ops: figures.ops,
             ops_per_s,
             p50_ms: round(figures.p50_ms, 3),

@@ -62,7 +62,7 @@ pub async fn prepare(local: &Local, args: &Args) -> anyhow::Result<Scene> {
 impl Scene {
     /// Gives the calls that are to be outstanding to connections.
     pub fn offer(&mut self, args: &Args) {
-        let calls = args.concurrency as usize;
+        let calls = args.concurrency() as usize;
         self.connections = if args.spread {
             spread(&self.addresses, self.leaders.len(), args.sessions(), calls)
         } else {
