@@ -84,7 +84,7 @@ fn the_report_has_the_keys_that_are_compared() {
     assert_eq!(json["server_cpu_us_per_op"], 4.0);
     assert_eq!(
         report.text(),
-        "hot by stream, 10 a message, 1024 outstanding, 3 nodes: 500 operations/s (hold and \
+        "hot by stream, 10 a message, 4096 outstanding, 3 nodes: 500 operations/s (hold and \
          confirm)\n  latency p50 1.25 ms, p99 2.50 ms, most 3.0 ms\n  CPU per operation: nodes \
          4.00 us, load 1.00 us\n  1000 commands an entry, 9 syncs, 2.0 s measured\n"
     );
