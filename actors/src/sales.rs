@@ -4,7 +4,7 @@ mod machine;
 mod snapshot;
 mod supervisor;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
@@ -37,11 +37,12 @@ const TICK: std::time::Duration = std::time::Duration::from_millis(25);
 pub struct Sales {
     around: crate::sale::Surroundings,
     supervisor: ActorCell,
-    /// Only says who is here: the sales' state is in their actors.
-    here: RwLock<HashMap<SaleId, SaleHandle>>,
+    /// Only says who is here: the sales' state is in their actors. In sequence, so that ticks come
+    /// in the same one in every run of a simulation.
+    here: RwLock<BTreeMap<SaleId, SaleHandle>>,
     feed: FeedSender,
     /// Creations this node has proposed and somebody waits for; bounded by the API's calls.
-    creating: std::sync::Mutex<HashMap<u64, oneshot::Sender<Result<(), CreateFailure>>>>,
+    creating: std::sync::Mutex<BTreeMap<u64, oneshot::Sender<Result<(), CreateFailure>>>>,
     next_creation: std::sync::atomic::AtomicU64,
 }
 
