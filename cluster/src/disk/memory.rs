@@ -21,6 +21,9 @@ use inode::{Inode, SECTOR};
 
 mod inode;
 
+/// How soon a hung sync notices that the disk works again.
+const HUNG_LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 /// Faults to come, counted over all calls of the disk. The default is a disk without faults.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
@@ -28,10 +31,41 @@ pub struct Faults {
     /// A sync that fails drops what it should have made durable, and later syncs succeed, as
     /// Linux does it. A write that fails may have written its first sectors.
     pub fail_call: Option<u64>,
+    /// The next call of this kind fails, once.
+    pub fail_next: Option<Call>,
     /// Bytes that files may take in all; beyond, `StorageFull`.
     pub capacity_bytes: Option<u64>,
     /// How long a sync takes, in milliseconds; drawn from the seed.
     pub sync_ms: Option<Range<u64>>,
+    /// Syncs do not return before the faults are set anew.
+    pub hung: bool,
+}
+
+/// The kinds of calls that may be told to fail; what is neither of the first two is other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    Read,
+    Write,
+    Sync,
+    Other,
+}
+
+/// What befell a disk since it was made, so that a test can tell whether its faults happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Happened {
+    pub failed_reads: u64,
+    pub failed_writes: u64,
+    pub failed_syncs: u64,
+    /// Writes and reservations refused for want of room.
+    pub full: u64,
+    /// Syncs that hung.
+    pub hung: u64,
+    /// Sectors that were not synced when the power failed, and arrived all the same.
+    pub sectors_arrived: u64,
+    /// Sectors that were not synced when the power failed, and are lost.
+    pub sectors_lost: u64,
+    /// Changes of the folder lost when the power failed.
+    pub names_lost: u64,
 }
 
 /// The medium. Cloning gives another view of the same bytes; [`MemoryDisk::fork`] copies them.
@@ -51,6 +85,7 @@ struct Medium {
     rng: StdRng,
     faults: Faults,
     calls: u64,
+    happened: Happened,
 }
 
 #[derive(Clone)]
@@ -70,6 +105,7 @@ impl MemoryDisk {
             rng: StdRng::seed_from_u64(seed),
             faults: Faults::default(),
             calls: 0,
+            happened: Happened::default(),
         };
         MemoryDisk {
             medium: Arc::new(Mutex::new(medium)),
@@ -96,6 +132,11 @@ impl MemoryDisk {
         self.lock().calls
     }
 
+    /// What befell the disk so far.
+    pub fn happened(&self) -> Happened {
+        self.lock().happened
+    }
+
     /// The power fails: what was not synced may be lost or torn, and nothing that was begun
     /// completes. Attach again to go on.
     pub fn crash(&self) {
@@ -103,12 +144,15 @@ impl MemoryDisk {
         medium.incarnation += 1;
         let medium = &mut *medium;
         let arrived = medium.rng.random_range(0..=medium.unsynced.len());
+        medium.happened.names_lost += (medium.unsynced.len() - arrived) as u64;
         let mut names = std::mem::take(&mut medium.durable_names);
         for change in medium.unsynced.drain(..).take(arrived) {
             change.make(&mut names);
         }
         for inode in names.values() {
-            lock(inode).power_cut(&mut medium.rng);
+            let cut = lock(inode).power_cut(&mut medium.rng);
+            medium.happened.sectors_arrived += cut.arrived as u64;
+            medium.happened.sectors_lost += cut.lost as u64;
         }
         medium.names = names.clone();
         medium.durable_names = names;
@@ -187,12 +231,22 @@ impl NameChange {
 
 impl Medium {
     /// Counts a call; says whether it fails.
-    fn call(&mut self) -> io::Result<()> {
+    fn call(&mut self, call: Call) -> io::Result<()> {
         self.calls += 1;
-        if self.faults.fail_call == Some(self.calls) {
-            return Err(injected());
+        let told = self.faults.fail_next == Some(call);
+        if told {
+            self.faults.fail_next = None;
         }
-        Ok(())
+        if !told && self.faults.fail_call != Some(self.calls) {
+            return Ok(());
+        }
+        match call {
+            Call::Read => self.happened.failed_reads += 1,
+            Call::Write => self.happened.failed_writes += 1,
+            Call::Sync => self.happened.failed_syncs += 1,
+            Call::Other => {}
+        }
+        Err(injected())
     }
 
     fn change(&mut self, change: NameChange) {
@@ -200,12 +254,13 @@ impl Medium {
         self.unsynced.push(change);
     }
 
-    fn room_for(&self, grown: u64) -> io::Result<()> {
+    fn room_for(&mut self, grown: u64) -> io::Result<()> {
         let Some(capacity) = self.faults.capacity_bytes else {
             return Ok(());
         };
         let taken = self.names.values().map(|inode| lock(inode).len());
         if taken.sum::<u64>() + grown > capacity {
+            self.happened.full += 1;
             return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())
@@ -245,7 +300,7 @@ impl Attached {
 impl Disk for Attached {
     async fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
         let mut medium = self.alive().await;
-        medium.call()?;
+        medium.call(Call::Other)?;
         if medium.names.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -256,14 +311,14 @@ impl Disk for Attached {
 
     async fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
         let mut medium = self.alive().await;
-        medium.call()?;
+        medium.call(Call::Other)?;
         let inode = medium.names.get(name).cloned();
         Ok(self.file(inode.ok_or(io::ErrorKind::NotFound)?))
     }
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut medium = self.alive().await;
-        medium.call()?;
+        medium.call(Call::Other)?;
         if !medium.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -273,7 +328,7 @@ impl Disk for Attached {
 
     async fn remove(&self, name: &str) -> io::Result<()> {
         let mut medium = self.alive().await;
-        medium.call()?;
+        medium.call(Call::Other)?;
         if !medium.names.contains_key(name) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -283,13 +338,13 @@ impl Disk for Attached {
 
     async fn list(&self) -> io::Result<Vec<String>> {
         let mut medium = self.alive().await;
-        medium.call()?;
+        medium.call(Call::Other)?;
         Ok(medium.names.keys().cloned().collect())
     }
 
     async fn sync_dir(&self) -> io::Result<()> {
         let mut medium = self.alive().await;
-        medium.call()?;
+        medium.call(Call::Sync)?;
         medium.durable_names = medium.names.clone();
         medium.unsynced.clear();
         Ok(())
@@ -305,7 +360,7 @@ struct AttachedFile {
 impl File for AttachedFile {
     async fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut medium = self.host.alive().await;
-        let call = medium.call();
+        let call = medium.call(Call::Write);
         let mut inode = lock(&self.inode);
         let grown = (offset + bytes.len() as u64).saturating_sub(inode.len());
         if grown > 0 {
@@ -324,7 +379,7 @@ impl File for AttachedFile {
 
     async fn read_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
         let mut medium = self.host.alive().await;
-        medium.call()?;
+        medium.call(Call::Read)?;
         Ok(lock(&self.inode).read(offset, len))
     }
 
@@ -333,7 +388,7 @@ impl File for AttachedFile {
             let mut medium = self.host.alive().await;
             let range = medium.faults.sync_ms.clone();
             let drawn = range.map(|range| medium.rng.random_range(range));
-            let call = medium.call();
+            let call = medium.call(Call::Sync);
             if call.is_err() {
                 lock(&self.inode).drop_dirty();
                 return call;
@@ -343,6 +398,18 @@ impl File for AttachedFile {
         if let Some(delay) = delay {
             tokio::time::sleep(Duration::from_millis(delay)).await;
         }
+        let mut hangs = false;
+        loop {
+            {
+                let mut medium = self.host.alive().await;
+                if !medium.faults.hung {
+                    break;
+                }
+                medium.happened.hung += u64::from(!hangs);
+                hangs = true;
+            }
+            tokio::time::sleep(HUNG_LOOK_AGAIN).await;
+        }
         // A crash in between leaves the host waiting here.
         let _medium = self.host.alive().await;
         lock(&self.inode).make_durable();
@@ -351,7 +418,7 @@ impl File for AttachedFile {
 
     async fn preallocate(&self, len: u64) -> io::Result<()> {
         let mut medium = self.host.alive().await;
-        medium.call()?;
+        medium.call(Call::Other)?;
         let grown = len.saturating_sub(lock(&self.inode).len());
         medium.room_for(grown)?;
         lock(&self.inode).grow(len);
@@ -360,13 +427,13 @@ impl File for AttachedFile {
 
     async fn len(&self) -> io::Result<u64> {
         let mut medium = self.host.alive().await;
-        medium.call()?;
+        medium.call(Call::Other)?;
         Ok(lock(&self.inode).len())
     }
 
     async fn truncate(&self, len: u64) -> io::Result<()> {
         let mut medium = self.host.alive().await;
-        medium.call()?;
+        medium.call(Call::Other)?;
         lock(&self.inode).truncate(len);
         Ok(())
     }

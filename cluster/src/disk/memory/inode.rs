@@ -8,6 +8,12 @@ use rand::rngs::StdRng;
 
 pub const SECTOR: usize = 512;
 
+/// What a power cut did to the sectors that were not synced.
+pub struct Cut {
+    pub arrived: usize,
+    pub lost: usize,
+}
+
 #[derive(Default)]
 pub struct Inode {
     cached: Vec<u8>,
@@ -79,13 +85,14 @@ impl Inode {
         self.dirty.clear();
     }
 
-    /// A length that was not synced is kept or lost; of the sectors that were not synced none,
+    /// A power cut: a length that was not synced is kept or lost; of the sectors that were not synced none,
     /// all, the first ones or any subset arrived.
-    pub fn power_cut(&mut self, rng: &mut StdRng) {
+    pub fn power_cut(&mut self, rng: &mut StdRng) -> Cut {
         if rng.random_bool(0.5) {
             self.durable.resize(self.cached.len(), 0);
         }
         let dirty: Vec<usize> = std::mem::take(&mut self.dirty).into_iter().collect();
+        let unsynced = dirty.len();
         let arrived: Vec<usize> = match rng.random_range(0..4) {
             0 => Vec::new(),
             1 => dirty,
@@ -99,10 +106,15 @@ impl Inode {
                 any
             }
         };
+        let cut = Cut {
+            arrived: arrived.len(),
+            lost: unsynced - arrived.len(),
+        };
         for sector in arrived {
             self.arrive(sector);
         }
         self.cached = self.durable.clone();
+        cut
     }
 
     fn arrive(&mut self, sector: usize) {
