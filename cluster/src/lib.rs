@@ -7,7 +7,7 @@
 //!    │     ├── network   lanes between peers, snapshots on their way
 //!    │     ├── snapshot  files of state
 //!    │     └── log       one write-ahead log for all groups
-//!    └── components, production   what is injected
+//!    └── components, production, seeded   what is injected
 //!  machine, group   the two seams to the application
 //! ```
 
@@ -30,12 +30,16 @@ mod placement;
 pub mod production;
 mod replica;
 mod responder;
+pub mod seeded;
 mod snapshot;
 pub mod types;
 mod wire;
 
 pub use config::{Config, Founder};
 pub use metrics::ClusterMetrics;
+pub use network::date::DateLayer;
 pub use network::peers::PeerChannel;
 pub use node::{Cluster, Standing};
+/// What Raft's tasks and timers run on: a parameter, so that only this crate names openraft.
+pub use openraft::{AsyncRuntime as Runtime, TokioRuntime};
 pub use replica::{GroupStatus, HandOverRefused, ReplicaStartFailure, ReplicaState};

@@ -11,12 +11,12 @@ use tower::{Layer, Service};
 use crate::components::WallClock;
 
 #[derive(Clone)]
-pub(crate) struct DateLayer {
+pub struct DateLayer {
     wall: Arc<dyn WallClock>,
 }
 
 impl DateLayer {
-    pub(crate) fn new(wall: Arc<dyn WallClock>) -> Self {
+    pub fn new(wall: Arc<dyn WallClock>) -> Self {
         DateLayer { wall }
     }
 }
@@ -33,7 +33,7 @@ impl<S> Layer<S> for DateLayer {
 }
 
 #[derive(Clone)]
-pub(crate) struct Dated<S> {
+pub struct Dated<S> {
     inner: S,
     wall: Arc<dyn WallClock>,
 }
@@ -59,7 +59,7 @@ where
     }
 }
 
-pub(crate) struct Dating<F> {
+pub struct Dating<F> {
     answering: F,
     wall: Arc<dyn WallClock>,
 }

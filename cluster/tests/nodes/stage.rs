@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cluster::components::{Components, Halt, Lanes, Scope, WallClock};
 use cluster::disk::memory::MemoryDisk;
 use cluster::group::{Group, Proposed};
+use cluster::seeded::{SeededRuntime, SeededScope};
 use cluster::types::{GroupId, NodeId};
 use cluster::{Cluster, Config, Founder};
 use futures::future::BoxFuture;
-use openraft::TokioRuntime;
-use openraft_rt::deterministic_rng::DeterministicRng;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tonic::service::Routes;
@@ -110,7 +109,7 @@ impl Stage {
             lanes: Arc::new(Tasks),
             scope: match self.runtime {
                 Seam::Production => Arc::new(Plain),
-                Seam::Seeded => Arc::new(Seeded(AtomicU64::new(id << 32))),
+                Seam::Seeded => Arc::new(SeededScope::new(id << 32)),
             },
             seed: id * 1_000 + self.incarnations,
         };
@@ -123,8 +122,10 @@ impl Stage {
                     Cluster::start(config, components, machines, services, &registry).await
                 }
                 Seam::Seeded => {
-                    type R = DeterministicRng<TokioRuntime>;
-                    Cluster::start_on::<R>(config, components, machines, services, &registry).await
+                    Cluster::start_on::<SeededRuntime>(
+                        config, components, machines, services, &registry,
+                    )
+                    .await
                 }
             }
         };
@@ -324,15 +325,6 @@ struct Tasks;
 impl Lanes for Tasks {
     fn run(&self, _name: &str, future: BoxFuture<'static, ()>) {
         tokio::spawn(future);
-    }
-}
-
-struct Seeded(AtomicU64);
-
-impl Scope for Seeded {
-    fn enter<'a>(&self, future: BoxFuture<'a, ()>) -> BoxFuture<'a, ()> {
-        let seed = self.0.fetch_add(1, Ordering::Relaxed);
-        Box::pin(DeterministicRng::<TokioRuntime>::scope(seed, future))
     }
 }
 
