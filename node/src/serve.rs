@@ -2,7 +2,8 @@
 //! in good order. Decides nothing about sales.
 //!
 //! ```text
-//! serve ── node ──┬── place      where sales live: for gateway, partners' services, access
+//! serve ── node ──┬── engine     the part that sells, on injected components
+//!                 ├── place      where sales live: for gateway, partners' services, access
 //!                 ├── admin      the node behind the HTTP API
 //!                 ├── time       the disciplined clock follows the peers' wall clocks
 //!                 ├── welcome    joining a cluster; the first operator's key
@@ -11,6 +12,7 @@
 
 mod admin;
 mod departure;
+pub mod engine;
 mod give_back;
 mod node;
 pub mod place;

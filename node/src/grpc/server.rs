@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use cluster::DateLayer;
 use cluster::components::Io;
 use futures::{Stream, StreamExt as _};
 use proto::channel::v1::catalogue_service_server::CatalogueServiceServer;
@@ -81,6 +82,7 @@ pub async fn serve(
     };
     let served = Server::builder()
         .layer(Meter(partners.metrics.clone()))
+        .layer(DateLayer::new(partners.wall.clone()))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(config.streams_max)

@@ -5,10 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::clock::DisciplinedClock;
-use actors::faults::Faults;
-use actors::metrics::SaleMetrics;
-use actors::{SaleMachines, Sales};
+use actors::Sales;
 use anyhow::{Context as _, anyhow, bail};
 use cluster::Cluster;
 use cluster::components::{Components, Net};
@@ -19,12 +16,10 @@ use tokio::time::{Instant, timeout};
 
 use super::admin::{Admin, Parts};
 use super::departure::{self, Signals};
-use super::place::Place;
-use super::{time, welcome};
-use crate::access::Door;
+use super::engine::{Engine, Settings};
+use super::welcome;
 use crate::config::{Config, Founder};
-use crate::gateway::{self, Forwarding, Gateway, GatewayMetrics};
-use crate::grpc::{self, Partners, RpcMetrics};
+use crate::grpc;
 use crate::http::forward::Forward;
 use crate::http::{self, Http};
 use crate::index::{self, Index, IndexMetrics, SaleActors, SledOpener};
@@ -107,55 +102,16 @@ impl Running {
             .await
             .with_context(|| format!("node.data_dir {folder}"))?;
         let registry = Registry::new();
-        let clock = Arc::new(DisciplinedClock::new(components.wall.now_ms()));
-        let sales = Sales::start(
-            actors_config(&config),
-            Arc::clone(&clock) as _,
-            SaleMetrics::new(&registry)?,
-            Faults::default(),
-            components.seed,
-        )
-        .await
-        .context("the sale actors do not start")?;
-        let place = Arc::new(Place::new(Arc::clone(&sales)));
-        let gateway_config = gateway::Config::default();
-        let peers = grpc::for_peers(Arc::clone(&place) as _).add_service(Forwarding::service(
-            Arc::clone(&place) as _,
-            &gateway_config,
-        ));
-        let cluster = Cluster::start(
-            cluster_config(&config),
-            components.clone(),
-            Arc::new(SaleMachines(Arc::clone(&sales))),
-            peers,
-            &registry,
-        )
-        .await?;
-        place.set_cluster(cluster.clone());
-        tokio::spawn(time::follow(
-            clock,
-            Arc::clone(&components.wall),
-            cluster.clone(),
-        ));
-
-        let gateway = Gateway::new(
-            gateway_config,
-            Arc::clone(&place) as _,
-            GatewayMetrics::new(&registry)?,
-        );
-        let door = Door::new(Arc::clone(&place) as _);
-        let (going_down, goes_down) = watch::channel(false);
+        let Engine {
+            sales,
+            place,
+            cluster,
+            gateway,
+            door,
+            partners,
+            going_down,
+        } = Engine::start(engine_settings(&config), &components, &registry).await?;
         let (leaving, leaves) = watch::channel(false);
-        let partners = listen_for_partners(
-            &config,
-            &components,
-            door.clone(),
-            gateway.clone(),
-            Arc::clone(&place),
-            goes_down,
-            RpcMetrics::new(&registry)?,
-        )
-        .await?;
         let index = start_index(&config, &components, &cluster, &sales, &registry)?;
         let admin = Admin::new(Parts {
             cluster: cluster.clone(),
@@ -184,37 +140,6 @@ impl Running {
             leaving,
         })
     }
-}
-
-async fn listen_for_partners(
-    config: &Config,
-    components: &Components,
-    door: Door,
-    gateway: Gateway,
-    place: Arc<Place>,
-    going_down: watch::Receiver<bool>,
-    metrics: RpcMetrics,
-) -> anyhow::Result<JoinHandle<Result<(), grpc::ServeFailure>>> {
-    let address = &config.node.partner_address;
-    let incoming = components
-        .net
-        .listen(address)
-        .await
-        .with_context(|| format!("node.partner_address {address}"))?;
-    let bounds = grpc::Config {
-        drain: DRAIN,
-        ..grpc::Config::from(&config.partner)
-    };
-    let partners = Partners::new(
-        bounds,
-        door,
-        gateway,
-        place,
-        Arc::clone(&components.wall),
-        going_down,
-        metrics,
-    );
-    Ok(tokio::spawn(grpc::serve(partners, incoming)))
 }
 
 /// On a thread of its own, because it blocks while it writes.
@@ -300,6 +225,19 @@ fn founders(config: &Config) -> Vec<Founder> {
         partner_address: node.partner_address.clone(),
         http_address: node.http_address.clone(),
     }]
+}
+
+fn engine_settings(config: &Config) -> Settings {
+    Settings {
+        cluster: cluster_config(config),
+        sales: actors_config(config),
+        partners: grpc::Config {
+            drain: DRAIN,
+            ..grpc::Config::from(&config.partner)
+        },
+        partner_address: config.node.partner_address.clone(),
+        ..Settings::default()
+    }
 }
 
 fn cluster_config(config: &Config) -> cluster::Config {
