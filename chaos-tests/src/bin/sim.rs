@@ -1,0 +1,173 @@
+//! `sim`: whole clusters by seed. Prints what each seed does before it runs, and for a failure one
+//! command that repeats it and the end of its trace.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use chaos_tests::sim::fault::Kind;
+use chaos_tests::sim::plan::Plan;
+use chaos_tests::sim::run::{Outcome, run};
+use chaos_tests::sim::sum::Sum;
+use clap::Parser;
+
+/// Real nodes on simulated links, disks and clocks, by seed.
+#[derive(Parser)]
+struct Args {
+    /// One seed.
+    #[arg(long, conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// A range of seeds, `A..B`, without B.
+    #[arg(long, value_parser = range, default_value = "0..20")]
+    seeds: Range<u64>,
+    /// Where the figures go.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where the whole trace of the one seed goes.
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    trace: Option<PathBuf>,
+    /// These faults instead of those drawn, by name, with commas between.
+    #[arg(long, value_parser = kind, value_delimiter = ',')]
+    faults: Option<Vec<Kind>>,
+    /// The plan of power cuts of all nodes at once, instead of the drawn one.
+    #[arg(long)]
+    power_cuts: bool,
+    /// Seeds run at once; as many as there are processors unless said.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Shows the nodes' own logs, by this filter.
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let parts = text.split_once("..").ok_or("not A..B")?;
+    let number = |text: &str| text.parse::<u64>().map_err(|error| error.to_string());
+    Ok(number(parts.0)?..number(parts.1)?)
+}
+
+fn kind(name: &str) -> Result<Kind, String> {
+    let known = || {
+        let names: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        format!("no such fault; there are {}", names.join(", "))
+    };
+    Kind::by_name(name).ok_or_else(known)
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Some(filter) = &args.log {
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .without_time()
+            .init();
+    }
+    match simulate(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("sim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn simulate(args: &Args) -> std::io::Result<bool> {
+    let seeds = match args.seed {
+        Some(seed) => seed..seed + 1,
+        None => args.seeds.clone(),
+    };
+    let next = AtomicU64::new(seeds.start);
+    let sum = Mutex::new(Sum::default());
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = args.jobs.unwrap_or(processors).max(1);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs)
+            .map(|_| {
+                scope.spawn(|| -> std::io::Result<()> {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= seeds.end {
+                            return Ok(());
+                        }
+                        let plan = plan(args, seed);
+                        let began = Instant::now();
+                        let outcome = run(plan.clone(), args.trace.as_deref())?;
+                        tell(args, &plan, &outcome, began.elapsed());
+                        if let Ok(mut sum) = sum.lock() {
+                            sum.add(&plan, &outcome, began.elapsed());
+                        }
+                    }
+                })
+            })
+            .collect();
+        let ended = workers.into_iter().map(|worker| worker.join());
+        ended
+            .map(|ended| ended.unwrap_or_else(|_| Err(std::io::Error::other("a worker panicked"))))
+            .collect::<std::io::Result<Vec<()>>>()
+    })?;
+    let sum = sum
+        .into_inner()
+        .map_err(|_| std::io::Error::other("a worker panicked"))?;
+    println!("{sum}");
+    if let Some(file) = &args.json {
+        std::fs::write(file, sum.json())?;
+    }
+    Ok(sum.is_good())
+}
+
+fn plan(args: &Args, seed: u64) -> Plan {
+    let mut plan = if args.power_cuts {
+        Plan::power_cuts(seed)
+    } else {
+        Plan::draw(seed)
+    };
+    if let Some(faults) = &args.faults {
+        plan.faults = faults.clone();
+    }
+    plan
+}
+
+/// One piece, so that seeds that run at once do not mix.
+fn tell(args: &Args, plan: &Plan, outcome: &Outcome, took: Duration) {
+    let Outcome {
+        seed,
+        violations,
+        simulated,
+        commands,
+        hash,
+        last,
+        ..
+    } = outcome;
+    let mut text = format!(
+        "{plan}\n    {:.1} s simulated in {:.1} s, {commands} calls, trace {hash:016x}",
+        simulated.as_secs_f64(),
+        took.as_secs_f64()
+    );
+    if !violations.is_empty() {
+        text.push_str("\n--- the end of its trace:\n");
+        text.push_str(&last.join("\n"));
+        text.push_str("\n--- seed ");
+        text.push_str(&seed.to_string());
+        text.push_str(" FAILED:");
+        for violation in violations {
+            text.push_str("\n    ");
+            text.push_str(violation);
+        }
+        let mut again =
+            format!("cargo run -p chaos-tests --release --bin sim -- --seed {seed} --trace t.txt");
+        if args.power_cuts {
+            again.push_str(" --power-cuts");
+        }
+        if let Some(faults) = &args.faults {
+            let names: Vec<_> = faults.iter().map(|kind| kind.name()).collect();
+            again.push_str(&format!(" --faults {}", names.join(",")));
+        }
+        text.push_str(&format!("\n    again: {again}"));
+    }
+    println!("{text}");
+}

@@ -1,0 +1,34 @@
+//! The whole cluster in one thread by seed: real nodes (Raft, log, network, sale actors, gateway,
+//! the partners' gRPC) on simulated links, disks and clocks, with faults drawn from the seed.
+//!
+//! ```text
+//! run ─┬─ plan        what this seed does: sizes, faults, intensities
+//!      ├─ world       hosts, links, time; starts, crashes and restarts nodes
+//!      │   ├─ computer    what outlives a process: disks and clock
+//!      │   ├─ node        the software of a host: the product's engine
+//!      │   └─ components  what is injected into it
+//!      ├─ setup       a partner, its key, and sales that are open
+//!      ├─ nemesis     carries the faults out and heals them
+//!      │   └─ replacement  an operator puts a new computer in the place of an old one
+//!      ├─ shop        the partners' host: buyers and what they were told
+//!      ├─ witness     what every replica applied at every index
+//!      └─ verdict     what must be true in the end
+//! sum ── run         many seeds
+//! ```
+
+pub mod components;
+pub mod computer;
+pub mod fault;
+pub mod links;
+pub mod nemesis;
+pub mod node;
+pub mod plan;
+pub mod replacement;
+pub mod run;
+pub mod setup;
+pub mod shop;
+pub mod sum;
+pub mod trace;
+pub mod verdict;
+pub mod witness;
+pub mod world;

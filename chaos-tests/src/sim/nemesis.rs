@@ -1,0 +1,318 @@
+//! Carries out what the plan drew: one fault after the other, overlapping, each ended after a time of
+//! its own, all of them healed in the end. Counts what really happened.
+
+mod disks;
+mod network;
+mod nodes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::types::NodeId;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::fault::{Counts, Kind};
+use super::links::LinkFault;
+use super::plan::Plan;
+use super::replacement::Replacement;
+use super::world::World;
+
+pub struct Nemesis {
+    plan: Arc<Plan>,
+    rng: StdRng,
+    /// Drawn and not yet seen to strike; these come first.
+    owed: Vec<Kind>,
+    next: Duration,
+    active: Vec<Active>,
+    counts: Counts,
+    /// Processes that were asked to leave in good order, until they have.
+    leaving: BTreeMap<NodeId, Leaving>,
+    /// Computers whose disk was touched: these may end themselves or refuse to start.
+    suspects: BTreeSet<NodeId>,
+    /// Computers whose bytes were changed: these must not serve again.
+    damaged: BTreeSet<NodeId>,
+    replacement: Option<Replacement>,
+    /// Who was taken out for good.
+    pub gone: BTreeSet<NodeId>,
+    violations: Vec<String>,
+}
+
+struct Active {
+    ends: Duration,
+    undo: Undo,
+}
+
+struct Leaving {
+    left: tokio::sync::oneshot::Receiver<()>,
+    limit: Duration,
+}
+
+/// How a fault ends.
+enum Undo {
+    Links(LinkFault),
+    Loss,
+    Delay,
+    Disk(NodeId),
+    Clock(NodeId),
+    /// The next jump of a clock that jumps to and fro.
+    Strobe {
+        node: NodeId,
+        by_ms: i64,
+        left: u32,
+    },
+    /// A node that is at a snapshot loses its process.
+    Kill(NodeId),
+}
+
+impl Nemesis {
+    pub fn new(plan: &Arc<Plan>) -> Nemesis {
+        let mut owed = plan.faults.clone();
+        // The shop sees to these.
+        owed.retain(|kind| *kind != Kind::DuplicateCall);
+        owed.reverse();
+        Nemesis {
+            plan: plan.clone(),
+            rng: StdRng::seed_from_u64(plan.seed ^ 0x6e65_6d65_7369_7300),
+            owed,
+            next: Duration::ZERO,
+            active: Vec::new(),
+            counts: Counts::default(),
+            leaving: BTreeMap::new(),
+            suspects: BTreeSet::new(),
+            damaged: BTreeSet::new(),
+            replacement: None,
+            gone: BTreeSet::new(),
+            violations: Vec::new(),
+        }
+    }
+
+    /// Called between ticks while faults may strike.
+    pub fn strike(&mut self, world: &mut World) {
+        self.tend(world);
+        if world.elapsed() < self.next {
+            return;
+        }
+        let pause = self.rng.random_range(200..=self.plan.between_ms);
+        self.next = world.elapsed() + Duration::from_millis(pause);
+        let drawn: Vec<Kind> = self.plan.faults.clone();
+        let Some(kind) = self.owed.pop().or_else(|| self.any(&drawn)) else {
+            return;
+        };
+        if kind == Kind::DuplicateCall {
+            return;
+        }
+        let begun = self.begin(world, kind);
+        match begun {
+            Some(what) => {
+                world
+                    .trace
+                    .event("fault", kind.name(), format_args!("{what}"));
+                self.counts.add(kind, 1);
+            }
+            // Not possible at the moment: it stays owed.
+            None if !self.counts.iter().any(|(counted, _)| counted == kind) => {
+                self.owed.insert(0, kind);
+            }
+            None => {}
+        }
+    }
+
+    /// Ends what is due and goes on with what takes several steps.
+    pub fn tend(&mut self, world: &mut World) {
+        let now = world.elapsed();
+        let (due, rest) = std::mem::take(&mut self.active)
+            .into_iter()
+            .partition(|active| active.ends <= now);
+        self.active = rest;
+        let due: Vec<Active> = due;
+        for active in due {
+            self.end(world, active.undo);
+        }
+        self.see_ends(world);
+        self.see_leaving(world);
+        if let Some(replacement) = &mut self.replacement
+            && replacement.advance(world, &mut self.rng)
+        {
+            self.gone.insert(replacement.old);
+            self.replacement = None;
+        }
+    }
+
+    /// Ends everything and brings everybody back.
+    pub fn heal(&mut self, world: &mut World) {
+        for active in std::mem::take(&mut self.active) {
+            let strobes = match active.undo {
+                // One more jump would begin another.
+                Undo::Strobe { node, .. } => Undo::Clock(node),
+                undo => undo,
+            };
+            self.end(world, strobes);
+        }
+        for id in world.computers.keys().copied().collect::<Vec<_>>() {
+            self.mend_disk(world, id);
+            world.computers[&id].mend_clock();
+        }
+        world.bring_all_back();
+        world.trace.event("fault", "healed", format_args!(""));
+    }
+
+    /// Nothing takes its course any more.
+    pub fn is_done(&self) -> bool {
+        self.replacement.is_none() && self.leaving.is_empty()
+    }
+
+    /// Where an unfinished replacement stands.
+    pub fn unfinished(&self) -> Option<String> {
+        let replacement = self.replacement.as_ref()?;
+        Some(replacement.to_string())
+    }
+
+    /// What happened, and what should not have.
+    pub fn report(mut self, world: &World) -> (Counts, Vec<String>) {
+        let (mut arrived, mut lost) = (0, 0);
+        let mut disks: BTreeMap<Kind, u64> = BTreeMap::new();
+        for computer in world.computers.values() {
+            for disk in [&computer.log_disk, &computer.snapshot_disk] {
+                let happened = disk.happened();
+                arrived += happened.sectors_arrived;
+                lost += happened.sectors_lost + happened.names_lost;
+                *disks.entry(Kind::ReadError).or_default() += happened.failed_reads;
+                *disks.entry(Kind::WriteError).or_default() += happened.failed_writes;
+                *disks.entry(Kind::FailedSync).or_default() += happened.failed_syncs;
+                *disks.entry(Kind::DiskFull).or_default() += happened.full;
+                *disks.entry(Kind::HungDisk).or_default() += happened.hung;
+            }
+        }
+        self.counts.add(Kind::TornWrites, arrived);
+        self.counts.add(Kind::LostWrites, lost);
+        for (kind, times) in disks {
+            self.counts.add(kind, times);
+        }
+        (self.counts, self.violations)
+    }
+
+    fn begin(&mut self, world: &mut World, kind: Kind) -> Option<String> {
+        use Kind::*;
+        match kind {
+            PartitionHalves | PartitionRing | PartitionBridge | PartitionOneWay
+            | LeaderInMinority | ClientsCutOff | LinksHeld | SwizzleClog | MessageLoss | Delay => {
+                self.harm_network(world, kind)
+            }
+            KillNode | KillLeader | KillAll | GracefulRestart | PowerCutOne | PowerCutAll
+            | Suspend | LeaderTransfer | MembershipChange | SnapshotInterrupted | ClockForward
+            | ClockBack | ClockDrift | ClockStrobe => self.harm_node(world, kind),
+            SlowDisk | HungDisk | WriteError | ReadError | FailedSync | DiskFull | LogBitFlip
+            | SnapshotBitFlip | LostDisk => self.harm_disk(world, kind),
+            TornWrites | LostWrites | DuplicateCall => None,
+        }
+    }
+
+    fn end(&mut self, world: &mut World, undo: Undo) {
+        match undo {
+            Undo::Links(fault) => world.mend(fault),
+            Undo::Loss => world.sim.set_fail_rate(0.0),
+            Undo::Delay => world.sim.set_max_message_latency(self.plan.latency.1),
+            Undo::Disk(node) => self.mend_disk(world, node),
+            Undo::Clock(node) => world.computers[&node].mend_clock(),
+            Undo::Strobe { node, by_ms, left } => self.strobe(world, node, by_ms, left),
+            Undo::Kill(node) => {
+                if world.is_up(node) {
+                    let until = self.soon(world);
+                    world.kill(node, Some(until));
+                }
+            }
+        }
+        world.trace.event("fault", "ended", format_args!(""));
+    }
+
+    /// Processes that ended themselves: for a reason, or not.
+    fn see_ends(&mut self, world: &mut World) {
+        for (id, why) in std::mem::take(&mut world.ends) {
+            if self.gone.contains(&id) {
+                continue;
+            }
+            if self.damaged.contains(&id) && why.starts_with("it does not start") {
+                self.damaged.remove(&id);
+                world.leave_down(id);
+                self.replace(world, id);
+            } else if !self.suspects.contains(&id) {
+                self.violations.push(format!(
+                    "n{id} ended itself without any fault of its disk: {why}"
+                ));
+            }
+        }
+    }
+
+    fn see_leaving(&mut self, world: &mut World) {
+        let now = world.elapsed();
+        let mut left = Vec::new();
+        for (id, leaving) in &mut self.leaving {
+            let is_over = leaving.left.try_recv().is_ok() || leaving.limit <= now;
+            if is_over || !world.is_up(*id) {
+                left.push(*id);
+            }
+        }
+        for id in left {
+            self.leaving.remove(&id);
+            if world.is_up(id) {
+                let until = self.soon(world);
+                world.kill(id, Some(until));
+            }
+        }
+    }
+
+    /// Puts a new computer in the place of one that will not serve again.
+    fn replace(&mut self, world: &mut World, old: NodeId) {
+        let new = world
+            .computers
+            .keys()
+            .next_back()
+            .map_or(1, |last| last + 1);
+        world.add(new);
+        self.replacement = Some(Replacement::new(old, new, &self.plan));
+    }
+
+    fn for_a_while(&mut self, world: &World, undo: Undo, ms: std::ops::Range<u64>) {
+        let ends = world.elapsed() + Duration::from_millis(self.rng.random_range(ms));
+        self.active.push(Active { ends, undo });
+    }
+
+    /// When what goes down now comes back.
+    fn soon(&mut self, world: &World) -> Duration {
+        world.elapsed() + Duration::from_millis(self.rng.random_range(100..4_000))
+    }
+
+    fn any<T: Copy>(&mut self, of: &[T]) -> Option<T> {
+        if of.is_empty() {
+            return None;
+        }
+        Some(of[self.rng.random_range(0..of.len())])
+    }
+
+    fn any_up(&mut self, world: &World) -> Option<NodeId> {
+        self.any(&world.up())
+    }
+
+    /// A node that leads some group, the root group among them.
+    fn any_leader(&mut self, world: &World) -> Option<NodeId> {
+        let leads = |id: &NodeId| {
+            let hands = world.hands(*id);
+            hands.is_some_and(|hands| {
+                let groups = 0..=self.plan.sale_groups;
+                groups
+                    .into_iter()
+                    .any(|group| hands.cluster.leader(group) == Some(*id))
+            })
+        };
+        let leaders: Vec<NodeId> = world.up().into_iter().filter(leads).collect();
+        self.any(&leaders)
+    }
+
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.rng.random_range(0..=last));
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! One seed from its first tick to its verdict: faults strike while buyers buy, everything is
+//! healed, and then the cluster must live, agree, and have what it told.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fault::{Counts, Kind};
+use super::nemesis::Nemesis;
+use super::plan::Plan;
+use super::setup;
+use super::shop::Shop;
+use super::trace::Trace;
+use super::verdict::{self, Replica, inspect};
+use super::world::{SHOP, World};
+
+/// What came of a seed.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub seed: u64,
+    pub violations: Vec<String>,
+    pub counts: Counts,
+    pub simulated: Duration,
+    /// Calls of buyers, retries and reads too.
+    pub commands: u64,
+    /// Wishes told to be carried out.
+    pub done: usize,
+    pub hash: u64,
+    pub events: u64,
+    /// The end of the trace.
+    pub last: Vec<String>,
+}
+
+/// How long the healed cluster is watched while it sells.
+const LIVES_FOR: Duration = Duration::from_secs(4);
+/// How long a healed cluster may take to be whole again, beyond an election: moving replicas to a new
+/// computer takes the planner several turns.
+const RESTORE_LIMIT: Duration = Duration::from_secs(60);
+const SETTLE_LIMIT: Duration = Duration::from_secs(40);
+const ASK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Runs a plan. With a file, the whole trace goes there.
+pub fn run(plan: Plan, file: Option<&Path>) -> std::io::Result<Outcome> {
+    let trace = Trace::new(file)?;
+    let plan = Arc::new(plan);
+    let mut course = Course::default();
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        let mut world = World::new(&plan, trace.clone());
+        let failed = course.run(&mut world, &plan).err();
+        course.simulated = world.elapsed();
+        course.violations.extend(failed);
+        course.violations.extend(world.witness.violations());
+    }));
+    if let Err(panic) = ran {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let found = format!("panicked: {}", text.unwrap_or("without a word"));
+        course.simulated = trace.now();
+        course.violations.push(found);
+    }
+    trace.flush()?;
+    Ok(Outcome {
+        seed: plan.seed,
+        violations: course.violations,
+        counts: course.counts,
+        simulated: course.simulated,
+        commands: course.commands,
+        done: course.done,
+        hash: trace.hash(),
+        events: trace.lines(),
+        last: trace.last(),
+    })
+}
+
+#[derive(Default)]
+struct Course {
+    violations: Vec<String>,
+    counts: Counts,
+    simulated: Duration,
+    commands: u64,
+    done: usize,
+}
+
+impl Course {
+    fn run(&mut self, world: &mut World, plan: &Arc<Plan>) -> Result<(), String> {
+        let bearer = setup::set_up(world, plan)?;
+        let shop = Shop::new(plan, &world.trace, &world.now, &bearer);
+        let open = shop.clone();
+        world.sim.host(SHOP, move || open.clone().open());
+        let lived = self.live(world, plan, &shop);
+        let ledger = shop.ledger();
+        self.commands = ledger.calls;
+        self.done = ledger.done_since(0);
+        self.counts.add(Kind::DuplicateCall, ledger.duplicates);
+        lived
+    }
+
+    fn live(&mut self, world: &mut World, plan: &Arc<Plan>, shop: &Shop) -> Result<(), String> {
+        let mut nemesis = Nemesis::new(plan);
+        let lived = self.struggle(world, plan, shop, &mut nemesis);
+        let (counts, found) = nemesis.report(world);
+        self.counts.merge(&counts);
+        self.violations.extend(found);
+        lived?;
+        let replicas = self.settle(world)?;
+        self.audit(world, shop)?;
+        let found = verdict::judge(&replicas, &shop.ledger());
+        self.violations.extend(found);
+        Ok(())
+    }
+
+    /// Faults, healing, and life after it.
+    fn struggle(
+        &mut self,
+        world: &mut World,
+        plan: &Plan,
+        shop: &Shop,
+        nemesis: &mut Nemesis,
+    ) -> Result<(), String> {
+        let safety = world.elapsed() + plan.safety;
+        while world.elapsed() < safety {
+            nemesis.strike(world);
+            world.step()?;
+        }
+        nemesis.heal(world);
+        let restored = world.run_until(plan.election_limit() + RESTORE_LIMIT, |world| {
+            nemesis.tend(world);
+            nemesis.is_done() && all_ready(world)
+        })?;
+        if !restored {
+            let why = nemesis.unfinished();
+            let why = why.unwrap_or_else(|| "nodes are not ready".into());
+            return Err(format!("not restored: {why}"));
+        }
+        shop.set_nodes(world.up());
+        let healed_ms = world.now.ms();
+        let lives = world.run_until(plan.election_limit() + LIVES_FOR, |world| {
+            shop.ledger().done_since(healed_ms) > 0 && world.now.ms() > healed_ms + 4_000
+        })?;
+        if !lives {
+            return Err("the healed cluster carries nothing out".into());
+        }
+        shop.close();
+        let patience = (plan.call_timeout + Duration::from_secs(3)) * 24;
+        if !world.run_until(patience, |_| shop.working() == 0)? {
+            let working = shop.working();
+            return Err(format!("{working} buyers never came to an end"));
+        }
+        // Deadlines of holds that nobody comes back to.
+        world.run_for(Duration::from_secs(u64::from(plan.hold_ttl_s)))?;
+        Ok(())
+    }
+
+    /// Waits until all replicas are alike and at rest.
+    fn settle(&mut self, world: &mut World) -> Result<Vec<Replica>, String> {
+        let limit = world.elapsed() + SETTLE_LIMIT;
+        loop {
+            let mut replicas = Vec::new();
+            for id in world.up() {
+                let told = world.answer(id, ASK_LIMIT, inspect)?;
+                let told = told.ok_or_else(|| format!("n{id} does not say what it has"))?;
+                replicas.extend(told);
+            }
+            match verdict::unsettled(&replicas) {
+                None => return Ok(replicas),
+                Some(why) if world.elapsed() > limit => {
+                    return Err(format!("not settled: {why}"));
+                }
+                Some(_) => world.run_for(Duration::from_millis(250))?,
+            }
+        }
+    }
+
+    fn audit(&mut self, world: &mut World, shop: &Shop) -> Result<(), String> {
+        let auditor = shop.clone();
+        let (done, mut audited) = tokio::sync::oneshot::channel();
+        shop.run_errand(Box::pin(async move {
+            // The world may have given up.
+            done.send(auditor.audit().await).ok();
+        }));
+        let mut result = None;
+        world.run_until(Duration::from_secs(120), |_| match audited.try_recv() {
+            Ok(audit) => {
+                result = Some(audit);
+                true
+            }
+            Err(_) => false,
+        })?;
+        result.ok_or("the audit does not come to an end")?
+    }
+}
+
+fn all_ready(world: &World) -> bool {
+    let up = world.up();
+    up.iter().all(|id| {
+        let hands = world.hands(*id);
+        hands.is_some_and(|hands| hands.cluster.ready())
+    })
+}

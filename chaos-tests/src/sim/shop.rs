@@ -1,0 +1,153 @@
+//! The partners' host: buyers who hold, confirm, release, cancel and look, over the public gRPC, and
+//! write down what they were told. They decide nothing about who is right: `verdict` does.
+
+pub mod audit;
+pub mod buyer;
+pub mod call;
+pub mod ledger;
+pub mod wires;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cluster::types::NodeId;
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use super::computer::{BEGIN_MS, Now};
+use super::plan::Plan;
+use super::trace::Trace;
+use ledger::Ledger;
+use wires::Wires;
+
+/// A cheap handle, shared with the world outside of the host.
+#[derive(Clone)]
+pub struct Shop {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    plan: Arc<Plan>,
+    trace: Trace,
+    now: Now,
+    wires: Wires,
+    /// Nodes partners know of.
+    nodes: Mutex<Vec<NodeId>>,
+    ledger: Mutex<Ledger>,
+    stop: AtomicBool,
+    working: AtomicUsize,
+    keys: AtomicU64,
+    /// True once duplicates are sent on purpose.
+    duplicates: bool,
+    errands: Mutex<Errands>,
+}
+
+type Errand = BoxFuture<'static, ()>;
+type Errands = (
+    mpsc::UnboundedSender<Errand>,
+    Option<mpsc::UnboundedReceiver<Errand>>,
+);
+
+impl Shop {
+    pub fn new(plan: &Arc<Plan>, trace: &Trace, now: &Now, bearer: &str) -> Shop {
+        let duplicates = plan.faults.contains(&super::fault::Kind::DuplicateCall);
+        let (errands, queue) = mpsc::unbounded_channel();
+        Shop {
+            inner: Arc::new(Inner {
+                plan: plan.clone(),
+                trace: trace.clone(),
+                now: now.clone(),
+                wires: Wires::new(trace, bearer),
+                nodes: Mutex::new((1..=plan.nodes).collect()),
+                ledger: Mutex::default(),
+                stop: AtomicBool::new(false),
+                working: AtomicUsize::new(0),
+                keys: AtomicU64::new(1),
+                duplicates,
+                errands: Mutex::new((errands, Some(queue))),
+            }),
+        }
+    }
+
+    /// The software of the shop's host.
+    pub async fn open(self) -> turmoil::Result {
+        for number in 0..self.inner.plan.workers {
+            self.inner.working.fetch_add(1, Ordering::Relaxed);
+            let shop = self.clone();
+            tokio::spawn(async move {
+                buyer::buy(&shop, number as u64).await;
+                shop.inner.working.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        let mut errands = {
+            let mut errands = self
+                .inner
+                .errands
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            errands.1.take().ok_or("the shop opens once")?
+        };
+        while let Some(errand) = errands.recv().await {
+            tokio::spawn(errand);
+        }
+        std::future::pending().await
+    }
+
+    /// Has something done on the shop's host.
+    pub fn run_errand(&self, errand: Errand) {
+        let errands = self
+            .inner
+            .errands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // The shop's host never ends.
+        errands.0.send(errand).ok();
+    }
+
+    /// Buyers finish what they are at and go home.
+    pub fn close(&self) {
+        self.inner.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.inner.stop.load(Ordering::Relaxed)
+    }
+
+    /// Buyers still at work.
+    pub fn working(&self) -> usize {
+        self.inner.working.load(Ordering::Relaxed)
+    }
+
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        let ledger = &self.inner.ledger;
+        ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set_nodes(&self, nodes: Vec<NodeId>) {
+        *self.nodes_lock() = nodes;
+    }
+
+    fn nodes(&self) -> Vec<NodeId> {
+        self.nodes_lock().clone()
+    }
+
+    fn nodes_lock(&self) -> MutexGuard<'_, Vec<NodeId>> {
+        let nodes = &self.inner.nodes;
+        nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A fresh UUIDv7 of the true time.
+    pub fn key(&self) -> u128 {
+        let number = self.inner.keys.fetch_add(1, Ordering::Relaxed);
+        key(self.inner.now.ms(), number)
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.inner.now.ms()
+    }
+}
+
+/// The key with this number made at this simulated time.
+pub fn key(now_ms: u64, number: u64) -> u128 {
+    u128::from(BEGIN_MS + now_ms) << 80 | 7 << 76 | 2 << 62 | u128::from(number)
+}
