@@ -1,5 +1,7 @@
 //! `SalesService`: holds and orders as unary calls.
 
+use actors::SaleHandle;
+use actors::sale::ReadFailure;
 use domain::hold::Hold;
 use domain::ids::{HoldId, OrderId, SaleId};
 use domain::order::Order;
@@ -131,7 +133,7 @@ impl SalesService for Sales {
                 return SalesServiceClient::new(channel).get_hold(request).await;
             }
         };
-        let hold = place::in_time(until, replica.hold(id)).await?;
+        let hold = place::in_time(until, proved(&replica, replica.hold(id))).await?;
         let hold = hold.ok_or_else(|| status::rejected(Rejection::UnknownHold, 0))?;
         if hold.partner != reader.partner {
             return Err(status::rejected(Rejection::HoldOfAnotherPartner, 0));
@@ -154,13 +156,23 @@ impl SalesService for Sales {
                 return SalesServiceClient::new(channel).get_order(request).await;
             }
         };
-        let order = place::in_time(until, replica.order(id)).await?;
+        let order = place::in_time(until, proved(&replica, replica.order(id))).await?;
         let order = order.ok_or_else(|| status::rejected(Rejection::UnknownOrder, 0))?;
         if order.partner != reader.partner {
             return Err(status::rejected(Rejection::OrderOfAnotherPartner, 0));
         }
         Ok(Response::new(order_message(order)))
     }
+}
+
+/// A read behind a proof of leadership: a leader that was cut off and does not know it yet would
+/// deny what others have acknowledged since.
+async fn proved<T>(
+    replica: &SaleHandle,
+    read: impl Future<Output = Result<T, ReadFailure>>,
+) -> Result<T, ReadFailure> {
+    replica.prove().await?;
+    read.await
 }
 
 fn read_id(field: &str, bytes: &[u8]) -> Result<u128, Status> {

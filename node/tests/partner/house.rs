@@ -57,6 +57,8 @@ pub struct Solo {
     proposals: mpsc::Sender<Proposal>,
     leads: AtomicBool,
     disk_full: AtomicBool,
+    /// Cut off from its peers: it leads as far as it knows, and can prove it to nobody.
+    is_cut_off: AtomicBool,
     committing: watch::Sender<bool>,
     entries: AtomicU64,
 }
@@ -74,7 +76,9 @@ impl Group for Solo {
     }
 
     async fn read_barrier(&self) -> Result<u64, BarrierFailure> {
-        if self.leads.load(Ordering::SeqCst) {
+        if self.is_cut_off.load(Ordering::SeqCst) {
+            Err(BarrierFailure::Unproved)
+        } else if self.leads.load(Ordering::SeqCst) {
             Ok(self.entries.load(Ordering::SeqCst))
         } else {
             Err(BarrierFailure::NotLeader { leader: None })
@@ -245,6 +249,7 @@ impl House {
             proposals,
             leads: AtomicBool::new(true),
             disk_full: AtomicBool::new(false),
+            is_cut_off: AtomicBool::new(false),
             committing,
             entries: AtomicU64::new(0),
         });
@@ -387,6 +392,10 @@ impl House {
     pub async fn lead(&self, leads: bool) {
         self.group.leads.store(leads, Ordering::SeqCst);
         self.machine.lead(leads.then_some(1)).await;
+    }
+
+    pub fn cut_off(&self) {
+        self.group.is_cut_off.store(true, Ordering::SeqCst);
     }
 
     pub fn set_ready(&self) {

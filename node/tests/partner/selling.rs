@@ -32,6 +32,25 @@ pub fn place(house: &House, lines: Vec<HoldLine>) -> PlaceHoldRequest {
 }
 
 #[tokio::test]
+async fn a_leader_that_cannot_prove_it_denies_no_order() {
+    let house = House::open(2, 50).await;
+    house.cut_off();
+    let mut sales = SalesServiceClient::new(house.channel.clone());
+    let order = GetOrderRequest {
+        event_id: EVENT,
+        order_id: house.key(),
+    };
+    let refused = sales.get_order(house.ask(order)).await.expect_err("no");
+    assert_eq!(refused.code(), Code::Unavailable);
+    let hold = GetHoldRequest {
+        event_id: EVENT,
+        hold_id: house.key(),
+    };
+    let refused = sales.get_hold(house.ask(hold)).await.expect_err("no");
+    assert_eq!(refused.code(), Code::Unavailable);
+}
+
+#[tokio::test]
 async fn a_hold_becomes_an_order_and_its_cancelling_frees_the_seats() {
     let house = House::open(2, 50).await;
     let mut sales = SalesServiceClient::new(house.channel.clone());
