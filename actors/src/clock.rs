@@ -12,6 +12,11 @@ use tokio::time::Instant;
 pub trait Clock: Send + Sync + 'static {
     /// Unix milliseconds.
     fn now_ms(&self) -> u64;
+
+    /// Whether the time may be put on batches: a node's own wall clock alone is not to be trusted.
+    fn is_set(&self) -> bool {
+        true
+    }
 }
 
 /// Milliseconds of correction per second at most.
@@ -52,6 +57,10 @@ impl Clock for DisciplinedClock {
         self.state
             .lock()
             .map_or(0, |mut state| state.now_ms(elapsed_ms))
+    }
+
+    fn is_set(&self) -> bool {
+        self.state.lock().is_ok_and(|state| state.followed)
     }
 }
 

@@ -14,6 +14,7 @@ mod journal;
 mod message;
 mod owner;
 mod refuse;
+mod time;
 mod view;
 
 pub(crate) use actor::{Birth, Origin, spawn};

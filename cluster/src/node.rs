@@ -126,9 +126,8 @@ impl Cluster {
             .collect()
     }
 
-    /// The wall clocks of the peers, relative to this node's: offset in milliseconds and when it
-    /// was measured.
-    pub fn peer_clocks(&self) -> BTreeMap<NodeId, (i64, tokio::time::Instant)> {
+    /// What the peers' wall clocks showed, Unix milliseconds, and when that was.
+    pub fn peer_clocks(&self) -> BTreeMap<NodeId, (u64, tokio::time::Instant)> {
         self.inner.gossip.clocks()
     }
 

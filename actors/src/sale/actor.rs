@@ -14,6 +14,7 @@ use super::in_flight::InFlights;
 use super::journal::Body;
 use super::message::{Creation, Message, Note};
 use super::owner::{Owner, State, Surroundings};
+use super::time::SaleTime;
 use crate::mailbox::{Begin, Inbox, Mailbox};
 
 /// What a sale actor begins with.
@@ -74,6 +75,7 @@ pub(crate) async fn spawn(
         alarm_ms: AtomicU64::new(u64::MAX),
         moved,
     });
+    let now_ms = state.now_ms();
     let owner = Owner {
         id,
         around,
@@ -84,7 +86,7 @@ pub(crate) async fn spawn(
         change_log,
         applied_index,
         term: None,
-        last_stamp_ms: 0,
+        time: SaleTime::new(now_ms),
         next_proposal: 1,
         waiting: Default::default(),
         in_flight: InFlights::default(),

@@ -56,7 +56,7 @@ impl Owner {
             }
             DeliveryBody::Release => self.release(),
         }
-        self.last_stamp_ms = self.last_stamp_ms.max(at_ms);
+        self.time.see(at_ms);
     }
 
     fn apply_records(&mut self, index: u64, at_ms: u64, records: Bytes, pieces: Vec<Piece>) {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::answering::{Piece, fail_calls, split_calls};
 use super::in_flight::InFlight;
 use super::message::Note;
-use super::owner::{Owner, State};
+use super::owner::{Owner, State, Waiting};
 use crate::calls::Calls;
 use crate::codec::answer::{FailureReason, put_failed};
 use crate::codec::command::decode_body;
@@ -42,7 +42,12 @@ fn frees(kind: u8) -> bool {
 impl Owner {
     pub(super) fn close_batches(&mut self) {
         self.retry_stalled();
-        while self.term.is_some() && self.stalled.is_none() && self.may_propose() {
+        // What comes before the clock is set waits: a wrong stamp would end holds early, for good.
+        while self.term.is_some()
+            && self.around.clock.is_set()
+            && self.stalled.is_none()
+            && self.may_propose()
+        {
             let batch = self.fill_batch();
             if batch.commands == 0 {
                 continue;
@@ -65,8 +70,8 @@ impl Owner {
     fn fills_a_batch(&self) -> bool {
         let full = FULL_COMMANDS.min(self.around.config.batch_commands);
         let mut commands = 0;
-        self.waiting.iter().any(|calls| {
-            commands += calls.call_ids.len();
+        self.waiting.iter().any(|waiting| {
+            commands += waiting.calls.call_ids.len();
             commands >= full
         })
     }
@@ -78,7 +83,11 @@ impl Owner {
         );
         let now = Instant::now();
         let mut batch = Batch::default();
-        while let Some(calls) = self.waiting.pop_front() {
+        while let Some(Waiting {
+            calls,
+            is_for_the_log,
+        }) = self.waiting.pop_front()
+        {
             if calls.deadline <= now {
                 self.leave_queue(calls.call_ids.len());
                 fail_calls(calls, FailureReason::DeadlinePassed, 0);
@@ -88,18 +97,29 @@ impl Owner {
             if room == 0
                 || (batch.commands > 0 && batch.records.len() + calls.records.len() > bytes_max)
             {
-                self.waiting.push_front(calls);
+                self.waiting.push_front(Waiting {
+                    calls,
+                    is_for_the_log,
+                });
                 break;
             }
             let calls = if calls.call_ids.len() > room {
                 let (now, later) = split_calls(calls, room);
-                self.waiting.push_front(later);
+                self.waiting.push_front(Waiting {
+                    calls: later,
+                    is_for_the_log,
+                });
                 now
             } else {
                 calls
             };
             self.leave_queue(calls.call_ids.len());
-            if let Some(calls) = self.set_aside_for_refusal(calls, batch.frees, batch.takes) {
+            let calls = if is_for_the_log {
+                Some(calls)
+            } else {
+                self.set_aside_for_refusal(calls, batch.frees, batch.takes)
+            };
+            if let Some(calls) = calls {
                 self.add(calls, &mut batch);
             }
         }
@@ -183,10 +203,10 @@ impl Owner {
     }
 
     fn entry(&mut self, proposal: u64, body: log::part::Body) -> Bytes {
-        self.last_stamp_ms = self.last_stamp_ms.max(self.around.clock.now_ms());
+        let at_ms = self.time.stamp(self.around.clock.now_ms());
         let part = log::Part {
             sale_id: self.id.0,
-            at_ms: self.last_stamp_ms,
+            at_ms,
             proposer: self.around.proposer,
             proposal,
             body: Some(body),
@@ -231,8 +251,9 @@ impl Owner {
         };
         let due = sale
             .next_deadline_ms()
-            .is_some_and(|deadline_ms| deadline_ms <= self.around.clock.now_ms());
+            .is_some_and(|deadline_ms| deadline_ms <= self.now_ms());
         if !due
+            || !self.around.clock.is_set()
             || self.term.is_none()
             || self.expiring
             || self.in_flight.len() > 0

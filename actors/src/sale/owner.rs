@@ -21,6 +21,7 @@ use super::in_flight::{InFlight, InFlights};
 use super::journal::{Body, Frozen, Journal};
 use super::message::{Creation, Message, Note, Read, SalePart};
 use super::refuse::Refusals;
+use super::time::SaleTime;
 use super::view::{Exported, Frost, Summary, seats_view};
 use crate::calls::Calls;
 use crate::clock::Clock;
@@ -54,10 +55,10 @@ pub(crate) struct Owner {
     pub(super) applied_index: u64,
     /// Leading, in this term.
     pub(super) term: Option<Term>,
-    pub(super) last_stamp_ms: u64,
+    pub(super) time: SaleTime,
     pub(super) next_proposal: u64,
     /// Calls that are not yet proposed.
-    pub(super) waiting: VecDeque<Calls>,
+    pub(super) waiting: VecDeque<Waiting>,
     pub(super) in_flight: InFlights,
     /// Closed, but the group's queue was full.
     pub(super) stalled: Option<(InFlight, Bytes)>,
@@ -66,6 +67,14 @@ pub(crate) struct Owner {
     pub(super) expiring: bool,
     pub(super) scratch: Scratch,
     pub(super) changes: Vec<Change>,
+}
+
+/// Calls in the queue of what is to be proposed.
+pub(super) struct Waiting {
+    pub calls: Calls,
+    /// They were set aside once and could not be refused: the log decides. Set aside again, they
+    /// would go round and round for as long as leadership cannot be proved.
+    pub is_for_the_log: bool,
 }
 
 pub(super) enum State {
@@ -125,7 +134,10 @@ impl Owner {
             self.leave_queue(calls.call_ids.len());
             fail_calls(calls, FailureReason::SaleFrozen, 0);
         } else {
-            self.waiting.push_back(calls);
+            self.waiting.push_back(Waiting {
+                calls,
+                is_for_the_log: false,
+            });
         }
     }
 
@@ -148,7 +160,7 @@ impl Owner {
 
     /// Answers everything that was not proposed: certainly without effect.
     pub(super) fn fail_waiting(&mut self, reason: FailureReason) {
-        for calls in std::mem::take(&mut self.waiting) {
+        for Waiting { calls, .. } in std::mem::take(&mut self.waiting) {
             self.leave_queue(calls.call_ids.len());
             fail_calls(calls, reason, 0);
         }
@@ -183,19 +195,29 @@ impl Owner {
         self.expire_when_due();
     }
 
+    /// The time by which this node decides about the sale.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.time.now_ms(self.around.clock.now_ms())
+    }
+
     /// Asks for a tick when the first deadline may have passed: a hold's, or a caller's.
     fn set_alarm(&self) {
+        let clock_ms = self.around.clock.now_ms();
         let hold_ms = match &self.state {
-            State::Live { sale, .. } if self.term.is_some() => {
-                sale.next_deadline_ms().unwrap_or(u64::MAX)
-            }
+            // The alarm stands on the node's clock, the deadline on the sale's time.
+            State::Live { sale, .. } if self.term.is_some() => sale
+                .next_deadline_ms()
+                .map_or(u64::MAX, |at| clock_ms + at.saturating_sub(self.now_ms())),
             _ => u64::MAX,
         };
         let waits = !self.waiting.is_empty() || self.in_flight.len() > 0;
-        let alarm_ms = if self.stalled.is_some() {
-            self.around.clock.now_ms() + STALLED_MS
+        let alarm_ms = if !self.around.clock.is_set() && (waits || hold_ms < u64::MAX) {
+            // A clock that is not set yet may be set back: what is due by it might never come.
+            0
+        } else if self.stalled.is_some() {
+            clock_ms + STALLED_MS
         } else if waits {
-            hold_ms.min(self.around.clock.now_ms() + CALLERS_MS)
+            hold_ms.min(clock_ms + CALLERS_MS)
         } else {
             hold_ms
         };
@@ -254,6 +276,7 @@ impl Owner {
         self.applied_index = applied_index;
         self.creation = creation;
         self.state = State::from_body(body, self.around.config.journal_bytes);
+        self.time.see(self.state.now_ms());
         self.change_log.restart(self.revision());
     }
 
@@ -352,6 +375,14 @@ impl Owner {
 }
 
 impl State {
+    /// Where the sale's own time stands.
+    pub fn now_ms(&self) -> u64 {
+        match self {
+            State::Live { sale, .. } => sale.now_ms(),
+            State::Frozen(frozen) => frozen.checkpoint.now_ms,
+        }
+    }
+
     pub fn live(sale: Sale, journal_bytes: usize) -> State {
         let journal = Journal::new(&sale, journal_bytes);
         State::Live {

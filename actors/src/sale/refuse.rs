@@ -13,7 +13,7 @@ use domain::rejection::{Phase, Rejection};
 
 use super::answering::Piece;
 use super::message::Message;
-use super::owner::{Owner, State};
+use super::owner::{Owner, State, Waiting};
 use crate::calls::Calls;
 use crate::codec::answer::{At, put_rejected};
 use crate::codec::command::Scratch;
@@ -63,7 +63,7 @@ impl Owner {
 
     /// Whether every call is hopeless; appends the refusals to `packed`.
     fn refuse_all(&mut self, calls: &Calls, mut packed: Option<&mut Vec<u8>>) -> bool {
-        let now_ms = self.around.clock.now_ms();
+        let now_ms = self.now_ms();
         let State::Live { sale, .. } = &mut self.state else {
             return false;
         };
@@ -135,7 +135,10 @@ impl Owner {
         self.shared
             .queued
             .fetch_add(calls.call_ids.len(), std::sync::atomic::Ordering::AcqRel);
-        self.waiting.push_front(calls);
+        self.waiting.push_front(Waiting {
+            calls,
+            is_for_the_log: true,
+        });
     }
 }
 

@@ -107,3 +107,39 @@ async fn a_caller_in_flight_is_told_unknown_at_its_deadline() {
     }
     assert_eq!(answers.try_next(), None, "answered once");
 }
+
+/// A hand-over is under way: the replica leads by its own account, and nothing can be proved.
+#[tokio::test]
+async fn what_cannot_be_proved_hopeless_goes_to_the_log_once() {
+    let solo = Solo::start(Config::default(), Faults::default()).await;
+    let sale = solo.open_sale(1, 1, &SaleRules::default()).await;
+    for hold in 1..=10 {
+        solo.ask(&sale, hold_one(hold)).await;
+    }
+    solo.group.leads.store(false, Ordering::SeqCst);
+    assert!(no_leader(&solo.ask(&sale, hold_one(11)).await));
+    let barriers = solo.group.barriers.load(Ordering::SeqCst);
+    assert_eq!(barriers, 1, "one proof was tried");
+}
+
+#[tokio::test]
+async fn a_leader_whose_clock_is_behind_lets_holds_end() {
+    let solo = Solo::start(Config::default(), Faults::default()).await;
+    let rules = SaleRules {
+        hold_ttl_ms: 200,
+        ..SaleRules::default()
+    };
+    let sale = solo.open_sale(1, 1, &rules).await;
+    solo.ask(&sale, hold_one(1)).await;
+    assert_eq!(sale.summary().await.expect("reads").counts.held, 1);
+    // The next leader's clock is two hours behind what the log has seen, and runs.
+    solo.lead(None).await;
+    solo.clock.0.fetch_sub(7_200_000, Ordering::SeqCst);
+    solo.lead(Some(2)).await;
+    let begun = tokio::time::Instant::now();
+    while sale.summary().await.expect("reads").counts.held == 1 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it never ends");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        solo.clock.0.fetch_add(5, Ordering::SeqCst);
+    }
+}

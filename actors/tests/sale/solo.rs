@@ -44,7 +44,7 @@ struct Proposal {
 pub struct SoloGroup {
     proposals: mpsc::Sender<Proposal>,
     term: AtomicU64,
-    leads: AtomicBool,
+    pub leads: AtomicBool,
     committing: watch::Sender<bool>,
     /// What is queued now is lost, and its callers are told that its fate is unknown.
     pub lose_next: AtomicUsize,

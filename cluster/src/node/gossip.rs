@@ -22,15 +22,16 @@ pub(super) struct Gossip {
 /// The last words of one peer.
 struct Told {
     at: Instant,
-    clock_offset_ms: i64,
+    /// What its wall clock showed then.
+    wall_ms: u64,
     leads: Vec<Led>,
 }
 
 impl Gossip {
-    pub(super) fn clocks(&self) -> BTreeMap<NodeId, (i64, Instant)> {
+    pub(super) fn clocks(&self) -> BTreeMap<NodeId, (u64, Instant)> {
         let told = self.lock();
         told.iter()
-            .map(|(node, told)| (*node, (told.clock_offset_ms, told.at)))
+            .map(|(node, told)| (*node, (told.wall_ms, told.at)))
             .collect()
     }
 
@@ -135,12 +136,11 @@ impl Inner {
             let mut client = link.client();
             let sent = Instant::now();
             let clock = client.get_clock(pb::GetClockRequest {}).await?.into_inner();
-            let round_trip = sent.elapsed();
-            let here_ms = self.components.wall.now_ms();
+            let at = Instant::now();
             let led = client.list_led_groups(pb::ListLedGroupsRequest {}).await?;
             Ok::<_, tonic::Status>(Told {
-                at: Instant::now(),
-                clock_offset_ms: super::clocks::offset_ms(clock.wall_ms, here_ms, round_trip),
+                at,
+                wall_ms: super::clocks::shown_ms(clock.wall_ms, at - sent),
                 leads: led.into_inner().groups.into_iter().map(read_led).collect(),
             })
         };

@@ -52,6 +52,7 @@ impl Node {
         let components = production(folder.path()).expect("components");
         let registry = prometheus::Registry::new();
         let clock = Arc::new(DisciplinedClock::new(SystemWall.now_ms()));
+        clock.follow(SystemWall.now_ms());
         let sales = Sales::start(
             actors::Config::default(),
             clock,
