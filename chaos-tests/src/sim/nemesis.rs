@@ -27,12 +27,14 @@ pub struct Nemesis {
     next: Duration,
     active: Vec<Active>,
     counts: Counts,
+    struck: BTreeSet<Kind>,
     /// Processes that were asked to leave in good order, until they have.
     leaving: BTreeMap<NodeId, Leaving>,
     /// Computers whose disk was touched: these may end themselves or refuse to start.
     suspects: BTreeSet<NodeId>,
-    /// Computers whose bytes were changed: these must not serve again.
-    damaged: BTreeSet<NodeId>,
+    /// Computers whose bytes were changed, and until when they may take to be ready: after that they
+    /// are replaced.
+    damaged: BTreeMap<NodeId, Duration>,
     replacement: Option<Replacement>,
     /// Who was taken out for good.
     pub gone: BTreeSet<NodeId>,
@@ -79,9 +81,10 @@ impl Nemesis {
             next: Duration::ZERO,
             active: Vec::new(),
             counts: Counts::default(),
+            struck: BTreeSet::new(),
             leaving: BTreeMap::new(),
             suspects: BTreeSet::new(),
-            damaged: BTreeSet::new(),
+            damaged: BTreeMap::new(),
             replacement: None,
             gone: BTreeSet::new(),
             violations: Vec::new(),
@@ -109,10 +112,13 @@ impl Nemesis {
                 world
                     .trace
                     .event("fault", kind.name(), format_args!("{what}"));
-                self.counts.add(kind, 1);
+                if !told_by_disks(kind) {
+                    self.counts.add(kind, 1);
+                }
+                self.struck.insert(kind);
             }
             // Not possible at the moment: it stays owed.
-            None if !self.counts.iter().any(|(counted, _)| counted == kind) => {
+            None if !self.struck.contains(&kind) => {
                 self.owed.insert(0, kind);
             }
             None => {}
@@ -132,6 +138,7 @@ impl Nemesis {
         }
         self.see_ends(world);
         self.see_leaving(world);
+        self.see_damaged(world);
         if let Some(replacement) = &mut self.replacement
             && replacement.advance(world, &mut self.rng)
         {
@@ -160,7 +167,7 @@ impl Nemesis {
 
     /// Nothing takes its course any more.
     pub fn is_done(&self) -> bool {
-        self.replacement.is_none() && self.leaving.is_empty()
+        self.replacement.is_none() && self.leaving.is_empty() && self.damaged.is_empty()
     }
 
     /// Where an unfinished replacement stands.
@@ -233,16 +240,35 @@ impl Nemesis {
             if self.gone.contains(&id) {
                 continue;
             }
-            if self.damaged.contains(&id) && why.starts_with("it does not start") {
-                self.damaged.remove(&id);
-                world.leave_down(id);
-                self.replace(world, id);
+            if self.damaged.contains_key(&id) && why.starts_with("it does not start") {
+                self.give_up(world, id);
             } else if !self.suspects.contains(&id) {
                 self.violations.push(format!(
                     "n{id} ended itself without any fault of its disk: {why}"
                 ));
             }
         }
+    }
+
+    /// A damaged node that is not whole again in time will not be: the operator gives it up.
+    fn see_damaged(&mut self, world: &mut World) {
+        let now = world.elapsed();
+        let is_ready = |id: NodeId| {
+            let hands = world.hands(id);
+            hands.is_some_and(|hands| hands.cluster.ready())
+        };
+        self.damaged
+            .retain(|id, until| !world.is_up(*id) || *until > now || !is_ready(*id));
+        let late = self.damaged.iter().find(|(_, until)| **until <= now);
+        if let Some(id) = late.map(|(id, _)| *id) {
+            self.give_up(world, id);
+        }
+    }
+
+    fn give_up(&mut self, world: &mut World, id: NodeId) {
+        self.damaged.remove(&id);
+        world.leave_down(id);
+        self.replace(world, id);
     }
 
     fn see_leaving(&mut self, world: &mut World) {
@@ -315,4 +341,12 @@ impl Nemesis {
             items.swap(last, self.rng.random_range(0..=last));
         }
     }
+}
+
+/// Counted when a disk says that it happened, not when it was set.
+fn told_by_disks(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::ReadError | Kind::WriteError | Kind::FailedSync | Kind::DiskFull | Kind::HungDisk
+    )
 }

@@ -105,7 +105,7 @@ impl Course {
         lived?;
         let replicas = self.settle(world)?;
         self.audit(world, shop)?;
-        let found = verdict::judge(&replicas, &shop.ledger());
+        let found = verdict::judge(plan, &replicas, &shop.ledger());
         self.violations.extend(found);
         Ok(())
     }
@@ -133,7 +133,7 @@ impl Course {
             let why = why.unwrap_or_else(|| "nodes are not ready".into());
             return Err(format!("not restored: {why}"));
         }
-        shop.set_nodes(world.up());
+        shop.calm_down(world.up());
         let healed_ms = world.now.ms();
         let lives = world.run_until(plan.election_limit() + LIVES_FOR, |world| {
             shop.ledger().done_since(healed_ms) > 0 && world.now.ms() > healed_ms + 4_000

@@ -35,6 +35,7 @@ struct Inner {
     nodes: Mutex<Vec<NodeId>>,
     ledger: Mutex<Ledger>,
     stop: AtomicBool,
+    calm: AtomicBool,
     working: AtomicUsize,
     keys: AtomicU64,
     /// True once duplicates are sent on purpose.
@@ -61,6 +62,7 @@ impl Shop {
                 nodes: Mutex::new((1..=plan.nodes).collect()),
                 ledger: Mutex::default(),
                 stop: AtomicBool::new(false),
+                calm: AtomicBool::new(false),
                 working: AtomicUsize::new(0),
                 keys: AtomicU64::new(1),
                 duplicates,
@@ -123,8 +125,16 @@ impl Shop {
         ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn set_nodes(&self, nodes: Vec<NodeId>) {
+    /// All faults have ended, these nodes serve: from now on every call is answered in time.
+    pub fn calm_down(&self, nodes: Vec<NodeId>) {
         *self.nodes_lock() = nodes;
+        // A simulated connection that lost a segment never recovers.
+        self.inner.wires.give_all_up();
+        self.inner.calm.store(true, Ordering::Relaxed);
+    }
+
+    fn is_calm(&self) -> bool {
+        self.inner.calm.load(Ordering::Relaxed)
     }
 
     fn nodes(&self) -> Vec<NodeId> {

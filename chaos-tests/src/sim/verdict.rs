@@ -8,8 +8,13 @@ use cluster::types::NodeId;
 use domain::Sale;
 use domain::ids::SaleId;
 
-use super::computer::Hands;
+use super::computer::{BEGIN_MS, Hands};
+use super::fault::Kind;
+use super::plan::Plan;
 use super::shop::ledger::{Act, Ledger, OrderSeen, Receipt, Run, SEATED, Told, Wish};
+
+/// How far the sales' time may be from the true one: what a node's clock is slewed by in a run.
+const CLOCKS_DIFFER_MS: u64 = 1_000;
 
 /// What one replica says of one sale.
 #[derive(Clone, Debug)]
@@ -93,7 +98,7 @@ pub fn unsettled(replicas: &[Replica]) -> Option<String> {
 }
 
 /// Everything that can be told from the replicas and the ledger.
-pub fn judge(replicas: &[Replica], ledger: &Ledger) -> Vec<String> {
+pub fn judge(plan: &Plan, replicas: &[Replica], ledger: &Ledger) -> Vec<String> {
     let mut found = ledger.violations.clone();
     for replica in replicas {
         let Replica { node, sale, .. } = replica;
@@ -106,6 +111,10 @@ pub fn judge(replicas: &[Replica], ledger: &Ledger) -> Vec<String> {
     check_orders(ledger, &mut found);
     check_seats(ledger, &mut found);
     check_revisions(ledger, &mut found);
+    if !plan.faults.contains(&Kind::Suspend) {
+        // A monotonic clock that leaps takes the sales' time with it; nothing promises otherwise.
+        check_expiry(ledger, &mut found);
+    }
     found
 }
 
@@ -249,6 +258,31 @@ fn check_revisions(ledger: &Ledger, found: &mut Vec<String>) {
                 ));
             }
             told_first = told_first.min(act.told_ms);
+        }
+    }
+}
+
+/// No hold ends before its deadline by more than clocks may differ.
+fn check_expiry(ledger: &Ledger, found: &mut Vec<String>) {
+    let mut deadlines: BTreeMap<(u64, u128), u64> = BTreeMap::new();
+    for act in &ledger.acts {
+        if let (Wish::Place { .. } | Wish::Extend, Told::Done(receipt)) = (&act.wish, &act.told) {
+            let known = deadlines.entry((act.sale, act.hold)).or_default();
+            *known = receipt.deadline_ms.max(*known);
+        }
+    }
+    for act in &ledger.acts {
+        let expired = matches!(&act.told, Told::Rejected(reason) if reason == "HOLD_EXPIRED");
+        let deadline = deadlines.get(&(act.sale, act.hold));
+        if let (true, Some(deadline_ms)) = (expired, deadline) {
+            let told_ms = BEGIN_MS + act.told_ms;
+            if told_ms + CLOCKS_DIFFER_MS < *deadline_ms {
+                let early_ms = deadline_ms - told_ms;
+                let Act { sale, hold, .. } = act;
+                found.push(format!(
+                    "sale {sale}: hold {hold:x} was told to be over {early_ms} ms before its deadline"
+                ));
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Faults of disks: slow, hung, failing, full, and bytes that changed or are gone.
 
+use std::time::Duration;
+
 use cluster::disk::memory::{Call, Faults, MemoryDisk};
 use cluster::types::NodeId;
 use rand::RngExt as _;
@@ -7,6 +9,9 @@ use rand::RngExt as _;
 use super::{Nemesis, Undo};
 use crate::sim::fault::Kind;
 use crate::sim::world::World;
+
+/// How long a node may take to be ready after it was started with damaged bytes.
+const READY_LIMIT: Duration = Duration::from_secs(12);
 
 impl Nemesis {
     pub(super) fn harm_disk(&mut self, world: &mut World, kind: Kind) -> Option<String> {
@@ -75,8 +80,8 @@ impl Nemesis {
             world.cut_power(node, None);
             self.replace(world, node);
         } else {
-            self.damaged.insert(node);
             let until = self.soon(world);
+            self.damaged.insert(node, until + READY_LIMIT);
             world.kill(node, Some(until));
         }
         Some(format!("{what} of n{node}"))

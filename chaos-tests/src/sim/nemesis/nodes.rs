@@ -48,6 +48,8 @@ impl Nemesis {
             Kind::Suspend => {
                 let node = self.any_up(world)?;
                 let ms = self.rng.random_range(50..6_000);
+                // A sync that was under way seems to have hung for as long.
+                self.suspects.insert(node);
                 // What a process finds that was stopped: its monotonic clock has leapt, every timer
                 // is due at once, and what was on its way to it is still to be read.
                 world.ask(node, move |_| async move {

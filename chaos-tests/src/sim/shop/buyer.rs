@@ -72,7 +72,11 @@ async fn purchase(shop: &Shop, rng: &mut StdRng, sale: u64) -> Option<Bought> {
     if !matches!(confirmed, Told::Done(_)) {
         return None;
     }
-    Some(Bought { sale, order })
+    let bought = Bought { sale, order };
+    if rng.random_bool(0.3) {
+        look_at_order(shop, rng, std::slice::from_ref(&bought)).await;
+    }
+    Some(bought)
 }
 
 async fn cancel(shop: &Shop, rng: &mut StdRng, bought: &mut Vec<Bought>) {

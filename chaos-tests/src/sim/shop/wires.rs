@@ -50,6 +50,11 @@ impl Wires {
         channels.remove(&node);
     }
 
+    pub fn give_all_up(&self) {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.clear();
+    }
+
     fn connect(&self, node: NodeId) -> Channel {
         let links = self.links.clone();
         let dial = tower::service_fn(move |_: Uri| {
