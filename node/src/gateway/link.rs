@@ -3,7 +3,7 @@
 //! When the stream fails, what was never sent is answered NO_LEADER (certain), what was sent is
 //! answered unknown; the flight decides what to do about it. Answers are passed on unread.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -123,7 +123,7 @@ async fn run(
             Ok(Ok(response)) => {
                 let mut stream = Stream {
                     requests,
-                    waiting: HashMap::new(),
+                    waiting: BTreeMap::new(),
                     last_batch_id: 0,
                     outstanding: &outstanding,
                 };
@@ -159,7 +159,8 @@ struct Waiting {
 /// One stream from its opening to its failure.
 struct Stream<'a> {
     requests: mpsc::Sender<ForwardRequest>,
-    waiting: HashMap<u64, Waiting>,
+    /// In the sequence they were sent: what a stream's end leaves open is sent again in it.
+    waiting: BTreeMap<u64, Waiting>,
     last_batch_id: u64,
     outstanding: &'a AtomicUsize,
 }
