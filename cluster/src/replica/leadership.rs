@@ -47,6 +47,8 @@ impl<R: AsyncRuntime> Watch<R> {
                 _ = tick.tick() => self.tick(),
             }
             if !self.is_running() {
+                // It serves no more until the process starts anew, and must not pass for ready.
+                self.ready.store(false, Ordering::Release);
                 break;
             }
             self.look(&mut led).await;
