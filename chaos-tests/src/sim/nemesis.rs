@@ -336,6 +336,19 @@ impl Nemesis {
         self.any(&leaders)
     }
 
+    /// A node whose clock may be set wrong: the one that is wrong already, while there is one. Time is
+    /// what a majority says, so no more than one clock is wrong at once.
+    fn any_clock(&mut self, world: &World) -> Option<NodeId> {
+        let wrong = self.active.iter().find_map(|active| match active.undo {
+            Undo::Clock(node) | Undo::Strobe { node, .. } => Some(node),
+            _ => None,
+        });
+        match wrong {
+            Some(node) => Some(node),
+            None => self.any_up(world),
+        }
+    }
+
     fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.rng.random_range(0..=last));

@@ -37,6 +37,9 @@ const LIVES_FOR: Duration = Duration::from_secs(4);
 /// How long a healed cluster may take to be whole again, beyond an election: moving replicas to a new
 /// computer takes the planner several turns.
 const RESTORE_LIMIT: Duration = Duration::from_secs(60);
+/// An operator restarts a node that is not ready for so long: a replica that a fault of the disk has
+/// stopped does not come back by itself.
+const RESTART_AFTER: Duration = Duration::from_secs(15);
 const SETTLE_LIMIT: Duration = Duration::from_secs(40);
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 
@@ -124,8 +127,13 @@ impl Course {
             world.step()?;
         }
         nemesis.heal(world);
+        let mut restart_at = world.elapsed() + RESTART_AFTER;
         let restored = world.run_until(plan.election_limit() + RESTORE_LIMIT, |world| {
             nemesis.tend(world);
+            if world.elapsed() >= restart_at {
+                restart_unready(world);
+                restart_at = world.elapsed() + RESTART_AFTER;
+            }
             nemesis.is_done() && all_ready(world)
         })?;
         if !restored {
@@ -187,7 +195,22 @@ impl Course {
             }
             Err(_) => false,
         })?;
-        result.ok_or("the audit does not come to an end")?
+        result.unwrap_or_else(|| {
+            let up = world.up();
+            let hands = up.iter().filter_map(|id| world.hands(*id));
+            let told: Vec<_> = hands.map(|hands| hands.cluster.status()).collect();
+            Err(format!("the audit does not come to an end: {told:?}"))
+        })
+    }
+}
+
+fn restart_unready(world: &mut World) {
+    for id in world.up() {
+        let hands = world.hands(id);
+        if hands.is_some_and(|hands| !hands.cluster.ready()) {
+            let now = world.elapsed();
+            world.kill(id, Some(now));
+        }
     }
 }
 

@@ -29,6 +29,9 @@ impl Nemesis {
             }
             Kind::KillAll | Kind::PowerCutAll => {
                 let nodes = world.up();
+                if nodes.is_empty() {
+                    return None;
+                }
                 for node in &nodes {
                     let until = self.soon(world);
                     match kind {
@@ -58,7 +61,7 @@ impl Nemesis {
                 Some(format!("n{node} for {ms} ms"))
             }
             Kind::ClockForward | Kind::ClockBack => {
-                let node = self.any_up(world)?;
+                let node = self.any_clock(world)?;
                 let by_ms = self.rng.random_range(200..7_200_000);
                 let by_ms = if kind == Kind::ClockBack {
                     -by_ms
@@ -70,14 +73,14 @@ impl Nemesis {
                 Some(format!("n{node} by {by_ms} ms"))
             }
             Kind::ClockDrift => {
-                let node = self.any_up(world)?;
+                let node = self.any_clock(world)?;
                 let ppm = self.rng.random_range(-500_000..10_000_000);
                 world.computers[&node].drift_clock(ppm);
                 self.for_a_while(world, Undo::Clock(node), 1_000..15_000);
                 Some(format!("n{node} by {ppm} ppm"))
             }
             Kind::ClockStrobe => {
-                let node = self.any_up(world)?;
+                let node = self.any_clock(world)?;
                 let by_ms = self.rng.random_range(500..7_200_000);
                 let left = self.rng.random_range(4..40);
                 self.strobe(world, node, by_ms, left);

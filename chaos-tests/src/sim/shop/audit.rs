@@ -8,6 +8,7 @@ use tonic::Status;
 
 use super::Shop;
 use super::ledger::{OrderSeen, Wish};
+use crate::sim::world::SHOP;
 
 const ATTEMPTS: usize = 40;
 const PAUSE: Duration = Duration::from_millis(250);
@@ -51,13 +52,14 @@ impl Shop {
     ) -> Result<Option<OrderSeen>, String> {
         let mut last = String::new();
         for attempt in 0..ATTEMPTS {
-            match self
-                .read_order(self.turn(number + attempt), sale, order)
-                .await
-            {
+            let node = self.turn(number + attempt);
+            match self.read_order(node, sale, order).await {
                 Ok(seen) => return Ok(seen),
-                Err(status) => last = status.to_string(),
+                Err(status) => last = format!("n{node}: {status}"),
             }
+            self.inner
+                .trace
+                .event(SHOP, "audit", format_args!("{order:x} {last}"));
             sleep(PAUSE).await;
         }
         Err(format!("order {order:x} of sale {sale}: {last}"))
