@@ -18,6 +18,7 @@
 
 pub mod components;
 pub mod computer;
+pub mod entropy;
 pub mod fault;
 pub mod links;
 pub mod nemesis;

@@ -1,38 +1,33 @@
 //! Whole clusters by seed: a modest number of drawn seeds, the permanent ones, and the proof that a
-//! seed is all a run depends on.
+//! seed is all a run depends on. Each seed runs in a process of its own, as `sim` runs it.
 
-use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
-use chaos_tests::sim::plan::Plan;
-use chaos_tests::sim::run::run;
+/// Always the same, so that a failure is of the change and not of the day.
+const SEEDS: &str = "0..10";
 
-/// Drawn anew for every machine in the nightly set; here always the same, so that a failure is of
-/// the change and not of the day.
-const SEEDS: std::ops::Range<u64> = 0..10;
+fn sim(args: &[&str]) -> Output {
+    let sim = env!("CARGO_BIN_EXE_sim");
+    Command::new(sim).args(args).output().expect("it runs")
+}
 
 #[track_caller]
-fn passes(plan: Plan) {
-    println!("{plan}");
-    let seed = plan.seed;
-    let outcome = run(plan, None).expect("no file is written");
-    let last = outcome.last.join("\n");
-    assert!(
-        outcome.violations.is_empty(),
-        "{last}\nseed {seed}: {:#?}",
-        outcome.violations
-    );
-    assert!(outcome.done > 0, "seed {seed}: nothing was sold");
+fn passes(args: &[&str]) {
+    let output = sim(args);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    // Some of the few seeds' faults may not come to pass; violations never may.
+    assert!(text.contains(" 0 violations"), "{text}\n{errors}");
 }
 
 #[test]
 fn drawn_faults_break_no_promise() {
-    SEEDS.for_each(|seed| passes(Plan::draw(seed)));
+    passes(&["--seeds", SEEDS]);
 }
 
 #[test]
 fn power_cuts_of_all_nodes_lose_nothing_acknowledged() {
-    (1..=3).for_each(|seed| passes(Plan::power_cuts(seed)));
+    passes(&["--power-cuts", "--seeds", "1..4"]);
 }
 
 /// Seeds that once failed.
@@ -42,7 +37,7 @@ fn the_corpus_passes() {
     for line in corpus.lines() {
         let seed = line.split('#').next().unwrap_or_default().trim();
         if !seed.is_empty() {
-            passes(Plan::draw(seed.parse().expect("a seed stands first")));
+            passes(&["--seed", seed]);
         }
     }
 }
@@ -53,21 +48,11 @@ fn a_seed_in_two_processes_leaves_the_same_trace() {
     for seed in ["3", "6"] {
         let traces = ["first", "second"].map(|name| {
             let file = folder.path().join(name);
-            trace(seed, &file);
+            let path = file.to_str().expect("a plain path");
+            passes(&["--seed", seed, "--trace", path]);
             std::fs::read(file).expect("a trace")
         });
         assert!(traces[0].len() > 100_000, "the trace is not empty");
         assert!(traces[0] == traces[1], "the traces of seed {seed} differ");
     }
-}
-
-fn trace(seed: &str, file: &Path) {
-    let sim = env!("CARGO_BIN_EXE_sim");
-    let ended = Command::new(sim)
-        .args(["--seed", seed, "--trace"])
-        .arg(file)
-        .output();
-    let output = ended.expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}");
 }

@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Mutex;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chaos_tests::sim::fault::Kind;
@@ -41,7 +41,13 @@ struct Args {
     /// Shows the nodes' own logs, by this filter.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
+    /// Tells the parent process the figures of the one seed.
+    #[arg(long, hide = true, requires = "seed")]
+    child: bool,
 }
+
+/// Before the figures that a child tells.
+const FIGURES: &str = "figures ";
 
 fn range(text: &str) -> Result<Range<u64>, String> {
     let parts = text.split_once("..").ok_or("not A..B")?;
@@ -77,47 +83,84 @@ fn main() -> ExitCode {
 }
 
 fn simulate(args: &Args) -> std::io::Result<bool> {
-    let seeds = match args.seed {
-        Some(seed) => seed..seed + 1,
-        None => args.seeds.clone(),
+    let sum = match args.seed {
+        Some(seed) => one(args, seed)?,
+        None => many(args)?,
     };
-    let next = AtomicU64::new(seeds.start);
+    if args.child {
+        println!("{FIGURES}{}", sum.figures());
+    } else {
+        println!("{sum}");
+    }
+    if let Some(file) = &args.json {
+        std::fs::write(file, sum.json())?;
+    }
+    Ok(sum.is_good())
+}
+
+fn one(args: &Args, seed: u64) -> std::io::Result<Sum> {
+    let plan = plan(args, seed);
+    let began = Instant::now();
+    let outcome = run(plan.clone(), args.trace.as_deref())?;
+    tell(args, &plan, &outcome, began.elapsed());
+    let mut sum = Sum::default();
+    sum.add(&plan, &outcome, began.elapsed());
+    Ok(sum)
+}
+
+/// Each seed in a process of its own: libraries keep counters for the whole process, and a seed that
+/// failed must fail again when it is run alone.
+fn many(args: &Args) -> std::io::Result<Sum> {
+    let next = AtomicU64::new(args.seeds.start);
     let sum = Mutex::new(Sum::default());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = args.jobs.unwrap_or(processors).max(1);
+    let work = || -> std::io::Result<()> {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= args.seeds.end {
+                return Ok(());
+            }
+            let told = child(args, seed)?;
+            let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
+            sum.merge(&told);
+        }
+    };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs)
-            .map(|_| {
-                scope.spawn(|| -> std::io::Result<()> {
-                    loop {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= seeds.end {
-                            return Ok(());
-                        }
-                        let plan = plan(args, seed);
-                        let began = Instant::now();
-                        let outcome = run(plan.clone(), args.trace.as_deref())?;
-                        tell(args, &plan, &outcome, began.elapsed());
-                        if let Ok(mut sum) = sum.lock() {
-                            sum.add(&plan, &outcome, began.elapsed());
-                        }
-                    }
-                })
-            })
-            .collect();
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
         let ended = workers.into_iter().map(|worker| worker.join());
         ended
             .map(|ended| ended.unwrap_or_else(|_| Err(std::io::Error::other("a worker panicked"))))
             .collect::<std::io::Result<Vec<()>>>()
     })?;
-    let sum = sum
-        .into_inner()
-        .map_err(|_| std::io::Error::other("a worker panicked"))?;
-    println!("{sum}");
-    if let Some(file) = &args.json {
-        std::fs::write(file, sum.json())?;
+    Ok(sum.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn child(args: &Args, seed: u64) -> std::io::Result<Sum> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--child", "--seed", &seed.to_string()]);
+    command.args(choices(args));
+    let output = command.output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (text, figures) = text.rsplit_once(FIGURES).unwrap_or((&text, ""));
+    print!("{text}");
+    Sum::read(figures).ok_or_else(|| {
+        let why = String::from_utf8_lossy(&output.stderr);
+        std::io::Error::other(format!("seed {seed} tells no figures: {why}"))
+    })
+}
+
+/// What changes the plan, as arguments.
+fn choices(args: &Args) -> Vec<String> {
+    let mut choices = Vec::new();
+    if args.power_cuts {
+        choices.push("--power-cuts".to_owned());
     }
-    Ok(sum.is_good())
+    if let Some(faults) = &args.faults {
+        let names: Vec<_> = faults.iter().map(|kind| kind.name()).collect();
+        choices.extend(["--faults".to_owned(), names.join(",")]);
+    }
+    choices
 }
 
 fn plan(args: &Args, seed: u64) -> Plan {
@@ -160,12 +203,9 @@ fn tell(args: &Args, plan: &Plan, outcome: &Outcome, took: Duration) {
         }
         let mut again =
             format!("cargo run -p chaos-tests --release --bin sim -- --seed {seed} --trace t.txt");
-        if args.power_cuts {
-            again.push_str(" --power-cuts");
-        }
-        if let Some(faults) = &args.faults {
-            let names: Vec<_> = faults.iter().map(|kind| kind.name()).collect();
-            again.push_str(&format!(" --faults {}", names.join(",")));
+        for choice in choices(args) {
+            again.push(' ');
+            again.push_str(&choice);
         }
         text.push_str(&format!("\n    again: {again}"));
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::entropy::without_entropy;
 use super::fault::{Counts, Kind};
 use super::nemesis::Nemesis;
 use super::plan::Plan;
@@ -43,8 +44,13 @@ const RESTART_AFTER: Duration = Duration::from_secs(15);
 const SETTLE_LIMIT: Duration = Duration::from_secs(40);
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 
-/// Runs a plan. With a file, the whole trace goes there.
+/// Runs a plan, on a thread of its own. With a file, the whole trace goes there.
 pub fn run(plan: Plan, file: Option<&Path>) -> std::io::Result<Outcome> {
+    let ran = without_entropy(|| run_here(plan, file));
+    ran.unwrap_or_else(|_| Err(std::io::Error::other("the simulation's thread panicked")))
+}
+
+fn run_here(plan: Plan, file: Option<&Path>) -> std::io::Result<Outcome> {
     let trace = Trace::new(file)?;
     let plan = Arc::new(plan);
     let mut course = Course::default();

@@ -37,6 +37,80 @@ impl Sum {
         self.commands += outcome.commands;
     }
 
+    pub fn merge(&mut self, other: &Sum) {
+        let Sum {
+            seeds,
+            violations,
+            failed,
+            counts,
+            enabled,
+            simulated,
+            took,
+            commands,
+        } = other;
+        self.seeds += seeds;
+        self.violations += violations;
+        self.failed.extend(failed);
+        self.counts.merge(counts);
+        self.enabled.extend(enabled);
+        self.simulated += *simulated;
+        self.took += *took;
+        self.commands += commands;
+    }
+
+    /// On one line, for `read` in another process.
+    pub fn figures(&self) -> String {
+        let counts: Vec<_> = self
+            .counts
+            .iter()
+            .map(|(kind, times)| (kind.name(), times))
+            .collect();
+        let enabled: Vec<_> = self.enabled.iter().map(|kind| kind.name()).collect();
+        serde_json::json!([
+            self.seeds,
+            self.violations,
+            self.failed,
+            counts,
+            enabled,
+            self.simulated.as_micros() as u64,
+            self.took.as_micros() as u64,
+            self.commands,
+        ])
+        .to_string()
+    }
+
+    pub fn read(figures: &str) -> Option<Sum> {
+        type Figures = (
+            u64,
+            u64,
+            BTreeSet<u64>,
+            Vec<(String, u64)>,
+            Vec<String>,
+            u64,
+            u64,
+            u64,
+        );
+        let (seeds, violations, failed, counted, enabled, simulated, took, commands): Figures =
+            serde_json::from_str(figures).ok()?;
+        let mut counts = Counts::default();
+        for (name, times) in counted {
+            counts.add(Kind::by_name(&name)?, times);
+        }
+        Some(Sum {
+            seeds,
+            violations,
+            failed,
+            counts,
+            enabled: enabled
+                .iter()
+                .filter_map(|name| Kind::by_name(name))
+                .collect(),
+            simulated: Duration::from_micros(simulated),
+            took: Duration::from_micros(took),
+            commands,
+        })
+    }
+
     /// Faults that were enabled and never happened: such a set proves less than it says.
     pub fn never_happened(&self) -> Vec<Kind> {
         let enabled = self.enabled.iter().copied();
