@@ -122,10 +122,8 @@ impl AsyncWrite for Watched {
             return Poll::Pending;
         }
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if let Poll::Ready(Ok(length)) = &written {
-            if self.is_peers {
-                self.trace.bytes(&self.host, &buf[..*length]);
-            }
+        if let (Poll::Ready(Ok(length)), true) = (&written, self.is_peers) {
+            self.trace.bytes(&self.host, &buf[..*length]);
         }
         written
     }
