@@ -161,6 +161,10 @@ impl Machine for WatchedMachine {
         self.machine.snapshot().await
     }
 
+    async fn digest(&self) -> Result<BoxFuture<'static, Result<u64, MachineFault>>, MachineFault> {
+        self.machine.digest().await
+    }
+
     async fn restore(&self, snapshot: Bytes) -> Result<(), MachineFault> {
         self.event("restore", format_args!("{} B", snapshot.len()));
         self.witness.lock().restores += 1;
