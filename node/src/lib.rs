@@ -23,3 +23,8 @@ pub mod load;
 pub mod local;
 pub mod plan;
 pub mod serve;
+
+/// Commands come in on one thread, are kept by another and freed by a third; and what a large plan
+/// took for a moment is to go back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

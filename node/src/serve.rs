@@ -13,7 +13,6 @@
 mod admin;
 mod departure;
 pub mod engine;
-mod give_back;
 mod node;
 pub mod place;
 mod time;

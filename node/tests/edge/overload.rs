@@ -102,8 +102,9 @@ fn at_ten_times_the_load_memory_is_bounded_and_goodput_holds() {
         eprintln!("{peak:.0}/s at peak, {flooded:.0}/s under ten times the load, {busy} refused");
         assert!(busy > 0, "ten times the load is more than the queue holds");
         assert!(flooded > 0.5 * peak, "{flooded:.0} of {peak:.0}");
-        // Ten times the calls at a kilobyte each would be some 5 MiB; what was done is remembered.
-        assert!(grown < 64 << 20, "{grown} bytes more");
+        // Ten times the calls at a kilobyte each would be some 5 MiB. What was done, up to two million
+        // calls here, is remembered within bounds of its own: keys, changes, journal, index.
+        assert!(grown < 256 << 20, "{grown} bytes more");
     });
 }
 

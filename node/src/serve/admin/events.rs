@@ -18,17 +18,9 @@ use crate::http::bodies::SEATS_MAX;
 use crate::http::problem::{Problem, Reason};
 use crate::http::views;
 use crate::plan::{self, Imported, Options, PlanFault};
-use crate::serve::give_back;
 
 impl Admin {
     pub(super) async fn create(&self, event: NewEvent) -> Answer<views::EventSummary> {
-        let bytes = event.plan.len();
-        let created = self.create_from(event).await;
-        give_back::after_plan(self.parts.components.lanes.as_ref(), bytes);
-        created
-    }
-
-    async fn create_from(&self, event: NewEvent) -> Answer<views::EventSummary> {
         let sale_id = sale_id(event.key);
         let imported = self.import(&event).await?;
         let (_, layout) = plan::layout_bytes(&imported.seat_map)
