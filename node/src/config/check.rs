@@ -160,7 +160,8 @@ impl Config {
     }
 
     /// Whether every address is a loopback one: then nobody else reaches the peer listener.
-    fn is_on_this_machine(&self) -> bool {
+    /// All peer addresses that are known are loopback's.
+    pub(crate) fn is_on_this_machine(&self) -> bool {
         let founders = self.cluster.founders.iter();
         founders
             .map(|founder| &founder.peer_address)

@@ -110,7 +110,12 @@ impl Running {
             door,
             partners,
             going_down,
-        } = Engine::start(engine_settings(&config), &components, &registry).await?;
+        } = Engine::start(
+            engine_settings(&config, components.seed),
+            &components,
+            &registry,
+        )
+        .await?;
         let (leaving, leaves) = watch::channel(false);
         let index = start_index(&config, &components, &cluster, &sales, &registry)?;
         let admin = Admin::new(Parts {
@@ -227,9 +232,9 @@ fn founders(config: &Config) -> Vec<Founder> {
     }]
 }
 
-fn engine_settings(config: &Config) -> Settings {
+fn engine_settings(config: &Config, seed: u64) -> Settings {
     Settings {
-        cluster: cluster_config(config),
+        cluster: cluster_config(config, seed),
         sales: actors_config(config),
         partners: grpc::Config {
             drain: DRAIN,
@@ -240,7 +245,7 @@ fn engine_settings(config: &Config) -> Settings {
     }
 }
 
-fn cluster_config(config: &Config) -> cluster::Config {
+fn cluster_config(config: &Config, seed: u64) -> cluster::Config {
     let raft = &config.raft;
     cluster::Config {
         node_id: config.node.id,
@@ -254,7 +259,7 @@ fn cluster_config(config: &Config) -> cluster::Config {
             })
             .collect(),
         listen_address: config.node.peer_address.clone(),
-        secret: config.cluster.secret.clone(),
+        secret: secret(config, seed),
         sale_groups: config.cluster.sale_groups,
         replicas: config.cluster.replicas as usize,
         heartbeat_ms: raft.heartbeat_ms,
@@ -294,6 +299,16 @@ fn http_settings(config: &Config, components: &Components) -> http::Settings {
     }
 }
 
+/// What peers show each other. Without one in the configuration, which is allowed to nodes of one
+/// machine and to a node alone: the former know each other by a word, the latter lets nobody in.
+fn secret(config: &Config, seed: u64) -> String {
+    match config.cluster.secret.as_str() {
+        "" if config.is_on_this_machine() => "on this machine".to_owned(),
+        "" => format!("{seed:016x}"),
+        secret => secret.to_owned(),
+    }
+}
+
 /// How long a process that had the folder may take to be gone.
 const FOLDER_FREE_MAX: Duration = Duration::from_secs(5);
 
@@ -316,6 +331,18 @@ async fn open_folder(data_dir: &Path) -> anyhow::Result<Components> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_secret_nobody_else_is_let_in() {
+        let mut config = Config::default();
+        let on_this_machine = secret(&config, 7);
+        assert!(!on_this_machine.is_empty());
+        assert_eq!(on_this_machine, secret(&config, 8), "nodes of one machine");
+        config.node.peer_address = "10.1.2.3:7300".into();
+        assert_ne!(secret(&config, 7), secret(&config, 8));
+        config.cluster.secret = "given".into();
+        assert_eq!(secret(&config, 7), "given");
+    }
 
     #[tokio::test]
     async fn a_restart_waits_for_the_process_before_it() {
