@@ -24,7 +24,6 @@ pub mod local;
 pub mod plan;
 pub mod serve;
 
-/// Commands come in on one thread, are kept by another and freed by a third; and what a large plan
-/// took for a moment is to go back.
+/// Commands come in on one thread, are kept by another and freed by a third.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
