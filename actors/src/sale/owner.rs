@@ -191,8 +191,29 @@ impl Owner {
     }
 
     fn on_tick(&mut self) {
-        self.in_flight.give_up(Instant::now());
+        let now = Instant::now();
+        self.in_flight.give_up(now);
+        self.fail_overdue(now);
         self.expire_when_due();
+    }
+
+    /// Calls whose deadline passed while they waited behind what is under way.
+    fn fail_overdue(&mut self, now: Instant) {
+        if self
+            .waiting
+            .iter()
+            .all(|waiting| waiting.calls.deadline > now)
+        {
+            return;
+        }
+        for waiting in std::mem::take(&mut self.waiting) {
+            if waiting.calls.deadline > now {
+                self.waiting.push_back(waiting);
+            } else {
+                self.leave_queue(waiting.calls.call_ids.len());
+                fail_calls(waiting.calls, FailureReason::DeadlinePassed, 0);
+            }
+        }
     }
 
     /// The time by which this node decides about the sale.

@@ -108,6 +108,36 @@ async fn a_caller_in_flight_is_told_unknown_at_its_deadline() {
     assert_eq!(answers.try_next(), None, "answered once");
 }
 
+#[tokio::test]
+async fn a_caller_that_waits_behind_a_stuck_proposal_is_told_at_its_deadline() {
+    let solo = Solo::start(Config::default(), Faults::default()).await;
+    let sale = solo.open_sale(1, 2, &SaleRules::default()).await;
+    solo.commit(false);
+    let mut first = Vec::new();
+    put_record(solo.key(), hold_one(1), &mut first);
+    let _stuck = solo.submit(&sale, first, Duration::from_secs(30));
+    while sale.summary().await.expect("reads").in_flight == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut second = Vec::new();
+    put_record(solo.key(), hold_one(2), &mut second);
+    let mut answers = solo.submit(&sale, second, Duration::from_millis(50));
+    let clock = solo.clock.clone();
+    let ticking = tokio::spawn(async move {
+        loop {
+            clock.0.fetch_add(25, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let told = tokio::time::timeout(Duration::from_secs(10), answers.next()).await;
+    ticking.abort();
+    let late = Answer::Failed {
+        reason: FailureReason::DeadlinePassed,
+        retry_after_ms: 0,
+    };
+    assert_eq!(told.expect("is told").1, late);
+}
+
 /// A hand-over is under way: the replica leads by its own account, and nothing can be proved.
 #[tokio::test]
 async fn what_cannot_be_proved_hopeless_goes_to_the_log_once() {
