@@ -38,7 +38,7 @@ impl FeedSender {
         self.to.set(sender).ok().map(|()| receiver)
     }
 
-    pub fn offer(&self, sale: SaleId, changes: &Arc<[Change]>) {
+    pub fn offer(&self, sale: SaleId, changes: &[Change]) {
         let Some(to) = self.to.get() else { return };
         let Ok(mut gaps) = self.gaps.lock() else {
             return;
@@ -52,14 +52,15 @@ impl FeedSender {
         if gaps.contains(&sale) {
             return;
         }
-        if to
-            .try_send(Fed::Changes {
+        // Copied only for a reader that has room.
+        match to.try_reserve() {
+            Ok(place) => place.send(Fed::Changes {
                 sale,
-                changes: Arc::clone(changes),
-            })
-            .is_err()
-        {
-            gaps.insert(sale);
+                changes: changes.into(),
+            }),
+            Err(_) => {
+                gaps.insert(sale);
+            }
         }
     }
 }

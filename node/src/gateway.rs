@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actors::calls::{Answers as _, Calls};
+use actors::calls::{Answers as _, CallIds, Calls};
 use domain::ids::SaleId;
 use proto::channel::v1::FailureReason;
 
@@ -136,7 +136,7 @@ impl Gateway {
         flight.answer(packed, count);
     }
 
-    fn busy(&self, call_ids: &[u32]) -> (bytes::Bytes, u32) {
+    fn busy(&self, call_ids: &CallIds) -> (bytes::Bytes, u32) {
         self.inner.metrics.observe_busy(call_ids.len());
         failed(
             call_ids,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use cluster::group::Group;
 use domain::Sale;
 use domain::ids::SaleId;
+use domain::sale::Counts;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
 
 use super::change_log::ChangeLog;
@@ -43,6 +44,10 @@ const MESSAGES_PER_ROUND: usize = 256;
 /// Messages that may wait; commands are counted on their own.
 const MESSAGES_MAX: usize = 4096;
 
+/// Each seat held, sold, and as often given back.
+const CHANGES_PER_SEAT: usize = 8;
+const CHANGES_MIN: usize = 4096;
+
 /// Starts the actor of a sale under its supervisor.
 pub(crate) async fn spawn(
     birth: Birth,
@@ -64,12 +69,12 @@ pub(crate) async fn spawn(
         State::Live { sale, .. } => sale.revision(),
         State::Frozen(frozen) => frozen.checkpoint.revision,
     };
-    let (change_log, moved) = ChangeLog::new(revision, around.config.changes_kept);
-    let (mailbox, inbox) = Mailbox::new(MESSAGES_MAX);
+    let kept_max = changes_kept(&state, around.config.changes_kept);
+    let (change_log, moved) = ChangeLog::new(revision, kept_max);
     let shared = Arc::new(Shared {
         id,
         group: Arc::clone(&group),
-        mailbox,
+        mailbox: Mailbox::new(MESSAGES_MAX),
         queued: AtomicUsize::new(0),
         queued_max: around.config.queue_commands,
         alarm_ms: AtomicU64::new(u64::MAX),
@@ -97,10 +102,31 @@ pub(crate) async fn spawn(
         changes: Vec::new(),
     };
     // No name: ractor's registry is global to the process, where simulated nodes live together.
-    let (actor, _joined) =
-        Actor::spawn_linked(None, SaleActor, ActorState { owner, inbox }, supervisor).await?;
+    let state = ActorState {
+        owner,
+        inbox: Inbox::default(),
+    };
+    let (actor, _joined) = Actor::spawn_linked(None, SaleActor, state, supervisor).await?;
     shared.mailbox.connect(actor);
     Ok(SaleHandle { shared })
+}
+
+/// A small sale keeps fewer changes: its seats are soon told anew.
+fn changes_kept(state: &State, changes_max: usize) -> usize {
+    let counts = match state {
+        State::Live { sale, .. } => sale.counts(),
+        State::Frozen(_) => Default::default(),
+    };
+    let Counts {
+        free,
+        held,
+        sold,
+        blocked,
+        ..
+    } = counts;
+    ((free + held + sold + blocked) as usize * CHANGES_PER_SEAT)
+        .max(CHANGES_MIN)
+        .min(changes_max)
 }
 
 impl Actor for SaleActor {
@@ -125,7 +151,8 @@ impl Actor for SaleActor {
     ) -> Result<(), ActorProcessingErr> {
         let shared = Arc::clone(&owner.shared);
         while shared.mailbox.rung().await {
-            while one_round(owner, inbox) == MESSAGES_PER_ROUND {
+            shared.mailbox.take(inbox);
+            while one_round(owner, inbox) {
                 tokio::task::yield_now().await;
             }
         }
@@ -133,19 +160,25 @@ impl Actor for SaleActor {
     }
 }
 
-/// Handles what waits; how many messages that were.
-fn one_round(owner: &mut Owner, inbox: &mut Inbox<Message, Note>) -> usize {
-    let mut handled = 0;
-    while handled < MESSAGES_PER_ROUND
-        && let Ok(message) = inbox.ring.try_recv()
-    {
+impl Drop for ActorState {
+    /// However the actor ends: who waits for an answer learns that none comes.
+    fn drop(&mut self) {
+        self.owner.shared.mailbox.close();
+    }
+}
+
+/// Handles what was taken, up to a round's worth; whether there is more of it.
+fn one_round(owner: &mut Owner, inbox: &mut Inbox<Message, Note>) -> bool {
+    for _ in 0..MESSAGES_PER_ROUND {
+        let Some(message) = inbox.ring.pop_front() else {
+            break;
+        };
         owner.on(message);
-        handled += 1;
     }
     // After the ring: what became of a proposal is told after its delivery.
-    while let Ok(note) = inbox.notes.try_recv() {
-        owner.note(note);
+    if inbox.ring.is_empty() {
+        inbox.notes.drain(..).for_each(|note| owner.note(note));
     }
     owner.settle();
-    handled
+    !inbox.ring.is_empty()
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use domain::outcome::Outcome;
 use tokio::time::Instant;
 
-use crate::calls::{Answers, Calls};
+use crate::calls::{Answers, CallIds, Calls};
 use crate::codec::answer::{At, FailureReason, put_failed, put_outcome, put_unknown};
 use crate::codec::record::Records;
 
 /// Commands of one caller that stand side by side in a batch.
 pub(crate) struct Piece {
-    pub call_ids: Vec<u32>,
+    pub call_ids: CallIds,
     pub deadline: Instant,
     /// `None` once answered.
     answers: Option<Arc<dyn Answers>>,
@@ -21,7 +21,7 @@ pub(crate) struct Piece {
 const ANSWER_LEN: usize = 42;
 
 impl Piece {
-    pub fn new(answers: Arc<dyn Answers>, call_ids: Vec<u32>, deadline: Instant) -> Piece {
+    pub fn new(answers: Arc<dyn Answers>, call_ids: CallIds, deadline: Instant) -> Piece {
         Piece {
             call_ids,
             deadline,
@@ -44,7 +44,7 @@ impl Piece {
         let mut packed = Vec::with_capacity(self.call_ids.len() * ANSWER_LEN);
         self.call_ids
             .iter()
-            .for_each(|call_id| put(*call_id, &mut packed));
+            .for_each(|call_id| put(call_id, &mut packed));
         if !self.call_ids.is_empty() {
             answers.answer(packed.into(), self.call_ids.len() as u32);
         }
@@ -108,7 +108,7 @@ impl Answering {
             return;
         };
         if let Some(call_id) = piece.call_ids.get(self.answered) {
-            put(*call_id, &mut self.packed);
+            put(call_id, &mut self.packed);
         }
         self.answered += 1;
         if self.answered == piece.call_ids.len() {
@@ -133,7 +133,7 @@ pub(crate) fn split_calls(calls: Calls, count: usize) -> (Calls, Calls) {
     } = calls;
     let len: usize = Records::new(&records).take(count).map(<[u8]>::len).sum();
     let rest_records = records.split_off(len);
-    let rest_ids = call_ids.split_off(count.min(call_ids.len()));
+    let rest_ids = call_ids.split_off(count);
     let rest = Calls {
         records: rest_records,
         call_ids: rest_ids,

@@ -92,7 +92,7 @@ impl Owner {
             }
             match &broken {
                 None => {
-                    journal.add(at_ms, records.clone());
+                    journal.add(at_ms, &records);
                     journal.cut_when_long(sale);
                 }
                 Some((number, _)) => {
@@ -100,7 +100,7 @@ impl Owner {
                         .take(*number as usize)
                         .map(<[u8]>::len)
                         .sum();
-                    journal.add(at_ms, records.slice(..good));
+                    journal.add(at_ms, &records[..good]);
                 }
             }
         }
@@ -120,8 +120,9 @@ impl Owner {
                 answering.put_failed(FailureReason::SaleFrozen);
             }
         }
-        if let Some(chunk) = self.change_log.push(&self.changes) {
-            self.around.feed.offer(self.id, &chunk);
+        if !self.changes.is_empty() {
+            self.change_log.push(&self.changes);
+            self.around.feed.offer(self.id, &self.changes);
         }
     }
 

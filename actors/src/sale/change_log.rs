@@ -1,7 +1,9 @@
 //! The last changes of a sale, for watchers: gap-free from a revision, or `Compacted`.
 //!
-//! Chunks are made once per delivered batch and shared by every watcher. The actor never waits for
-//! a watcher: a feed asks for what comes after its revision when the revision has moved.
+//! A ring of changes, so that a sale that nobody watches costs nothing but the copy into it. What a
+//! watcher asks for is copied out once and shared with all who ask the same, as watchers that keep
+//! up do. The actor never waits for a watcher: a feed asks for what comes after its revision when
+//! the revision has moved.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,64 +27,85 @@ pub enum WatchFailure {
     Stopped,
 }
 
-/// The actor's side: a ring of chunks.
+/// The actor's side.
 pub(crate) struct ChangeLog {
-    chunks: VecDeque<Arc<[Change]>>,
-    kept: usize,
+    ring: VecDeque<Change>,
     kept_max: usize,
     /// Everything after this revision is kept.
     from: Revision,
     to: watch::Sender<Revision>,
+    /// What was asked for last, since the last change.
+    asked: Option<Asked>,
 }
+
+struct Asked {
+    after: Revision,
+    changes: Arc<[Change]>,
+}
+
+/// Changes told at once; a reader far behind asks again.
+const CHANGES_AT_ONCE: usize = 4096;
 
 impl ChangeLog {
     pub fn new(at: Revision, kept_max: usize) -> (ChangeLog, watch::Receiver<Revision>) {
         let (to, moved) = watch::channel(at);
         (
             ChangeLog {
-                chunks: VecDeque::new(),
-                kept: 0,
+                ring: VecDeque::new(),
                 kept_max,
                 from: at,
                 to,
+                asked: None,
             },
             moved,
         )
     }
 
-    /// Adds the changes of one batch; returns them shared.
-    pub fn push(&mut self, changes: &[Change]) -> Option<Arc<[Change]>> {
-        let last = changes.last()?.revision;
-        let chunk: Arc<[Change]> = changes.into();
-        self.kept += chunk.len();
-        self.chunks.push_back(Arc::clone(&chunk));
-        while self.kept > self.kept_max
-            && let Some(oldest) = self.chunks.pop_front()
-        {
-            self.kept -= oldest.len();
-            self.from = oldest.last().map_or(self.from, |change| change.revision);
+    /// Adds the changes of one batch.
+    pub fn push(&mut self, changes: &[Change]) {
+        let Some(last) = changes.last() else { return };
+        self.asked = None;
+        let over = (self.ring.len() + changes.len()).saturating_sub(self.kept_max);
+        let (old, new) = (over.min(self.ring.len()), changes);
+        if let Some(gone) = self.ring.drain(..old).next_back() {
+            self.from = gone.revision;
         }
-        self.tell(last);
-        Some(chunk)
+        // A batch longer than what is kept.
+        let (left_out, kept) = new.split_at(over - old);
+        if let Some(gone) = left_out.last() {
+            self.from = gone.revision;
+        }
+        self.ring.extend(kept);
+        self.tell(last.revision);
     }
 
-    /// Chunks that together hold every change after `after`; the first may begin earlier.
-    pub fn after(&self, after: Revision) -> Result<Vec<Arc<[Change]>>, WatchFailure> {
+    /// The changes that came first after `after`.
+    pub fn after(&mut self, after: Revision) -> Result<Arc<[Change]>, WatchFailure> {
         if after < self.from {
             return Err(WatchFailure::Compacted);
         }
         if after > *self.to.borrow() {
             return Err(WatchFailure::FromTheFuture);
         }
-        let is_newer =
-            |chunk: &&Arc<[Change]>| chunk.last().is_some_and(|change| change.revision > after);
-        Ok(self.chunks.iter().filter(is_newer).cloned().collect())
+        if let Some(asked) = &self.asked
+            && asked.after == after
+        {
+            return Ok(Arc::clone(&asked.changes));
+        }
+        let start = self.ring.partition_point(|change| change.revision <= after);
+        let end = self.ring.len().min(start + CHANGES_AT_ONCE);
+        let changes: Arc<[Change]> = self.ring.range(start..end).copied().collect();
+        self.asked = Some(Asked {
+            after,
+            changes: Arc::clone(&changes),
+        });
+        Ok(changes)
     }
 
     /// Forgets everything: a snapshot took the sale to `at`. Feeds end with `Compacted`.
     pub fn restart(&mut self, at: Revision) {
-        self.chunks.clear();
-        self.kept = 0;
+        self.ring.clear();
+        self.asked = None;
         self.from = at;
         self.tell(at);
     }
@@ -116,16 +139,10 @@ impl ChangeFeed {
     }
 
     /// The changes that came next; waits until there are some. Never skips one.
-    pub async fn next(&mut self) -> Result<Vec<Change>, WatchFailure> {
+    pub async fn next(&mut self) -> Result<Arc<[Change]>, WatchFailure> {
         loop {
             self.moved.borrow_and_update();
-            let chunks = self.sale.changes_after(self.at).await?;
-            let changes: Vec<Change> = chunks
-                .iter()
-                .flat_map(|chunk| chunk.iter())
-                .filter(|change| change.revision > self.at)
-                .copied()
-                .collect();
+            let changes = self.sale.changes_after(self.at).await?;
             if let Some(last) = changes.last() {
                 self.at = last.revision;
                 return Ok(changes);

@@ -145,7 +145,7 @@ impl Owner {
                     batch.frees |= frees(header.kind);
                     batch.takes |= header.kind == kind::PLACE_HOLD;
                     if !malformed.is_empty() {
-                        good.push(*call_id);
+                        good.push(call_id);
                         batch.records.extend_from_slice(bytes);
                     }
                 }
@@ -154,9 +154,9 @@ impl Owner {
                         // So far all were good, and none was copied yet. Ids may repeat: count.
                         let before = bytes.as_ptr() as usize - records.as_ptr() as usize;
                         batch.records.extend_from_slice(&records[..before]);
-                        good.extend_from_slice(&call_ids[..place]);
+                        good.extend(call_ids.iter().take(place));
                     }
-                    malformed.push(*call_id);
+                    malformed.push(call_id);
                 }
             }
         }
@@ -169,7 +169,7 @@ impl Owner {
                 .iter()
                 .for_each(|id| put_failed(*id, FailureReason::BadRequest, 0, &mut packed));
             answers.answer(packed.into(), malformed.len() as u32);
-            good
+            good.into_iter().collect()
         };
         debug_assert_eq!(good.len(), Records::new(&batch.records[start..]).count());
         batch.commands += good.len();

@@ -127,7 +127,7 @@ impl SaleHandle {
     pub(super) async fn changes_after(
         &self,
         after: Revision,
-    ) -> Result<Vec<Arc<[Change]>>, WatchFailure> {
+    ) -> Result<Arc<[Change]>, WatchFailure> {
         let read = |reply| Read::Changes { after, reply };
         self.ask(read).await.map_err(|_| WatchFailure::Stopped)?
     }

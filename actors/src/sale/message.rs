@@ -44,7 +44,7 @@ pub(crate) enum Read {
     Order(OrderId, oneshot::Sender<Option<Order>>),
     Changes {
         after: Revision,
-        reply: oneshot::Sender<Result<Vec<Arc<[Change]>>, WatchFailure>>,
+        reply: oneshot::Sender<Result<Arc<[Change]>, WatchFailure>>,
     },
     Export(oneshot::Sender<Option<Exported>>),
 }

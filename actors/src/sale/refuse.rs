@@ -76,7 +76,7 @@ impl Owner {
                 return false;
             };
             if let Some(packed) = packed.as_deref_mut() {
-                put_rejected(*call_id, at, rejection, packed);
+                put_rejected(call_id, at, rejection, packed);
             }
         }
         true

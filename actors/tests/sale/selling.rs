@@ -143,7 +143,7 @@ async fn call_ids_that_repeat_do_not_mix_up_the_answers_of_others() {
     let (collector, mut first) = Collected::new();
     let calls = actors::calls::Calls {
         records: records.into(),
-        call_ids: vec![7, 8, 7, 9],
+        call_ids: [7, 8, 7, 9].into_iter().collect(),
         deadline: Instant::now() + Duration::from_secs(30),
         answers: collector,
     };

@@ -20,7 +20,7 @@ async fn a_watcher_sees_every_change_once_and_in_sequence() {
             Answer::Done { .. }
         ));
         if hold % 5 == 0 {
-            for change in feed.next().await.expect("watches") {
+            for change in feed.next().await.expect("watches").iter().copied() {
                 seen += 1;
                 assert_eq!(change.revision, Revision(seen), "no gap");
             }

@@ -162,7 +162,7 @@ async fn open(hands: &Hands, sale: u64) -> bool {
     let (told, mut answer) = mpsc::channel(1);
     let calls = Calls {
         records: records.into(),
-        call_ids: vec![0],
+        call_ids: [0].into_iter().collect(),
         deadline: tokio::time::Instant::now() + Duration::from_secs(5),
         answers: Arc::new(Told(told)),
     };

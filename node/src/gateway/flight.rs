@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::calls::{Answers, Calls};
+use actors::calls::{Answers, CallIds, Calls};
 use actors::codec::answer;
 use actors::codec::record::Records;
 use bytes::{Bytes, BytesMut};
@@ -32,7 +32,7 @@ pub struct Flight {
     gateway: Gateway,
     sale: SaleId,
     records: Bytes,
-    call_ids: Vec<u32>,
+    call_ids: CallIds,
     deadline: Instant,
     /// When the calls were taken, before the first attempt.
     taken: Instant,
@@ -115,8 +115,8 @@ impl Flight {
     fn sort(&self, packed: &[u8]) {
         let time_left = Instant::now() + self.pause() < self.deadline;
         let mut times: HashMap<u32, u32> = HashMap::with_capacity(self.call_ids.len());
-        for call_id in &self.call_ids {
-            *times.entry(*call_id).or_default() += 1;
+        for call_id in self.call_ids.iter() {
+            *times.entry(call_id).or_default() += 1;
         }
         let (mut passed, mut passed_count) = (Vec::new(), 0);
         let mut again: HashMap<u32, bool> = HashMap::new();
@@ -152,10 +152,10 @@ impl Flight {
     fn send_again(&self, uncertain: bool, goes: impl Fn(u32) -> bool) {
         let mut records = BytesMut::new();
         let mut call_ids = Vec::new();
-        for (record, call_id) in Records::new(&self.records).zip(&self.call_ids) {
-            if goes(*call_id) {
+        for (record, call_id) in Records::new(&self.records).zip(self.call_ids.iter()) {
+            if goes(call_id) {
                 records.extend_from_slice(record);
-                call_ids.push(*call_id);
+                call_ids.push(call_id);
             }
         }
         if call_ids.is_empty() {
@@ -166,7 +166,7 @@ impl Flight {
             gateway: self.gateway.clone(),
             sale: self.sale,
             records: records.freeze(),
-            call_ids,
+            call_ids: call_ids.into_iter().collect(),
             deadline: self.deadline,
             taken: self.taken,
             answers: self.answers.clone(),

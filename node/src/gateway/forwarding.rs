@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use actors::calls::{Answers, Calls};
+use actors::calls::{Answers, CallIds, Calls};
 use actors::codec::record::Records;
 use bytes::Bytes;
 use domain::ids::SaleId;
 use futures::Stream;
 use proto::channel::v1::FailureReason;
 use proto::cluster::v1::forward_service_server::{ForwardService, ForwardServiceServer};
-use proto::cluster::v1::{ForwardRequest, ForwardResponse};
+use proto::cluster::v1::{ForwardAnswers, ForwardBatch, ForwardRequest, ForwardResponse};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
@@ -24,6 +24,9 @@ use tonic::{Request, Response, Status, Streaming};
 use super::directory::{Directory, Route};
 use super::link::FRAME_BYTES_MAX;
 use super::packed::failed;
+
+/// Batches whose answers leave in one frame.
+const ANSWERS_AT_ONCE: usize = 256;
 
 /// `ForwardService` for the peer listener.
 pub struct Forwarding {
@@ -60,6 +63,7 @@ impl ForwardService for Forwarding {
         Ok(Response::new(Forwarded {
             requests: request.into_inner(),
             requests_ended: false,
+            ready: Vec::new(),
             directory: self.directory.clone(),
             answered,
             answers,
@@ -75,8 +79,10 @@ pub struct Forwarded {
     requests: Streaming<ForwardRequest>,
     requests_ended: bool,
     directory: Arc<dyn Directory>,
-    answered: mpsc::Sender<ForwardResponse>,
-    answers: mpsc::Receiver<ForwardResponse>,
+    answered: mpsc::Sender<ForwardAnswers>,
+    answers: mpsc::Receiver<ForwardAnswers>,
+    /// Answers that leave with the next frame.
+    ready: Vec<ForwardAnswers>,
     /// Calls whose answers have not been taken.
     outstanding: Arc<AtomicUsize>,
     calls_max: usize,
@@ -85,25 +91,23 @@ pub struct Forwarded {
 
 impl Forwarded {
     /// Hands a batch to its sale; gives back what it can answer at once.
-    fn take(&self, request: ForwardRequest) -> Result<Option<ForwardResponse>, Status> {
-        let ForwardRequest {
+    fn take(&self, batch: ForwardBatch) -> Result<Option<ForwardAnswers>, Status> {
+        let ForwardBatch {
             batch_id,
             sale_id,
             records,
             call_ids,
             timeout_ms,
-        } = request;
-        let call_ids: Vec<u32> = call_ids
-            .chunks_exact(4)
-            .filter_map(|bytes| bytes.try_into().ok().map(u32::from_le_bytes))
-            .collect();
+        } = batch;
+        let mismatch = || Status::invalid_argument("not as many records as call ids");
+        let call_ids = CallIds::packed(call_ids).ok_or_else(mismatch)?;
         let count = call_ids.len();
         if Records::new(&records).count() != count {
-            return Err(Status::invalid_argument("not as many records as call ids"));
+            return Err(mismatch());
         }
-        let refuse = |call_ids: &[u32], reason, retry_after_ms| {
+        let refuse = |call_ids: &CallIds, reason, retry_after_ms| {
             let (packed, count) = failed(call_ids, reason, retry_after_ms);
-            Ok(Some(ForwardResponse {
+            Ok(Some(ForwardAnswers {
                 batch_id,
                 packed,
                 count,
@@ -143,10 +147,16 @@ impl Stream for Forwarded {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            if let Poll::Ready(Some(response)) = this.answers.poll_recv(cx) {
-                this.outstanding
-                    .fetch_sub(response.count as usize, Ordering::Relaxed);
-                return Poll::Ready(Some(Ok(response)));
+            let room = ANSWERS_AT_ONCE - this.ready.len().min(ANSWERS_AT_ONCE - 1);
+            // Never ends: this side holds a sender of the queue itself.
+            if let Poll::Ready(taken) = this.answers.poll_recv_many(cx, &mut this.ready, room) {
+                let taken = &this.ready[this.ready.len() - taken..];
+                let calls: usize = taken.iter().map(|answers| answers.count as usize).sum();
+                this.outstanding.fetch_sub(calls, Ordering::Relaxed);
+            }
+            if !this.ready.is_empty() {
+                let answers = std::mem::take(&mut this.ready);
+                return Poll::Ready(Some(Ok(ForwardResponse { answers })));
             }
             if this.requests_ended {
                 return if this.outstanding.load(Ordering::Relaxed) == 0 {
@@ -156,11 +166,14 @@ impl Stream for Forwarded {
                 };
             }
             match ready!(Pin::new(&mut this.requests).poll_next(cx)) {
-                Some(Ok(request)) => match this.take(request) {
-                    Ok(None) => {}
-                    Ok(Some(response)) => return Poll::Ready(Some(Ok(response))),
-                    Err(status) => return Poll::Ready(Some(Err(status))),
-                },
+                Some(Ok(ForwardRequest { batches })) => {
+                    for batch in batches {
+                        match this.take(batch) {
+                            Ok(refused) => this.ready.extend(refused),
+                            Err(status) => return Poll::Ready(Some(Err(status))),
+                        }
+                    }
+                }
                 Some(Err(status)) => return Poll::Ready(Some(Err(status))),
                 None => this.requests_ended = true,
             }
@@ -171,13 +184,13 @@ impl Stream for Forwarded {
 /// Where the answers of one batch go.
 struct Batch {
     batch_id: u64,
-    answered: mpsc::Sender<ForwardResponse>,
+    answered: mpsc::Sender<ForwardAnswers>,
 }
 
 impl Answers for Batch {
     fn answer(&self, packed: Bytes, count: u32) {
         // Fails only when the peer's stream is gone, and with it whoever waits.
-        let _ = self.answered.try_send(ForwardResponse {
+        let _ = self.answered.try_send(ForwardAnswers {
             batch_id: self.batch_id,
             packed,
             count,

@@ -3,19 +3,18 @@
 //! When the stream fails, what was never sent is answered NO_LEADER (certain), what was sent is
 //! answered unknown; the flight decides what to do about it. Answers are passed on unread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::calls::{Answers, Calls};
+use actors::calls::{Answers, CallIds, Calls};
 use arc_swap::ArcSwap;
-use bytes::{BufMut as _, BytesMut};
 use cluster::types::NodeId;
 use domain::ids::SaleId;
 use proto::channel::v1::FailureReason;
 use proto::cluster::v1::forward_service_client::ForwardServiceClient;
-use proto::cluster::v1::{ForwardRequest, ForwardResponse};
+use proto::cluster::v1::{ForwardAnswers, ForwardBatch, ForwardRequest, ForwardResponse};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,8 +28,11 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// The owner answers by the deadline; when it has not by then and so long, it is silent.
 const SILENCE_MAX: Duration = Duration::from_millis(500);
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
-/// Requests handed to the stream and not yet taken by its connection.
+/// Frames handed to the stream and not yet taken by its connection.
 const STREAM_QUEUE: usize = 64;
+/// Batches that travel in one frame, and the bytes after which no more are added.
+const FRAME_BATCHES: usize = 256;
+const FRAME_BYTES: usize = 64 << 10;
 /// Peers trust each other with more than partners; batches are at most a partner's message.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
 
@@ -127,8 +129,9 @@ async fn run(
                     last_batch_id: 0,
                     outstanding: &outstanding,
                 };
+                let first = VecDeque::from([(sale, calls)]);
                 stream
-                    .carry((sale, calls), &mut queued, response.into_inner())
+                    .carry(first, &mut queued, response.into_inner())
                     .await;
             }
             _ => {
@@ -152,7 +155,7 @@ fn never_sent(calls: &Calls, outstanding: &AtomicUsize) {
 struct Waiting {
     answers: Arc<dyn Answers>,
     /// Ids not yet answered.
-    call_ids: Vec<u32>,
+    call_ids: CallIds,
     silent_at: Instant,
 }
 
@@ -168,34 +171,36 @@ struct Stream<'a> {
 impl Stream<'_> {
     async fn carry(
         &mut self,
-        first: (SaleId, Calls),
+        mut next: VecDeque<(SaleId, Calls)>,
         queued: &mut mpsc::Receiver<(SaleId, Calls)>,
         mut responses: Streaming<ForwardResponse>,
     ) {
-        let mut next = Some(first);
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let requests = self.requests.clone();
         loop {
             tokio::select! {
                 response = responses.message() => match response {
-                    Ok(Some(response)) => self.settle(response),
+                    Ok(Some(ForwardResponse { answers })) => {
+                        answers.into_iter().for_each(|answers| self.settle(answers));
+                    }
                     Ok(None) | Err(_) => break,
                 },
-                permit = requests.reserve(), if next.is_some() => {
-                    let (Ok(permit), Some((sale, calls))) = (permit, next.take()) else { break };
-                    if let Some(request) = self.sent(sale, calls) {
-                        permit.send(request);
+                permit = requests.reserve(), if !next.is_empty() => {
+                    let Ok(permit) = permit else { break };
+                    let frame = self.frame(&mut next, queued);
+                    if !frame.batches.is_empty() {
+                        permit.send(frame);
                     }
                 }
-                batch = queued.recv(), if next.is_none() => match batch {
-                    Some(batch) => next = Some(batch),
+                batch = queued.recv(), if next.is_empty() => match batch {
+                    Some(batch) => next.push_back(batch),
                     None => break,
                 },
                 _ = sweep.tick(), if !self.waiting.is_empty() => self.give_up_on_silence(),
             }
         }
-        if let Some((_, calls)) = next {
+        for (_, calls) in next {
             never_sent(&calls, self.outstanding);
         }
         for (_, waiting) in std::mem::take(&mut self.waiting) {
@@ -203,8 +208,26 @@ impl Stream<'_> {
         }
     }
 
+    /// What waits, up to one frame's worth and at least one batch of it.
+    fn frame(
+        &mut self,
+        next: &mut VecDeque<(SaleId, Calls)>,
+        queued: &mut mpsc::Receiver<(SaleId, Calls)>,
+    ) -> ForwardRequest {
+        let mut batches = Vec::with_capacity((next.len() + queued.len()).min(FRAME_BATCHES));
+        let mut bytes = 0;
+        while batches.len() < FRAME_BATCHES
+            && bytes < FRAME_BYTES
+            && let Some((sale, calls)) = next.pop_front().or_else(|| queued.try_recv().ok())
+        {
+            bytes += calls.records.len();
+            batches.extend(self.sent(sale, calls));
+        }
+        ForwardRequest { batches }
+    }
+
     /// Notes a batch as sent; `None` when nobody waits for it any more.
-    fn sent(&mut self, sale: SaleId, calls: Calls) -> Option<ForwardRequest> {
+    fn sent(&mut self, sale: SaleId, calls: Calls) -> Option<ForwardBatch> {
         let Calls {
             records,
             call_ids,
@@ -219,10 +242,7 @@ impl Stream<'_> {
             answers.answer(packed, count);
             return None;
         }
-        let mut packed_ids = BytesMut::with_capacity(call_ids.len() * 4);
-        for call_id in &call_ids {
-            packed_ids.put_u32_le(*call_id);
-        }
+        let packed_ids = call_ids.bytes().clone();
         self.last_batch_id += 1;
         self.waiting.insert(
             self.last_batch_id,
@@ -232,21 +252,21 @@ impl Stream<'_> {
                 silent_at: deadline + SILENCE_MAX,
             },
         );
-        Some(ForwardRequest {
+        Some(ForwardBatch {
             batch_id: self.last_batch_id,
             sale_id: sale.0,
             records,
-            call_ids: packed_ids.freeze(),
+            call_ids: packed_ids,
             timeout_ms: u32::try_from(timeout_ms).unwrap_or(u32::MAX),
         })
     }
 
-    fn settle(&mut self, response: ForwardResponse) {
-        let ForwardResponse {
+    fn settle(&mut self, answers: ForwardAnswers) {
+        let ForwardAnswers {
             batch_id,
             packed,
             count,
-        } = response;
+        } = answers;
         // An unknown batch was given up on: its callers have been told.
         let Some(waiting) = self.waiting.get_mut(&batch_id) else {
             return;
@@ -296,7 +316,7 @@ impl Waiting {
     /// Removes the ids that these answers carry. Answers mostly come in the sequence of the
     /// calls, so each id is looked for where the one before was found.
     fn strike(&mut self, packed: &[u8]) {
-        let mut open: Vec<Option<u32>> = self.call_ids.iter().copied().map(Some).collect();
+        let mut open: Vec<Option<u32>> = self.call_ids.iter().map(Some).collect();
         let mut at = 0;
         for head in heads(packed) {
             let found = (at..open.len())
@@ -321,18 +341,22 @@ mod tests {
         fn answer(&self, _: bytes::Bytes, _: u32) {}
     }
 
+    fn ids(ids: &[u32]) -> CallIds {
+        ids.iter().copied().collect()
+    }
+
     #[test]
     fn answered_ids_are_struck_in_any_sequence() {
         let mut waiting = Waiting {
             answers: Arc::new(Nobody),
-            call_ids: vec![5, 6, 7, 6, 8],
+            call_ids: ids(&[5, 6, 7, 6, 8]),
             silent_at: Instant::now(),
         };
-        waiting.strike(&unknown(&[7, 6]).0);
-        assert_eq!(waiting.call_ids, [5, 6, 8]);
-        waiting.strike(&unknown(&[99, 8, 5]).0);
-        assert_eq!(waiting.call_ids, [6]);
-        waiting.strike(&unknown(&[6]).0);
+        waiting.strike(&unknown(&ids(&[7, 6])).0);
+        assert_eq!(waiting.call_ids, ids(&[5, 6, 8]));
+        waiting.strike(&unknown(&ids(&[99, 8, 5])).0);
+        assert_eq!(waiting.call_ids, ids(&[6]));
+        waiting.strike(&unknown(&ids(&[6])).0);
         assert!(waiting.call_ids.is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! What the gateway reads and writes of packed answers: their heads. The layout is written down
 //! at `onsale.channel.v1.SessionResponse`.
 
+use actors::calls::CallIds;
 use actors::codec::answer;
 use bytes::Bytes;
 use proto::channel::v1::{FailureReason, RejectionReason};
@@ -63,19 +64,19 @@ pub fn heads(packed: &[u8]) -> impl Iterator<Item = Head<'_>> {
 }
 
 /// The same failure for all these calls, and how many they are.
-pub fn failed(call_ids: &[u32], reason: FailureReason, retry_after_ms: u32) -> (Bytes, u32) {
+pub fn failed(call_ids: &CallIds, reason: FailureReason, retry_after_ms: u32) -> (Bytes, u32) {
     let mut packed = Vec::with_capacity(call_ids.len() * (HEAD_LEN + 6));
-    for call_id in call_ids {
-        answer::put_failed(*call_id, reason, retry_after_ms, &mut packed);
+    for call_id in call_ids.iter() {
+        answer::put_failed(call_id, reason, retry_after_ms, &mut packed);
     }
     (packed.into(), call_ids.len() as u32)
 }
 
 /// "May still happen" for all these calls, and how many they are.
-pub fn unknown(call_ids: &[u32]) -> (Bytes, u32) {
+pub fn unknown(call_ids: &CallIds) -> (Bytes, u32) {
     let mut packed = Vec::with_capacity(call_ids.len() * HEAD_LEN);
-    for call_id in call_ids {
-        answer::put_unknown(*call_id, &mut packed);
+    for call_id in call_ids.iter() {
+        answer::put_unknown(call_id, &mut packed);
     }
     (packed.into(), call_ids.len() as u32)
 }

@@ -72,7 +72,7 @@ impl Directory for Script {
                 assert_eq!(answers.len(), calls.call_ids.len());
                 let mut packed = Vec::new();
                 for (call_id, answer) in calls.call_ids.iter().zip(&answers) {
-                    answer::encode(*call_id, answer, &mut packed);
+                    answer::encode(call_id, answer, &mut packed);
                 }
                 calls.answers.answer(packed.into(), answers.len() as u32);
                 Route::Taken
@@ -128,7 +128,7 @@ async fn ask(gateway: &Gateway, ids: &[u32], wait: Duration) -> Vec<(u32, Answer
         SALE,
         Calls {
             records: records(ids),
-            call_ids: ids.to_vec(),
+            call_ids: ids.iter().copied().collect(),
             deadline: Instant::now() + wait,
             answers: Arc::new(Caller(answered)),
         },
@@ -287,7 +287,7 @@ async fn more_calls_than_the_node_bears_are_busy() {
             SALE,
             Calls {
                 records: records(ids),
-                call_ids: ids.to_vec(),
+                call_ids: ids.iter().copied().collect(),
                 deadline: Instant::now() + WAIT,
                 answers: Arc::new(Caller(answered)),
             },

@@ -3,6 +3,7 @@
 //! A watcher pulls: its stream reads the sale's ring of changes only when the connection takes
 //! more, so a slow one costs no memory, falls behind the ring and gets `COMPACTED`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actors::sale::{ChangeFeed, SeatsView, SectionSeats as SectionView, WatchFailure};
@@ -139,19 +140,24 @@ fn over() -> impl futures::Stream<Item = Result<WatchSeatsResponse, Status>> {
 fn follow(feed: ChangeFeed) -> BoxStream<'static, Result<WatchSeatsResponse, Status>> {
     struct Following {
         feed: ChangeFeed,
-        ready: std::vec::IntoIter<Change>,
+        changes: Arc<[Change]>,
+        told: usize,
     }
     let following = Following {
         feed,
-        ready: Vec::new().into_iter(),
+        changes: Arc::default(),
+        told: 0,
     };
     futures::stream::try_unfold(following, |mut following| async move {
-        if following.ready.as_slice().is_empty() {
-            let changes = following.feed.next().await.map_err(watch_failed)?;
-            following.ready = changes.into_iter();
+        if following.told == following.changes.len() {
+            following.changes = following.feed.next().await.map_err(watch_failed)?;
+            following.told = 0;
         }
-        let next: Vec<Change> = following.ready.by_ref().take(CHANGES_PER_MESSAGE).collect();
-        Ok(Some((message(&next), following)))
+        let left = &following.changes[following.told..];
+        let next = &left[..left.len().min(CHANGES_PER_MESSAGE)];
+        let message = message(next);
+        following.told += next.len();
+        Ok(Some((message, following)))
     })
     .boxed()
 }

@@ -34,7 +34,7 @@ pub async fn ask(gateway: &Gateway, sale: SaleId, record: Vec<u8>, deadline: Ins
         sale,
         Calls {
             records: record.into(),
-            call_ids: vec![0],
+            call_ids: [0].into_iter().collect(),
             deadline,
             answers: Arc::new(Slot(Mutex::new(Some(answered)))),
         },

@@ -440,7 +440,7 @@ pub async fn tell(gateway: &Gateway, event: u64, key: [u8; 16], command: Command
     let (told, mut answer) = mpsc::channel(1);
     let calls = Calls {
         records: record.into(),
-        call_ids: vec![0],
+        call_ids: [0].into_iter().collect(),
         deadline: tokio::time::Instant::now() + std::time::Duration::from_secs(5),
         answers: Arc::new(Told(told)),
     };

@@ -1,5 +1,5 @@
-//! Packed calls of one message to command records, one buffer per sale, without a copy or an
-//! allocation per call beyond the record's own bytes. The layout of both is written down at
+//! Packed calls of one message to command records, sale by sale, without an allocation per call or
+//! sale: all that a message brings shares one buffer. The layout of both is written down at
 //! `onsale.channel.v1.SessionRequest` and `onsale.log.v1.Commands`.
 //!
 //! Checks the frame alone: length, kind, that the kind's fixed fields fit. What a body says is
@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use actors::calls::CallIds;
 use actors::codec::answer::put_failed;
 use actors::codec::record::{self, kind};
 use bytes::{Bytes, BytesMut};
@@ -25,14 +26,24 @@ const FEW: usize = 8;
 pub struct ForSale {
     pub sale: SaleId,
     pub records: Bytes,
-    pub call_ids: Vec<u32>,
+    pub call_ids: CallIds,
 }
 
+/// How much of a message is for one sale.
 struct Slot {
     sale: u64,
-    records: BytesMut,
-    call_ids: Vec<u32>,
+    records_len: usize,
+    calls: usize,
 }
+
+/// One call of a message: its sale's slot, and the length of its record.
+struct Item {
+    slot: usize,
+    call_id: u32,
+    len: usize,
+}
+
+const ID_LEN: usize = 4;
 
 /// What is cut off before its call id can be read: nobody to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +54,9 @@ pub struct CutOff;
 pub struct Splitter {
     stamp: Stamp,
     slots: Vec<Slot>,
+    /// The calls in the sequence they came, and their records one after the other.
+    items: Vec<Item>,
+    records: Vec<u8>,
     /// Sale to slot, once there are more than a few.
     places: HashMap<u64, usize>,
     /// Answers to calls that go nowhere.
@@ -55,6 +69,8 @@ impl Splitter {
         Splitter {
             stamp,
             slots: Vec::new(),
+            items: Vec::new(),
+            records: Vec::new(),
             places: HashMap::new(),
             refused: Vec::new(),
             refused_count: 0,
@@ -69,6 +85,8 @@ impl Splitter {
     pub fn packed(&mut self, packed: &[u8], room: usize, busy_ms: u32) -> Result<usize, CutOff> {
         let mut rest = packed;
         let mut taken = 0;
+        // A record is no longer than its call.
+        self.records.reserve(packed.len());
         while !rest.is_empty() {
             let head: &[u8; 8] = rest.first_chunk().ok_or(CutOff)?;
             let call_id = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
@@ -86,7 +104,7 @@ impl Splitter {
             } else if taken == room {
                 self.refuse(call_id, FailureReason::Busy, busy_ms);
             } else {
-                self.put(call_id, call, packed.len());
+                self.put(call_id, call);
                 taken += 1;
             }
         }
@@ -95,9 +113,8 @@ impl Splitter {
 
     /// Adds one record made elsewhere.
     pub fn record(&mut self, sale: SaleId, call_id: u32, record: &[u8]) {
-        let slot = self.slot(sale.0, record.len());
-        slot.records.extend_from_slice(record);
-        slot.call_ids.push(call_id);
+        self.records.extend_from_slice(record);
+        self.note(sale.0, call_id, record.len());
     }
 
     /// Notes an answer to a call that goes nowhere.
@@ -107,13 +124,49 @@ impl Splitter {
     }
 
     /// What was collected, sale by sale.
-    pub fn take_sales(&mut self) -> impl Iterator<Item = ForSale> {
+    pub fn take_sales(&mut self) -> Vec<ForSale> {
         self.places.clear();
-        self.slots.drain(..).map(|slot| ForSale {
+        let sales = match self.slots.as_slice() {
+            [slot] => vec![ForSale {
+                sale: SaleId(slot.sale),
+                records: std::mem::take(&mut self.records).into(),
+                call_ids: self.items.iter().map(|item| item.call_id).collect(),
+            }],
+            _ => self.sort(),
+        };
+        self.slots.clear();
+        self.items.clear();
+        self.records.clear();
+        sales
+    }
+
+    /// Puts the records and ids of each sale side by side into one buffer that they share.
+    fn sort(&self) -> Vec<ForSale> {
+        let mut sorted = BytesMut::zeroed(self.records.len() + self.items.len() * ID_LEN);
+        let mut places = Vec::with_capacity(self.slots.len());
+        let mut end = 0;
+        for slot in &self.slots {
+            let (records_at, ids_at) = (end, end + slot.records_len);
+            end = ids_at + slot.calls * ID_LEN;
+            places.push((records_at, ids_at));
+        }
+        let mut rest = self.records.as_slice();
+        for item in &self.items {
+            let (record, after) = rest.split_at(item.len);
+            rest = after;
+            let (records_at, ids_at) = &mut places[item.slot];
+            sorted[*records_at..][..item.len].copy_from_slice(record);
+            sorted[*ids_at..][..ID_LEN].copy_from_slice(&item.call_id.to_le_bytes());
+            *records_at += item.len;
+            *ids_at += ID_LEN;
+        }
+        let mut sorted = sorted.freeze();
+        let for_sale = |slot: &Slot| ForSale {
             sale: SaleId(slot.sale),
-            records: slot.records.freeze(),
-            call_ids: slot.call_ids,
-        })
+            records: sorted.split_to(slot.records_len),
+            call_ids: CallIds::packed(sorted.split_to(slot.calls * ID_LEN)).unwrap_or_default(),
+        };
+        self.slots.iter().map(for_sale).collect()
     }
 
     /// Answers to what goes nowhere, and how many they are.
@@ -122,7 +175,7 @@ impl Splitter {
         (count > 0).then(|| (std::mem::take(&mut self.refused).into(), count))
     }
 
-    fn put(&mut self, call_id: u32, call: &[u8], hint: usize) {
+    fn put(&mut self, call_id: u32, call: &[u8]) {
         let Stamp { partner, channel } = self.stamp;
         let mut event_id = [0; 8];
         event_id.copy_from_slice(&call[8..16]);
@@ -133,31 +186,38 @@ impl Splitter {
         header[4..8].copy_from_slice(&partner.0.to_le_bytes());
         header[8..10].copy_from_slice(&channel.0.to_le_bytes());
         header[10..26].copy_from_slice(&call[16..32]);
-        let slot = self.slot(u64::from_le_bytes(event_id), hint);
-        slot.records.extend_from_slice(&header);
-        slot.records.extend_from_slice(&call[CALL_HEADER_LEN..]);
-        slot.call_ids.push(call_id);
+        self.records.extend_from_slice(&header);
+        self.records.extend_from_slice(&call[CALL_HEADER_LEN..]);
+        self.note(u64::from_le_bytes(event_id), call_id, usize::from(len));
+    }
+
+    /// Notes a call whose record was just added.
+    fn note(&mut self, sale: u64, call_id: u32, len: usize) {
+        let place = self.place(sale);
+        let slot = &mut self.slots[place];
+        slot.records_len += len;
+        slot.calls += 1;
+        self.items.push(Item {
+            slot: place,
+            call_id,
+            len,
+        });
     }
 
     /// The sale's slot. Most messages are for one sale, and a call's sale mostly that of the call
-    /// before; `hint` is how much a message for this sale alone would need.
-    fn slot(&mut self, sale: u64, hint: usize) -> &mut Slot {
+    /// before.
+    fn place(&mut self, sale: u64) -> usize {
         let found = if self.slots.len() <= FEW {
             self.slots.iter().rposition(|slot| slot.sale == sale)
         } else {
             self.places.get(&sale).copied()
         };
-        let place = found.unwrap_or_else(|| {
+        found.unwrap_or_else(|| {
             let place = self.slots.len();
-            let (bytes, calls) = if place == 0 {
-                (hint, hint / 80)
-            } else {
-                (256, 4)
-            };
             self.slots.push(Slot {
                 sale,
-                records: BytesMut::with_capacity(bytes),
-                call_ids: Vec::with_capacity(calls),
+                records_len: 0,
+                calls: 0,
             });
             if place == FEW {
                 self.places = (0..)
@@ -168,8 +228,7 @@ impl Splitter {
                 self.places.insert(sale, place);
             }
             place
-        });
-        &mut self.slots[place]
+        })
     }
 }
 

@@ -78,7 +78,7 @@ impl Admin {
         let deadline = Instant::now() + TRY_LIMIT;
         let calls = Calls {
             records: records.into(),
-            call_ids: vec![0],
+            call_ids: [0].into_iter().collect(),
             deadline,
             answers: Arc::new(Waiting(Mutex::new(Some(told)))),
         };
