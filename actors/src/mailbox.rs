@@ -143,3 +143,6 @@ impl Bell {
         self.rung.swap(false, Ordering::SeqCst)
     }
 }
+
+#[cfg(test)]
+mod tests;
