@@ -20,6 +20,7 @@ pub mod components;
 mod config;
 pub mod disk;
 pub mod group;
+pub mod intake;
 pub mod log;
 pub mod machine;
 pub mod map;

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::components::{Halt, Lanes};
 use crate::disk::Disk;
-use crate::types::GroupId;
+use crate::types::{Entry, GroupId};
 use files::Files;
 use read::Reader;
 use recover::{Recovered, recover};
@@ -187,6 +187,12 @@ impl Log {
     /// A group's log, as openraft sees it. One at a time per group.
     pub fn group<R>(&self, group: GroupId) -> GroupLog<R> {
         GroupLog::new(self.clone(), group)
+    }
+
+    /// All live entries of a group, as they can be read back.
+    pub async fn entries(&self, group: GroupId) -> io::Result<Vec<Entry>> {
+        let log = GroupLog::<()>::new(self.clone(), group);
+        log.read(0, u64::MAX, usize::MAX).await
     }
 
     /// Groups whose live entries keep the oldest segment, with the bytes of all their live

@@ -269,7 +269,8 @@ impl Config {
         Ok(config)
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    /// The text of the file at `path`, which errors name; nothing is read.
+    pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             let (line, key) = place(text, at);

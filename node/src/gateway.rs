@@ -30,7 +30,7 @@ use flight::Flight;
 pub use forwarding::Forwarding;
 use link::Links;
 pub use metrics::{Entry, GatewayMetrics};
-pub use packed::failed;
+pub use packed::{failed, heads};
 
 /// Bounds of the gateway.
 #[derive(Clone, Debug, PartialEq)]

@@ -30,6 +30,13 @@ use tonic::metadata::MetadataMap;
 
 use crate::access::{Caller, Door, PartnerLimit};
 use crate::gateway::{Entry, Gateway};
+/// Partners' bytes on their way to command records, without a node behind them: for whoever feeds
+/// them anything.
+pub mod records {
+    pub use super::input::{Stamp, ToRecord};
+    pub use super::session::split::{CutOff, ForSale, Splitter, count};
+}
+
 pub use metrics::RpcMetrics;
 pub use place::{EventEntry, Keeper, Whereabouts};
 pub use server::{ServeFailure, for_peers, serve};

@@ -307,9 +307,12 @@ impl Idempotency {
         successes: &[RememberedSuccess],
         rejections: &[RememberedRejection],
         watermarks: Vec<Watermark>,
+        now_ms: u64,
     ) -> bool {
+        // The next success is remembered at `now_ms`, so none before it may be later.
         let in_sequence = watermarks.is_sorted_by(|a, b| a.partner < b.partner)
-            && successes.is_sorted_by_key(|success| success.at_ms);
+            && successes.is_sorted_by_key(|success| success.at_ms)
+            && successes.last().is_none_or(|last| last.at_ms <= now_ms);
         if !in_sequence
             || successes.len() > self.successes_most()
             || rejections.len() > RING.saturating_add(EVICTED_AT_ONCE)

@@ -28,6 +28,9 @@ const BEST_ACCESSIBLE: u8 = 1;
 const BEST_SPLIT: u8 = 2;
 const BEST_OR_CHEAPER: u8 = 4;
 
+/// Seconds that fit in 32 bits as milliseconds.
+const TTL_MAX_S: u32 = u32::MAX / 1000;
+
 const CATEGORY_ANY: u16 = u16::MAX;
 
 pub fn kind_of(command: &Command<'_>) -> u8 {
@@ -221,8 +224,9 @@ fn decode_fields<'a>(
 }
 
 fn decode_ttl(fields: &mut Fields<'_>) -> Option<u32> {
-    // A TTL too long for milliseconds is longer than any hold may live: the sale caps it.
-    fields.u32().map(|ttl_s| ttl_s.saturating_mul(1000))
+    // One too long for milliseconds counts as the longest that is not, which is written as it is read:
+    // no hold may live so long.
+    fields.u32().map(|ttl_s| ttl_s.min(TTL_MAX_S) * 1000)
 }
 
 fn decode_seat(fields: &mut Fields<'_>) -> Option<SeatRef> {

@@ -9,7 +9,7 @@ use openraft::Membership;
 use prost::Message;
 use proto::cluster::v1 as wire;
 
-use super::format::{Kind, u64_at};
+use super::format::{COUNT_MAX, Kind, u64_at};
 use crate::types::{CommittedLeaderId, Entry, EntryPayload, LogId, NodeId, Payload, Peer, Vote};
 
 /// What is known about a group besides its entries; the body of a group state frame.
@@ -192,10 +192,13 @@ pub fn decode_marks(body: &[u8]) -> Option<Marks> {
         vote.committed = flags & VOTE_COMMITTED != 0;
         vote
     });
-    Some(Marks {
+    let (committed, purged, last) = (id(COMMITTED, 24), id(PURGED, 40), id(LAST, 56));
+    let ids = [committed, purged, last];
+    let is_sound = ids.iter().flatten().all(|id| id.index <= COUNT_MAX);
+    is_sound.then_some(Marks {
         vote,
-        committed: id(COMMITTED, 24),
-        purged: id(PURGED, 40),
-        last: id(LAST, 56),
+        committed,
+        purged,
+        last,
     })
 }

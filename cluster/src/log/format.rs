@@ -37,6 +37,10 @@ const SEGMENT_MAGIC: u32 = 0x4c53_4e4f; // "ONSL"
 const BATCH_MAGIC: u32 = 0x4853_5442; // "BTSH"
 const VERSION: u32 = 1;
 
+/// No index, sequence number or segment's number comes near this: a larger one was never written, and
+/// whatever is counted on from it would not fit.
+pub const COUNT_MAX: u64 = u64::MAX >> 1;
+
 /// What a frame says. The numbers are durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

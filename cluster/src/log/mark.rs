@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::format::{SECTOR, crc, is_zero, u32_at, u64_at};
+use super::format::{COUNT_MAX, SECTOR, crc, is_zero, u32_at, u64_at};
 use crate::disk::{Disk, File};
 
 pub const NAME: &str = "acknowledged.mark";
@@ -93,6 +93,7 @@ fn decode(sector: &[u8]) -> Result<Option<(u64, Mark)>, ()> {
         return Ok(None);
     }
     let whole = u32_at(sector, 0) == MAGIC
+        && u64_at(sector, 8) <= COUNT_MAX
         && u32_at(sector, LEN - 4) == crc(0, &sector[..LEN - 4])
         && is_zero(&sector[LEN..]);
     let mark = Mark {

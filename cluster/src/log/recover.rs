@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use super::format::COUNT_MAX;
 use super::mark::{self, Mark, MarkFile};
 use super::replay::Replay;
 use super::scan::{Scan, Scanned, Tail};
@@ -52,6 +53,9 @@ pub async fn recover(disk: &dyn Disk, segment_bytes: u64) -> Result<Recovered, O
         .filter_map(|name| segment::number(name))
         .collect();
     numbers.sort_unstable();
+    if let Some(last) = numbers.last().filter(|last| **last > COUNT_MAX) {
+        return Err(corrupt(*last, 0, "the number is beyond all that are given"));
+    }
     let has_mark = names.iter().any(|name| name == mark::NAME);
     if numbers.is_empty() {
         return begin(disk, segment_bytes, has_mark).await;

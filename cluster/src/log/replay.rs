@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::codec::{Marks, decode_entry, decode_marks, decode_vote, log_id};
-use super::format::Kind;
+use super::format::{COUNT_MAX, Kind};
 use super::scan::Frame;
 use super::state::{GroupState, Place, SegmentUse};
 use super::{OpenFault, corrupt};
@@ -95,6 +95,9 @@ impl Replay {
     ) -> Result<(), &'static str> {
         let header = frame.header;
         let group = header.group;
+        if header.index > COUNT_MAX {
+            return Err("an index is beyond all that are written");
+        }
         let id = log_id(header.term, header.index);
         let replayed = self.groups.entry(group).or_default();
         let state = &mut replayed.state;

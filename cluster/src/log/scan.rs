@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::format::{
-    BATCH_HEADER, BatchHeader, DATA, FRAME_HEADER, FrameHeader, SECTOR, end_of, is_zero,
+    BATCH_HEADER, BatchHeader, COUNT_MAX, DATA, FRAME_HEADER, FrameHeader, SECTOR, end_of, is_zero,
     segment_header, stamp, u32_at, unstamp,
 };
 use super::mark::Mark;
@@ -78,7 +78,10 @@ impl<'a> Scan<'a> {
 
     /// The batch that follows `last`, or what stands in its place.
     pub fn next(&mut self, last: Mark) -> Result<Scanned, OpenFault> {
-        let sequence = last.sequence + 1;
+        let sequence = last.sequence.saturating_add(1);
+        if sequence > COUNT_MAX {
+            return Err(self.corrupt("the sequence number is beyond all that are written"));
+        }
         match self.found(sequence, 0) {
             None => return Ok(Scanned::End(Tail::Clean)),
             Some(Found::Damage) => {

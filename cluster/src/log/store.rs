@@ -53,7 +53,12 @@ impl<R> GroupLog<R> {
 
     /// Entries from `from` up to, not with, `to`, as many as fit `bytes_max`, at least one if
     /// there is one.
-    async fn read(&self, from: u64, to: u64, bytes_max: usize) -> io::Result<Vec<Entry>> {
+    pub(super) async fn read(
+        &self,
+        from: u64,
+        to: u64,
+        bytes_max: usize,
+    ) -> io::Result<Vec<Entry>> {
         let inner = &self.log.inner;
         let mut wanted = Vec::new();
         let mut cached = Vec::new();

@@ -37,7 +37,7 @@ impl Map {
         }
         let placement = Placement {
             replicas: put.replicas.clone(),
-            epoch: epoch + 1,
+            epoch: epoch.checked_add(1).ok_or(MapRejection::BadValue)?,
         };
         self.groups.insert(put.group_id, placement);
         Ok(())

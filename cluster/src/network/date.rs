@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, UNIX_EPOCH};
 
 use tonic::codegen::http;
 use tonic::codegen::http::header::{DATE, HeaderValue};
@@ -81,42 +82,14 @@ where
     }
 }
 
-/// RFC 9110's preferred form.
+/// RFC 9110's preferred form; the last second of the year 9999 stands for all later ones.
 fn http_date(unix_ms: u64) -> String {
-    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let seconds = unix_ms / 1_000;
-    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil_from_days(days);
-    format!(
-        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
-        WEEKDAYS[(days % 7) as usize],
-        MONTHS[month as usize - 1],
-        of_day / 3_600,
-        of_day / 60 % 60,
-        of_day % 60,
-    )
+    let since = Duration::from_millis(unix_ms.min(LAST_MS));
+    httpdate::fmt_http_date(UNIX_EPOCH + since)
 }
 
-/// Days since 1970 to year, month, day (Howard Hinnant, "chrono-compatible low-level date
-/// algorithms"; only days from 1970 on).
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    (year, month, day)
-}
+/// A year has four digits there.
+const LAST_MS: u64 = 253_402_300_799_999;
 
 #[cfg(test)]
 mod tests {
@@ -134,5 +107,6 @@ mod tests {
             http_date(1_735_689_599_999),
             "Tue, 31 Dec 2024 23:59:59 GMT"
         );
+        assert_eq!(http_date(u64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 }

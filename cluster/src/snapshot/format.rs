@@ -14,6 +14,8 @@
 //! ```
 //! All numbers little-endian.
 
+use std::io::Read as _;
+
 use prost::Message;
 use proto::cluster::v1 as pb;
 use xxhash_rust::xxh3::xxh3_64;
@@ -26,6 +28,8 @@ const VERSION: u16 = 1;
 const HEADER_BYTES: usize = 46;
 /// Fast, and half the size is all that is wanted.
 const COMPRESSION: i32 = 1;
+/// How many times its compressed length a state mostly has at most.
+const EXPANDS: usize = 16;
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Damage {
@@ -78,7 +82,14 @@ pub(crate) fn encode(
 /// Checks everything and gives back what the state belongs to and the state.
 pub(crate) fn decode(group: GroupId, file: &[u8]) -> Result<(SnapshotMeta, Vec<u8>), Damage> {
     let (meta, state_len, compressed) = open(group, file)?;
-    let state = zstd::bulk::decompress(compressed, state_len).map_err(|_| Damage::State)?;
+    // Room as for what is there: both the header's length and the frame's own are only claims.
+    let mut state = Vec::with_capacity(state_len.min(compressed.len().saturating_mul(EXPANDS)));
+    zstd::stream::read::Decoder::with_buffer(compressed)
+        .and_then(|unpacked| {
+            let most = (state_len as u64).saturating_add(1);
+            unpacked.take(most).read_to_end(&mut state)
+        })
+        .map_err(|_| Damage::State)?;
     if state.len() != state_len {
         return Err(Damage::State);
     }

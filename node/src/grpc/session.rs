@@ -6,7 +6,7 @@
 //! that are sent again may come later than their neighbours).
 
 mod outbox;
-mod split;
+pub(super) mod split;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -2,12 +2,12 @@
 //! `api`. Unknown fields are refused, so that a misspelt limit is not silently no limit.
 
 use bytes::Bytes;
-use domain::ids::{ChannelId, SeatRef};
+use domain::ids::{ChannelId, IdempotencyKey, SeatRef};
 use domain::rules::{ChannelRules, SaleRules};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::api::Search;
+use super::api::{NewEvent, NewNode, Search};
 use super::problem::{Problem, Reason};
 use super::timestamp;
 
@@ -56,6 +56,64 @@ pub struct CreateEventQuery {
     pub buyer_limit: Option<u32>,
     #[serde(default)]
     pub dedupe: bool,
+}
+
+impl CreateEvent<'_> {
+    /// `body` is what this was read from: the plan stays a part of it. The query may ask to dedupe too.
+    pub fn into_event(
+        self,
+        key: IdempotencyKey,
+        body: &Bytes,
+        dedupe: bool,
+    ) -> Result<NewEvent, Problem> {
+        let plan = plan_of(body, self.plan);
+        let rules = self.rules.into_domain(self.test_mode)?;
+        checked(NewEvent {
+            key,
+            name: self.name,
+            venue: self.venue,
+            organiser: self.organiser,
+            starts_at_ms: starts_at_ms(self.starts_at.as_deref())?,
+            rules,
+            plan,
+            dedupe: dedupe || self.dedupe,
+        })
+    }
+}
+
+impl CreateEventQuery {
+    pub fn into_event(self, key: IdempotencyKey, plan: &Bytes) -> Result<NewEvent, Problem> {
+        let mut rules = Rules::default();
+        rules.hold_ttl_s = self.hold_ttl_s.unwrap_or(rules.hold_ttl_s);
+        rules.buyer_limit = self.buyer_limit.unwrap_or(rules.buyer_limit);
+        if plan.is_empty() {
+            return Err(Problem::new(
+                Reason::InvalidPlan,
+                "the body must be a seating plan",
+            ));
+        }
+        checked(NewEvent {
+            key,
+            name: self.name.unwrap_or_default(),
+            venue: self.venue,
+            organiser: self.organiser,
+            starts_at_ms: starts_at_ms(self.starts_at.as_deref())?,
+            rules: rules.into_domain(self.test_mode)?,
+            plan: Bytes::clone(plan),
+            dedupe: self.dedupe,
+        })
+    }
+}
+
+fn checked(event: NewEvent) -> Result<NewEvent, Problem> {
+    text("name", &event.name, true)?;
+    text("venue", &event.venue, false)?;
+    text("organiser", &event.organiser, false)?;
+    Ok(event)
+}
+
+fn starts_at_ms(text: Option<&str>) -> Result<i64, Problem> {
+    text.map_or(Ok(0), |text| moment("starts_at", text))
 }
 
 /// Hold times, limits, quotas. What is left out has its default.
@@ -194,12 +252,33 @@ pub struct AddPartner {
     pub channel: Option<u16>,
 }
 
+impl AddPartner {
+    pub fn check(&self) -> Result<(), Problem> {
+        text("name", &self.name, true)?;
+        match self.partner_id {
+            Some(0) => Err(Problem::bad_request("partner_id: must be 1 or more")),
+            _ => Ok(()),
+        }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddKey {
     pub partner_id: Option<u32>,
     #[serde(default)]
     pub operator: bool,
+}
+
+impl AddKey {
+    pub fn check(&self) -> Result<(), Problem> {
+        match self.operator == self.partner_id.is_some() {
+            true => Err(Problem::bad_request(
+                "a key is either a partner's (partner_id) or an operator's (operator: true)",
+            )),
+            false => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -209,6 +288,34 @@ pub struct Join {
     pub peer_address: String,
     pub partner_address: String,
     pub http_address: String,
+}
+
+impl Join {
+    pub fn into_node(self) -> Result<NewNode, Problem> {
+        let Join {
+            node_id,
+            peer_address,
+            partner_address,
+            http_address,
+        } = self;
+        if node_id == 0 || node_id > u64::from(u32::MAX) {
+            return Err(Problem::bad_request("node_id: must be 1 to 4294967295"));
+        }
+        for (field, address) in [
+            ("peer_address", &peer_address),
+            ("partner_address", &partner_address),
+            ("http_address", &http_address),
+        ] {
+            crate::config::check::check_address(field, address)
+                .map_err(|fault| Problem::bad_request(fault.to_string()))?;
+        }
+        Ok(NewNode {
+            node_id,
+            peer_address,
+            partner_address,
+            http_address,
+        })
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -295,6 +402,6 @@ pub fn text(field: &str, text: &str, required: bool) -> Result<(), Problem> {
 }
 
 /// The part of `body` that `raw` was read from, without a copy.
-pub fn plan_of(body: &Bytes, raw: &RawValue) -> Bytes {
+fn plan_of(body: &Bytes, raw: &RawValue) -> Bytes {
     body.slice_ref(raw.get().as_bytes())
 }

@@ -2,13 +2,12 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{ETAG, IF_NONE_MATCH, LOCATION};
-use bytes::Bytes;
 use serde::Deserialize;
 
-use super::api::{EventCommand, NewEvent};
-use super::bodies::{self, CreateEvent, CreateEventQuery, Rules, SeatList};
+use super::api::EventCommand;
+use super::bodies::{CreateEvent, CreateEventQuery, Rules, SeatList};
 use super::door::{Call, Reached};
-use super::problem::{Problem, Reason};
+use super::problem::Problem;
 use super::views;
 
 type Response = Result<HttpResponse, Problem>;
@@ -17,8 +16,11 @@ type Response = Result<HttpResponse, Problem>;
 pub async fn create(call: Call) -> Response {
     let query: CreateEventQuery = call.query()?;
     let event = match query.name {
-        Some(_) => from_query(&call, query)?,
-        None => from_body(&call, query.dedupe)?,
+        Some(_) => query.into_event(call.key, &call.body)?,
+        None => {
+            let body: CreateEvent<'_> = call.json()?;
+            body.into_event(call.key, &call.body, query.dedupe)?
+        }
     };
     let created = call.run(|api| async move { api.create_event(event).await });
     Ok(match created.await? {
@@ -27,56 +29,6 @@ pub async fn create(call: Call) -> Response {
             .json(summary),
         Reached::There(response) => response,
     })
-}
-
-fn from_body(call: &Call, dedupe: bool) -> Result<NewEvent, Problem> {
-    let body: CreateEvent<'_> = call.json()?;
-    let plan = bodies::plan_of(&call.body, body.plan);
-    let rules = body.rules.into_domain(body.test_mode)?;
-    let event = NewEvent {
-        key: call.key,
-        name: body.name,
-        venue: body.venue,
-        organiser: body.organiser,
-        starts_at_ms: starts_at_ms(body.starts_at.as_deref())?,
-        rules,
-        plan,
-        dedupe: dedupe || body.dedupe,
-    };
-    checked(event)
-}
-
-fn from_query(call: &Call, query: CreateEventQuery) -> Result<NewEvent, Problem> {
-    let mut rules = Rules::default();
-    rules.hold_ttl_s = query.hold_ttl_s.unwrap_or(rules.hold_ttl_s);
-    rules.buyer_limit = query.buyer_limit.unwrap_or(rules.buyer_limit);
-    if call.body.is_empty() {
-        return Err(Problem::new(
-            Reason::InvalidPlan,
-            "the body must be a seating plan",
-        ));
-    }
-    checked(NewEvent {
-        key: call.key,
-        name: query.name.unwrap_or_default(),
-        venue: query.venue,
-        organiser: query.organiser,
-        starts_at_ms: starts_at_ms(query.starts_at.as_deref())?,
-        rules: rules.into_domain(query.test_mode)?,
-        plan: Bytes::clone(&call.body),
-        dedupe: query.dedupe,
-    })
-}
-
-fn checked(event: NewEvent) -> Result<NewEvent, Problem> {
-    bodies::text("name", &event.name, true)?;
-    bodies::text("venue", &event.venue, false)?;
-    bodies::text("organiser", &event.organiser, false)?;
-    Ok(event)
-}
-
-fn starts_at_ms(text: Option<&str>) -> Result<i64, Problem> {
-    text.map_or(Ok(0), |text| bodies::moment("starts_at", text))
 }
 
 pub async fn list(call: Call) -> Response {

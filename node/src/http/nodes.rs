@@ -7,7 +7,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures::future::join_all;
 use serde::Deserialize;
 
-use super::api::NewNode;
 use super::bodies::{Join, Transfer};
 use super::door::{Call, Reached};
 use super::problem::Problem;
@@ -24,24 +23,7 @@ pub async fn list(call: Call) -> Response {
 
 /// Also open to a node that knows the cluster's secret (see `is_join`).
 pub async fn join(call: Call) -> Response {
-    let body: Join = call.json()?;
-    if body.node_id == 0 || body.node_id > u64::from(u32::MAX) {
-        return Err(Problem::bad_request("node_id: must be 1 to 4294967295"));
-    }
-    for (field, address) in [
-        ("peer_address", &body.peer_address),
-        ("partner_address", &body.partner_address),
-        ("http_address", &body.http_address),
-    ] {
-        crate::config::check::check_address(field, address)
-            .map_err(|fault| Problem::bad_request(fault.to_string()))?;
-    }
-    let node = NewNode {
-        node_id: body.node_id,
-        peer_address: body.peer_address,
-        partner_address: body.partner_address,
-        http_address: body.http_address,
-    };
+    let node = call.json::<Join>()?.into_node()?;
     call.done(move |api| async move { api.join(node).await })
         .await
 }

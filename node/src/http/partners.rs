@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 
-use super::bodies::{self, AddKey, AddPartner};
+use super::bodies::{AddKey, AddPartner};
 use super::door::{Call, Reached};
 use super::problem::Problem;
 
@@ -14,10 +14,7 @@ pub async fn list(call: Call) -> Response {
 
 pub async fn add(call: Call) -> Response {
     let body: AddPartner = call.json()?;
-    bodies::text("name", &body.name, true)?;
-    if body.partner_id == Some(0) {
-        return Err(Problem::bad_request("partner_id: must be 1 or more"));
-    }
+    body.check()?;
     let added = call.run(move |api| async move {
         api.add_partner(body.partner_id, body.name, body.channel)
             .await
@@ -35,11 +32,7 @@ pub async fn keys(call: Call) -> Response {
 /// The answer is the only time the key is shown.
 pub async fn add_key(call: Call) -> Response {
     let body: AddKey = call.json()?;
-    if body.operator == body.partner_id.is_some() {
-        return Err(Problem::bad_request(
-            "a key is either a partner's (partner_id) or an operator's (operator: true)",
-        ));
-    }
+    body.check()?;
     let added = call.run(move |api| async move { api.add_key(body.partner_id).await });
     Ok(match added.await? {
         Reached::Here(key) => HttpResponse::Created().json(key),

@@ -47,7 +47,10 @@ pub fn read(text: &str) -> Option<i64> {
             None => (time, 0),
         },
     };
-    Some(days * DAY_MS + time_of_day_ms(time)? - offset_min * 60_000)
+    let unix_ms = days * DAY_MS + time_of_day_ms(time)? - offset_min * 60_000;
+    // The offset may lead into a year that has no four digits.
+    let (year, ..) = civil(unix_ms.div_euclid(DAY_MS));
+    (0..=9999).contains(&year).then_some(unix_ms)
 }
 
 fn time_of_day_ms(time: &str) -> Option<i64> {
@@ -171,6 +174,8 @@ mod tests {
             "2026-09-01T12:00+2",
             "２026-09-01",
             "+026-09-01",
+            "0000-01-01T00:00+00:01",
+            "9999-12-31T23:59-00:01",
         ] {
             assert_eq!(read(text), None, "{text}");
         }

@@ -84,7 +84,7 @@ pub struct Row {
     pub seats: Vec<Seat>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Seat {
     pub seat_guid: String,
     pub seat_number: String,

@@ -35,7 +35,7 @@ pub enum StateFault {
     OwnerlessSeats,
     /// Too many ended holds, or in the wrong sequence.
     Ended,
-    /// The idempotency table is too long, out of sequence, or has a key twice.
+    /// The idempotency table is too long, out of sequence, later than log time, or has a key twice.
     Idempotency,
 }
 
@@ -135,7 +135,9 @@ impl Sale {
             return Err(StateFault::Ended);
         }
         if !planted(Bug::KeysNotInSnapshot)
-            && !sale.memory.restore(&successes, &rejections, watermarks)
+            && !sale
+                .memory
+                .restore(&successes, &rejections, watermarks, now_ms)
         {
             return Err(StateFault::Idempotency);
         }

@@ -1,6 +1,4 @@
-//! The fields of each object of the format, one `impl` per object.
-
-use std::sync::Arc;
+//! The fields of each object of the format: whether each has to be there, and how it is read.
 
 use serde::de::{Error as _, MapAccess};
 
@@ -19,314 +17,144 @@ fn maybe_text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<String>, A::
     map.next_value_seed(Maybe(Text(str::to_owned)))
 }
 
-fn point<'de, A: MapAccess<'de>>(map: &mut A, place: &Place) -> Result<Point, A::Error> {
+fn number<'de, A: MapAccess<'de>>(map: &mut A) -> Result<f64, A::Error> {
+    map.next_value_seed(Number)
+}
+
+fn length<'de, A: MapAccess<'de>>(map: &mut A) -> Result<f64, A::Error> {
+    let length = number(map)?;
+    match length < 0.0 {
+        true => Err(A::Error::custom("a size is not negative")),
+        false => Ok(length),
+    }
+}
+
+fn object<'de, A: MapAccess<'de>, T: Object>(map: &mut A, place: &Place) -> Result<T, A::Error> {
     map.next_value_seed(ObjectSeed::new(place))
 }
 
-impl Object for Plan {
-    const WHAT: &'static str = "a seating plan";
-    const FIELDS: &'static [(&'static str, Need)] = &[
-        ("name", Required),
-        ("categories", Required),
-        ("zones", Required),
-        ("size", Required),
-    ];
+fn maybe_object<'de, A: MapAccess<'de>, T: Object>(
+    map: &mut A,
+    place: &Place,
+) -> Result<Option<T>, A::Error> {
+    map.next_value_seed(Maybe(ObjectSeed::new(place)))
+}
 
-    fn empty() -> Plan {
-        Plan::default()
-    }
+fn list<'de, A: MapAccess<'de>, T: Object>(
+    map: &mut A,
+    place: &Place,
+    counted: Counted,
+) -> Result<Vec<T>, A::Error> {
+    map.next_value_seed(List::new(place, counted))
+}
 
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        name: &'static str,
-        map: &mut A,
-        place: &Place,
-    ) -> Result<(), A::Error> {
-        match name {
-            "name" => self.name = text(map)?,
-            "categories" => {
-                self.categories = map.next_value_seed(List::new(place, Counted::Categories))?;
+/// `fields!(Type, "what it is called", |object, map, place| { Need "name" => how it is read, … })`
+macro_rules! fields {
+    ($type:ty, $what:literal, |$object:ident, $map:ident, $place:ident| {
+        $($need:ident $name:literal => $read:expr,)*
+    }) => {
+        impl Object for $type {
+            const WHAT: &'static str = $what;
+            const FIELDS: &'static [(&'static str, Need)] = &[$(($name, $need)),*];
+
+            fn empty() -> $type {
+                <$type>::default()
             }
-            "zones" => self.zones = map.next_value_seed(List::new(place, Counted::Zones))?,
-            _ => self.size = map.next_value_seed(ObjectSeed::new(place))?,
-        }
-        Ok(())
-    }
-}
 
-impl Object for Category {
-    const WHAT: &'static str = "a category";
-    const FIELDS: &'static [(&'static str, Need)] = &[("name", Required), ("color", Optional)];
-
-    fn empty() -> Category {
-        Category::default()
-    }
-
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        name: &'static str,
-        map: &mut A,
-        _place: &Place,
-    ) -> Result<(), A::Error> {
-        match name {
-            "name" => self.name = text(map)?,
-            _ => self.color = maybe_text(map)?.unwrap_or_default(),
-        }
-        Ok(())
-    }
-}
-
-impl Object for Size {
-    const WHAT: &'static str = "a size";
-    const FIELDS: &'static [(&'static str, Need)] = &[("width", Required), ("height", Required)];
-
-    fn empty() -> Size {
-        Size::default()
-    }
-
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        name: &'static str,
-        map: &mut A,
-        _place: &Place,
-    ) -> Result<(), A::Error> {
-        let value = map.next_value_seed(Number)?;
-        if value < 0.0 {
-            return Err(A::Error::custom("a size is not negative"));
-        }
-        match name {
-            "width" => self.width = value,
-            _ => self.height = value,
-        }
-        Ok(())
-    }
-}
-
-impl Object for Point {
-    const WHAT: &'static str = "a position";
-    const FIELDS: &'static [(&'static str, Need)] = &[("x", Required), ("y", Required)];
-
-    fn empty() -> Point {
-        Point::default()
-    }
-
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        name: &'static str,
-        map: &mut A,
-        _place: &Place,
-    ) -> Result<(), A::Error> {
-        let value = map.next_value_seed(Number)?;
-        match name {
-            "x" => self.x = value,
-            _ => self.y = value,
-        }
-        Ok(())
-    }
-}
-
-impl Object for Zone {
-    const WHAT: &'static str = "a zone";
-    const FIELDS: &'static [(&'static str, Need)] = &[
-        ("name", Required),
-        ("zone_id", Optional),
-        ("uuid", Optional),
-        ("position", Required),
-        ("rows", Required),
-        ("areas", Optional),
-    ];
-
-    fn empty() -> Zone {
-        Zone::default()
-    }
-
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        name: &'static str,
-        map: &mut A,
-        place: &Place,
-    ) -> Result<(), A::Error> {
-        match name {
-            "name" => self.name = text(map)?,
-            "zone_id" => self.zone_id = maybe_text(map)?,
-            "uuid" => self.uuid = maybe_text(map)?,
-            "position" => self.position = point(map, place)?,
-            "rows" => self.rows = map.next_value_seed(List::new(place, Counted::Rows))?,
-            _ => {
-                let areas: Vec<AreaFields> = map
-                    .next_value_seed(Maybe(List::new(place, Counted::Areas)))?
-                    .unwrap_or_default();
-                let areas = areas.into_iter().enumerate();
-                self.areas = areas.map(|(n, area)| area.into_area(n, place)).collect();
+            fn field<'de, A: MapAccess<'de>>(
+                &mut self,
+                name: &'static str,
+                $map: &mut A,
+                $place: &Place,
+            ) -> Result<(), A::Error> {
+                let ($object, _) = (self, $place);
+                match name {
+                    $($name => $read,)*
+                    _ => {}
+                }
+                Ok(())
             }
         }
-        Ok(())
-    }
+    };
 }
 
-impl Object for Row {
-    const WHAT: &'static str = "a row";
-    const FIELDS: &'static [(&'static str, Need)] = &[
-        ("row_number", Required),
-        ("row_label", Optional),
-        ("seat_label", Optional),
-        ("uuid", Optional),
-        ("row_number_position", Optional),
-        ("position", Required),
-        ("seats", Required),
-    ];
+fields!(Plan, "a seating plan", |plan, map, place| {
+    Required "name" => plan.name = text(map)?,
+    Required "categories" => plan.categories = list(map, place, Counted::Categories)?,
+    Required "zones" => plan.zones = list(map, place, Counted::Zones)?,
+    Required "size" => plan.size = object(map, place)?,
+});
 
-    fn empty() -> Row {
-        Row::default()
-    }
+fields!(Category, "a category", |category, map, place| {
+    Required "name" => category.name = text(map)?,
+    Optional "color" => category.color = maybe_text(map)?.unwrap_or_default(),
+});
 
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        name: &'static str,
-        map: &mut A,
-        place: &Place,
-    ) -> Result<(), A::Error> {
-        match name {
-            "row_number" => self.row_number = text(map)?,
-            "row_label" => self.row_label = maybe_text(map)?,
-            "seat_label" => self.seat_label = maybe_text(map)?,
-            "uuid" => self.uuid = maybe_text(map)?,
-            "row_number_position" => self.row_number_position = maybe_text(map)?,
-            "position" => self.position = point(map, place)?,
-            _ => self.seats = map.next_value_seed(List::new(place, Counted::Seats))?,
-        }
-        Ok(())
-    }
+fields!(Size, "a size", |size, map, place| {
+    Required "width" => size.width = length(map)?,
+    Required "height" => size.height = length(map)?,
+});
+
+fields!(Point, "a position", |point, map, place| {
+    Required "x" => point.x = number(map)?,
+    Required "y" => point.y = number(map)?,
+});
+
+fields!(Zone, "a zone", |zone, map, place| {
+    Required "name" => zone.name = text(map)?,
+    Optional "zone_id" => zone.zone_id = maybe_text(map)?,
+    Optional "uuid" => zone.uuid = maybe_text(map)?,
+    Required "position" => zone.position = object(map, place)?,
+    Required "rows" => zone.rows = list(map, place, Counted::Rows)?,
+    Optional "areas" => zone.areas = areas(map, place)?,
+});
+
+fn areas<'de, A: MapAccess<'de>>(map: &mut A, place: &Place) -> Result<Vec<Area>, A::Error> {
+    let listed: Option<Vec<AreaFields>> =
+        map.next_value_seed(Maybe(List::new(place, Counted::Areas)))?;
+    let areas = listed.unwrap_or_default().into_iter().enumerate();
+    Ok(areas.map(|(n, area)| area.into_area(n, place)).collect())
 }
 
-impl Object for Seat {
-    const WHAT: &'static str = "a seat";
-    const FIELDS: &'static [(&'static str, Need)] = &[
-        ("seat_guid", Required),
-        ("seat_number", Required),
-        ("position", Required),
-        ("category", Required),
-        ("uuid", Optional),
-        ("radius", Optional),
-        ("start_direction", Optional),
-    ];
+fields!(Row, "a row", |row, map, place| {
+    Required "row_number" => row.row_number = text(map)?,
+    Optional "row_label" => row.row_label = maybe_text(map)?,
+    Optional "seat_label" => row.seat_label = maybe_text(map)?,
+    Optional "uuid" => row.uuid = maybe_text(map)?,
+    Optional "row_number_position" => row.row_number_position = maybe_text(map)?,
+    Required "position" => row.position = object(map, place)?,
+    Required "seats" => row.seats = list(map, place, Counted::Seats)?,
+});
 
-    fn empty() -> Seat {
-        Seat {
-            seat_guid: String::new(),
-            seat_number: String::new(),
-            position: Point::default(),
-            category: Arc::default(),
-            uuid: None,
-            radius: None,
-            start_direction: None,
-        }
-    }
+fields!(Seat, "a seat", |seat, map, place| {
+    Required "seat_guid" => seat.seat_guid = text(map)?,
+    Required "seat_number" => seat.seat_number = text(map)?,
+    Required "position" => seat.position = object(map, place)?,
+    Required "category" => {
+        seat.category = map.next_value_seed(Text(|name: &str| place.name(name)))??;
+    },
+    Optional "uuid" => seat.uuid = maybe_text(map)?,
+    Optional "radius" => seat.radius = map.next_value_seed(Maybe(Number))?,
+    Optional "start_direction" => seat.start_direction = maybe_text(map)?,
+});
 
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        name: &'static str,
-        map: &mut A,
-        place: &Place,
-    ) -> Result<(), A::Error> {
-        match name {
-            "seat_guid" => self.seat_guid = text(map)?,
-            "seat_number" => self.seat_number = text(map)?,
-            "position" => self.position = point(map, place)?,
-            "category" => {
-                self.category = map.next_value_seed(Text(|name: &str| place.name(name)))??;
-            }
-            "uuid" => self.uuid = maybe_text(map)?,
-            "radius" => self.radius = map.next_value_seed(Maybe(Number))?,
-            _ => self.start_direction = maybe_text(map)?,
-        }
-        Ok(())
-    }
-}
+fields!(Circle, "a circle", |circle, map, place| {
+    Required "radius" => circle.radius = number(map)?,
+});
 
-impl Object for Circle {
-    const WHAT: &'static str = "a circle";
-    const FIELDS: &'static [(&'static str, Need)] = &[("radius", Required)];
+fields!(Ellipse, "an ellipse", |ellipse, map, place| {
+    Required "radius" => ellipse.radius = object(map, place)?,
+});
 
-    fn empty() -> Circle {
-        Circle::default()
-    }
+fields!(Polygon, "a polygon", |polygon, map, place| {
+    Required "points" => polygon.points = list(map, place, Counted::Points)?,
+});
 
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        _name: &'static str,
-        map: &mut A,
-        _place: &Place,
-    ) -> Result<(), A::Error> {
-        self.radius = map.next_value_seed(Number)?;
-        Ok(())
-    }
-}
-
-impl Object for Ellipse {
-    const WHAT: &'static str = "an ellipse";
-    const FIELDS: &'static [(&'static str, Need)] = &[("radius", Required)];
-
-    fn empty() -> Ellipse {
-        Ellipse::default()
-    }
-
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        _name: &'static str,
-        map: &mut A,
-        place: &Place,
-    ) -> Result<(), A::Error> {
-        self.radius = point(map, place)?;
-        Ok(())
-    }
-}
-
-impl Object for Polygon {
-    const WHAT: &'static str = "a polygon";
-    const FIELDS: &'static [(&'static str, Need)] = &[("points", Required)];
-
-    fn empty() -> Polygon {
-        Polygon::default()
-    }
-
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        _name: &'static str,
-        map: &mut A,
-        place: &Place,
-    ) -> Result<(), A::Error> {
-        self.points = map.next_value_seed(List::new(place, Counted::Points))?;
-        Ok(())
-    }
-}
-
-impl Object for model::Text {
-    const WHAT: &'static str = "a text of an area";
-    const FIELDS: &'static [(&'static str, Need)] = &[
-        ("position", Optional),
-        ("color", Optional),
-        ("text", Optional),
-    ];
-
-    fn empty() -> model::Text {
-        model::Text::default()
-    }
-
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        name: &'static str,
-        map: &mut A,
-        place: &Place,
-    ) -> Result<(), A::Error> {
-        match name {
-            "position" => self.position = point(map, place)?,
-            "color" => self.color = maybe_text(map)?,
-            _ => self.text = maybe_text(map)?.unwrap_or_default(),
-        }
-        Ok(())
-    }
-}
+fields!(model::Text, "a text of an area", |text, map, place| {
+    Optional "position" => text.position = object(map, place)?,
+    Optional "color" => text.color = maybe_text(map)?,
+    Optional "text" => text.text = maybe_text(map)?.unwrap_or_default(),
+});
 
 /// An area while its fields come in: the shape's name and its sizes may stand in any sequence.
 #[derive(Default)]
@@ -339,49 +167,21 @@ struct AreaFields {
     polygon: Option<Polygon>,
 }
 
-impl Object for AreaFields {
-    const WHAT: &'static str = "an area";
-    const FIELDS: &'static [(&'static str, Need)] = &[
-        ("shape", Required),
-        ("color", Optional),
-        ("border_color", Optional),
-        ("rotation", Optional),
-        ("uuid", Optional),
-        ("position", Required),
-        ("text", Optional),
-        ("rectangle", Optional),
-        ("circle", Optional),
-        ("ellipse", Optional),
-        ("polygon", Optional),
-    ];
-
-    fn empty() -> AreaFields {
-        AreaFields::default()
-    }
-
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        name: &'static str,
-        map: &mut A,
-        place: &Place,
-    ) -> Result<(), A::Error> {
-        let area = &mut self.area;
-        match name {
-            "shape" => self.shape = text(map)?,
-            "color" => area.color = maybe_text(map)?,
-            "border_color" => area.border_color = maybe_text(map)?,
-            "rotation" => area.rotation = map.next_value_seed(Maybe(Number))?.unwrap_or(0.0),
-            "uuid" => area.uuid = maybe_text(map)?,
-            "position" => area.position = point(map, place)?,
-            "text" => area.text = map.next_value_seed(Maybe(ObjectSeed::new(place)))?,
-            "rectangle" => self.rectangle = map.next_value_seed(Maybe(ObjectSeed::new(place)))?,
-            "circle" => self.circle = map.next_value_seed(Maybe(ObjectSeed::new(place)))?,
-            "ellipse" => self.ellipse = map.next_value_seed(Maybe(ObjectSeed::new(place)))?,
-            _ => self.polygon = map.next_value_seed(Maybe(ObjectSeed::new(place)))?,
-        }
-        Ok(())
-    }
-}
+fields!(AreaFields, "an area", |fields, map, place| {
+    Required "shape" => fields.shape = text(map)?,
+    Optional "color" => fields.area.color = maybe_text(map)?,
+    Optional "border_color" => fields.area.border_color = maybe_text(map)?,
+    Optional "rotation" => {
+        fields.area.rotation = map.next_value_seed(Maybe(Number))?.unwrap_or(0.0);
+    },
+    Optional "uuid" => fields.area.uuid = maybe_text(map)?,
+    Required "position" => fields.area.position = object(map, place)?,
+    Optional "text" => fields.area.text = maybe_object(map, place)?,
+    Optional "rectangle" => fields.rectangle = maybe_object(map, place)?,
+    Optional "circle" => fields.circle = maybe_object(map, place)?,
+    Optional "ellipse" => fields.ellipse = maybe_object(map, place)?,
+    Optional "polygon" => fields.polygon = maybe_object(map, place)?,
+});
 
 /// An area is drawing, except for its text: a shape we cannot draw is a warning.
 impl AreaFields {

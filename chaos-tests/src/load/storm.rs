@@ -1,0 +1,131 @@
+//! Retry storm: clients that call again with a budget, a trigger, its release, and how soon the nodes do
+//! again what they did before, while everybody is still calling again.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::sleep;
+
+use super::arrivals::Step;
+use super::line::Retries;
+use super::run::{self, Load};
+use super::scene::{Cluster, Scene};
+use super::tally::{Counts, SLOT_US};
+
+/// What starts the storm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// The leader is killed, and started again when the trigger ends.
+    LeaderKilled,
+    /// Ten times as many come.
+    Overload,
+}
+
+/// How much of the capacity comes when nothing is wrong.
+const CALM: f64 = 0.7;
+const OVERLOAD: f64 = 10.0;
+/// Goodput counts as back at this part of what it was.
+pub const BACK: f64 = 0.95;
+pub const WITHIN: Duration = Duration::from_secs(10);
+/// Goodput is looked at over so long.
+const WINDOW_US: u64 = 10 * SLOT_US;
+
+#[derive(Debug, Serialize)]
+pub struct Storm {
+    pub trigger: Trigger,
+    pub seed: u64,
+    pub offered_per_s: f64,
+    pub before_per_s: f64,
+    /// The worst second after the trigger began.
+    pub worst_per_s: f64,
+    /// From the release until goodput was back for good; absent when it never was.
+    pub recovered_s: Option<f64>,
+    pub within_s: f64,
+    pub visitors: Counts,
+    pub accepted: bool,
+}
+
+/// How long each part lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    pub before: Duration,
+    pub trigger: Duration,
+    pub after: Duration,
+}
+
+pub async fn measure(
+    cluster: &mut Cluster,
+    scene: &Rc<Scene>,
+    seed: u64,
+    trigger: Trigger,
+    times: Times,
+    capacity_per_s: f64,
+) -> anyhow::Result<Storm> {
+    let offered_per_s = capacity_per_s * CALM;
+    let step = |time, factor: f64| Step {
+        time,
+        per_s: offered_per_s * factor,
+    };
+    let during = match trigger {
+        Trigger::LeaderKilled => 1.0,
+        Trigger::Overload => OVERLOAD / CALM,
+    };
+    let load = Load {
+        seed,
+        steps: vec![
+            step(times.before, 1.0),
+            step(times.trigger, during),
+            step(times.after, 1.0),
+        ],
+        closed: None,
+        in_time: Duration::from_secs(10),
+        retries: Some(Retries {
+            budget: 1.0,
+            patience: Duration::from_secs(5),
+        }),
+        warmup: times.before / 3,
+    };
+    let leader = scene.leader;
+    let pull = async {
+        sleep(times.before).await;
+        if trigger == Trigger::LeaderKilled {
+            cluster.local.kill(leader);
+        }
+        sleep(times.trigger).await;
+        if trigger == Trigger::LeaderKilled {
+            cluster.local.restart(leader)?;
+        }
+        Ok(())
+    };
+    let (shared, ()) = run::run(scene, &load, pull).await?;
+    let us = |time: Duration| time.as_micros() as u64;
+    let tally = &shared.tally;
+    let (pulled, released) = (us(times.before), us(times.before + times.trigger));
+    let end = us(load.time());
+    let before_per_s = tally.goodput_per_s(us(load.warmup)..pulled);
+    let windows = |from: u64| (from..end - WINDOW_US).step_by(SLOT_US as usize);
+    let goodput = |from: u64| tally.goodput_per_s(from..from + WINDOW_US);
+    let worst_per_s = windows(pulled).map(goodput).fold(f64::INFINITY, f64::min);
+    // Back for good: after the last second that was worse.
+    let last_bad = windows(released)
+        .filter(|from| goodput(*from) < BACK * before_per_s)
+        .last();
+    let recovered_s = match last_bad {
+        None => Some(0.0),
+        Some(from) if from + 2 * WINDOW_US >= end => None,
+        Some(from) => Some((from + WINDOW_US - released) as f64 / 1e6),
+    };
+    Ok(Storm {
+        trigger,
+        seed,
+        offered_per_s,
+        before_per_s,
+        worst_per_s,
+        recovered_s,
+        within_s: WITHIN.as_secs_f64(),
+        visitors: tally.sum(0..end),
+        accepted: recovered_s.is_some_and(|seconds| seconds <= WITHIN.as_secs_f64()),
+    })
+}
