@@ -8,6 +8,8 @@ use std::sync::Mutex;
 
 use tokio::time::Instant;
 
+use crate::bugs::{Bug, planted};
+
 /// Where a leader reads the time. Injected, so that tests and simulations move it by hand.
 pub trait Clock: Send + Sync + 'static {
     /// Unix milliseconds.
@@ -107,7 +109,7 @@ impl Discipline {
 
     pub fn follow(&mut self, elapsed_ms: u64, median_ms: u64) {
         let now_ms = self.now_ms(elapsed_ms);
-        if !self.followed {
+        if !self.followed || planted(Bug::WallClockStamps) {
             self.followed = true;
             self.read_ms = median_ms;
             self.read_at_ms = elapsed_ms;
@@ -121,6 +123,10 @@ impl Discipline {
 
 /// The median of the clocks that are known, when they are a majority of `nodes`.
 pub fn median_ms(mut clocks_ms: Vec<u64>, nodes: usize) -> Option<u64> {
+    if planted(Bug::WallClockStamps) {
+        // The node's own comes first.
+        return clocks_ms.first().copied();
+    }
     if clocks_ms.len() * 2 <= nodes {
         return None;
     }

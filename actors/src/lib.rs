@@ -12,6 +12,10 @@
 //!
 //! An actor never waits for the cluster; the cluster may wait for an actor's queue.
 
+#[cfg(feature = "bugs")]
+pub mod bugs;
+#[cfg(not(feature = "bugs"))]
+mod bugs;
 pub mod calls;
 pub mod clock;
 pub mod codec;

@@ -4,17 +4,19 @@
 //! the bug, runs the seed and takes the bug away again. `bin/bugs` prints the table.
 
 mod layer1;
+mod layer2;
 
 use std::ops::Range;
 
 pub use layer1::cases as layer1_cases;
+pub use layer2::{cases as layer2_cases, controls, hunt as hunt_in_simulation};
 
 /// One bug and the way to look for it.
 pub struct Case {
     pub name: &'static str,
-    pub layer: &'static str,
+    pub layer: String,
     /// Runs one seed with the bug planted: what was found wrong, if anything.
-    pub hunt: Box<dyn Fn(u64) -> Option<String>>,
+    pub hunt: Box<dyn Fn(u64) -> Option<String> + Send + Sync>,
 }
 
 /// What hunting a bug came to.

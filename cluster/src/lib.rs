@@ -16,6 +16,10 @@ compile_error!(
     "build with `--cfg tokio_unstable` (see .cargo/config.toml; RUSTFLAGS overrides it)"
 );
 
+#[cfg(feature = "bugs")]
+pub mod bugs;
+#[cfg(not(feature = "bugs"))]
+mod bugs;
 pub mod components;
 mod config;
 pub mod disk;

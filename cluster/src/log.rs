@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::bugs::{Bug, planted};
 use crate::components::{Halt, Lanes};
 use crate::disk::Disk;
 use crate::types::{Entry, GroupId};
@@ -121,13 +122,18 @@ impl Log {
         metrics: LogMetrics,
     ) -> Result<Log, OpenFault> {
         let Recovered {
-            groups,
+            mut groups,
             segments,
             position,
             prepared,
             next_number,
             mark_file,
         } = recover(&*disk, config.segment_bytes).await?;
+        if planted(Bug::VoteForgotten) {
+            for group in groups.values_mut() {
+                group.marks.vote = None;
+            }
+        }
         let marks = groups.iter().map(|(group, state)| (*group, state.marks));
         let marks = marks.collect();
         let mut state = State::new(groups, segments, position.last);

@@ -21,6 +21,8 @@ pub(crate) const ROOT_VOTERS_MAX: usize = 5;
 pub(crate) struct Observed {
     /// Nodes that answered lately, this one among them.
     pub(crate) alive: BTreeSet<NodeId>,
+    /// Nodes whose disks have no room: they take no proposals of sales.
+    pub(crate) full: BTreeSet<NodeId>,
     /// By sale group, as its leader tells it.
     pub(crate) groups: BTreeMap<GroupId, ObservedGroup>,
 }

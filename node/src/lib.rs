@@ -11,6 +11,10 @@
 
 pub mod access;
 pub mod bench;
+#[cfg(feature = "bugs")]
+pub mod bugs;
+#[cfg(not(feature = "bugs"))]
+mod bugs;
 pub mod cli;
 pub mod config;
 pub mod ctl;

@@ -18,6 +18,7 @@ use super::journal::JournalEntry;
 use super::message::{Delivery, DeliveryBody};
 use super::owner::{Owner, State};
 use super::view::Frost;
+use crate::bugs::{Bug, planted};
 use crate::codec::answer::{At, FailureReason};
 use crate::codec::command::Scratch;
 use crate::codec::record::{self, Records};
@@ -60,6 +61,10 @@ impl Owner {
     }
 
     fn apply_records(&mut self, index: u64, at_ms: u64, records: Bytes, pieces: Vec<Piece>) {
+        let at_ms = match planted(Bug::ExpiryByOwnClock) {
+            true => self.around.clock.now_ms().max(at_ms),
+            false => at_ms,
+        };
         let mut answering = Answering::new(pieces);
         self.changes.clear();
         let mut broken: Option<(u32, String)> = None;

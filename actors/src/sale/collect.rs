@@ -13,6 +13,8 @@ use super::answering::{Piece, fail_calls, split_calls};
 use super::in_flight::InFlight;
 use super::message::Note;
 use super::owner::{Owner, State, Waiting};
+#[cfg(feature = "bugs")]
+use crate::bugs::{Bug, planted};
 use crate::calls::Calls;
 use crate::codec::answer::{FailureReason, put_failed};
 use crate::codec::command::decode_body;
@@ -186,6 +188,14 @@ impl Owner {
             frees,
             takes,
         } = batch;
+        #[cfg(feature = "bugs")]
+        let records = {
+            let mut records = records;
+            if planted(Bug::DedupByNode) {
+                crate::bugs::rekey(&mut records, self.around.proposer as u32);
+            }
+            records
+        };
         let commands = log::Commands {
             count: commands as u32,
             records: records.into(),

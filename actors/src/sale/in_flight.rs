@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use tokio::time::Instant;
 
 use super::answering::Piece;
+use crate::bugs::{Bug, planted};
+use crate::codec::answer::FailureReason;
 
 /// One proposal that was handed to the group.
 pub(crate) struct InFlight {
@@ -57,7 +59,9 @@ impl InFlights {
             .iter_mut()
             .flat_map(|in_flight| &mut in_flight.pieces)
         {
-            if piece.deadline <= now {
+            if piece.deadline <= now && planted(Bug::OverdueIsFailed) {
+                piece.answer_failed(FailureReason::DeadlinePassed, 0);
+            } else if piece.deadline <= now {
                 piece.answer_unknown();
             }
         }

@@ -14,6 +14,7 @@ use domain::rejection::{Phase, Rejection};
 use super::answering::Piece;
 use super::message::Message;
 use super::owner::{Owner, State, Waiting};
+use crate::bugs::{Bug, planted};
 use crate::calls::Calls;
 use crate::codec::answer::{At, put_rejected};
 use crate::codec::command::Scratch;
@@ -44,6 +45,14 @@ impl Owner {
     ) -> Option<Calls> {
         if frees || takes || self.in_flight.any_frees_or_takes() || !self.looks_hopeless() {
             return Some(calls);
+        }
+        if planted(Bug::RefusedUnproved) {
+            let mut packed = Vec::new();
+            if self.refuse_all(&calls, Some(&mut packed)) {
+                let count = calls.call_ids.len() as u32;
+                calls.answers.answer(packed.into(), count);
+                return None;
+            }
         }
         if self.refuse_all(&calls, None) {
             self.refusals.arrived.push(calls);

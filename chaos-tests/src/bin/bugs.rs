@@ -1,4 +1,4 @@
-//! The table bug → layer → seeds needed: `bugs [--rounds N] [--json FILE]`.
+//! The table bug → layer → seeds needed: `bugs [--rounds N] [--only NAME] [--json FILE]`.
 //!
 //! The bugs are compiled only with the feature `bugs`; built without, this program builds itself with
 //! it and hands over.
@@ -34,48 +34,156 @@ mod hunt {
     use std::ops::Range;
     use std::path::PathBuf;
     use std::process::ExitCode;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use chaos_tests::bugs::{layer1_cases, median};
+    use chaos_tests::bugs::{
+        Case, Found, controls, hunt_in_simulation, layer1_cases, layer2_cases, median,
+    };
     use clap::Parser;
     use serde_json::json;
 
     /// Deliberate bugs, and how many seeds it takes to find each.
     #[derive(Parser)]
     struct Args {
-        /// How often each bug is looked for, every time from other seeds.
+        /// How often each bug of the domain is looked for, every time from other seeds.
         #[arg(long, default_value_t = 9)]
         rounds: u64,
+        /// As above, for bugs that whole clusters are needed for.
+        #[arg(long, default_value_t = 3)]
+        cluster_rounds: u64,
         /// Seeds after which a round gives up.
-        #[arg(long, default_value_t = 1_000)]
+        #[arg(long, default_value_t = 200)]
         seeds_max: u64,
+        /// Seeds of every hunt of whole clusters that are run without its bug and must find nothing.
+        #[arg(long, default_value_t = 1)]
+        controls: u64,
+        /// Only bugs with this in their name.
+        #[arg(long)]
+        only: Option<String>,
+        /// Hunts at once; as many as there are processors unless said.
+        #[arg(long)]
+        jobs: Option<usize>,
         /// Where to write the report.
         #[arg(long)]
         json: Option<PathBuf>,
+        /// Runs one seed of a whole cluster with this bug and says what is wrong.
+        #[arg(long, requires = "seed", value_name = "NAME")]
+        hunt: Option<String>,
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Where the trace of the one seed goes.
+        #[arg(long, requires = "hunt")]
+        trace: Option<PathBuf>,
     }
 
     pub fn main() -> ExitCode {
         let args = Args::parse();
+        if let (Some(name), Some(seed)) = (&args.hunt, args.seed) {
+            return one(&args, name, seed);
+        }
         // A bug may well make the domain panic: that is a finding, not noise.
         std::panic::set_hook(Box::new(|_| {}));
-        let rounds: Vec<Range<u64>> = (1..=args.rounds)
-            .map(|round| round * 1_000_000..round * 1_000_000 + args.seeds_max)
+        let hunter = match std::env::current_exe() {
+            Ok(hunter) => hunter,
+            Err(error) => {
+                eprintln!("this program does not know where it is: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
+        let domain = layer1_cases().into_iter().map(|case| (case, args.rounds));
+        let whole = layer2_cases(&hunter).into_iter();
+        let whole = whole.map(|case| (case, args.cluster_rounds));
+        let wanted = |case: &Case| {
+            args.only
+                .as_ref()
+                .is_none_or(|only| case.name.contains(only))
+        };
+        let cases: Vec<_> = domain
+            .chain(whole)
+            .filter(|(case, _)| wanted(case))
             .collect();
-        let cases = layer1_cases();
+        let found = hunt_all(&args, &cases);
+        let controls = controls(&hunter).into_iter();
+        let controls: Vec<_> = controls
+            .map(|case| (case, args.controls.min(1)))
+            .filter(|(case, _)| wanted(case))
+            .collect();
+        let quiet = Args {
+            seeds_max: args.controls,
+            ..Args::parse()
+        };
+        let false_alarms = hunt_all(&quiet, &controls);
+        let false_alarms: Vec<_> = controls
+            .iter()
+            .zip(false_alarms)
+            .filter_map(|((case, _), found)| Some((case.name, found?.wrong?)))
+            .collect();
+        for (name, wrong) in &false_alarms {
+            eprintln!("without \"{name}\" its hunt finds: {wrong}");
+        }
+        match report(&args, &cases, &found) && false_alarms.is_empty() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        }
+    }
+
+    fn one(args: &Args, name: &str, seed: u64) -> ExitCode {
+        match hunt_in_simulation(name, seed, args.trace.as_deref()) {
+            Ok(wrong) => {
+                println!("{}", wrong.unwrap_or_default());
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("{name}: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn hunt_all(args: &Args, cases: &[(Case, u64)]) -> Vec<Option<Found>> {
+        let next = AtomicUsize::new(0);
+        let found = Mutex::new((0..cases.len()).map(|_| None).collect::<Vec<_>>());
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let work = || {
+            while let Some((case, rounds)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let rounds: Vec<Range<u64>> = (1..=*rounds)
+                    .map(|round| round * 1_000_000..round * 1_000_000 + args.seeds_max)
+                    .collect();
+                let what = case.find(&rounds);
+                eprintln!("{}: {:?}", case.name, what.seeds_needed);
+                let at = cases.iter().position(|(other, _)| other.name == case.name);
+                if let (Some(at), Ok(mut found)) = (at, found.lock()) {
+                    found[at] = Some(what);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..args.jobs.unwrap_or(processors).max(1) {
+                scope.spawn(work);
+            }
+        });
+        found.into_inner().unwrap_or_default()
+    }
+
+    fn report(args: &Args, cases: &[(Case, u64)], found: &[Option<Found>]) -> bool {
         let (mut rows, mut medians) = (Vec::new(), Vec::new());
-        println!("| bug | layer | seeds needed (median of {}) |", args.rounds);
+        println!("| bug | layer | seeds needed (median of rounds) |");
         println!("|---|---|---|");
-        for case in &cases {
-            let found = case.find(&rounds);
-            let median = found.median();
+        for ((case, rounds), found) in cases.iter().zip(found) {
+            let median = found.as_ref().and_then(Found::median);
             medians.extend(median);
             let needed = median.map_or("not found".to_owned(), |seeds| seeds.to_string());
-            println!("| {} | {} | {needed} |", case.name, case.layer);
+            println!(
+                "| {} | {} | {needed} ({rounds} rounds) |",
+                case.name, case.layer
+            );
             rows.push(json!({
                 "bug": case.name,
                 "layer": case.layer,
-                "seeds_needed": found.seeds_needed,
+                "seeds_needed": found.as_ref().map(|found| &found.seeds_needed),
                 "median_seeds": median,
-                "wrong": found.wrong,
+                "wrong": found.as_ref().and_then(|found| found.wrong.as_ref()),
             }));
         }
         let (bugs, found) = (cases.len(), medians.len());
@@ -93,11 +201,8 @@ mod hunt {
             && let Err(error) = std::fs::write(path, format!("{report:#}\n"))
         {
             eprintln!("{}: {error}", path.display());
-            return ExitCode::FAILURE;
+            return false;
         }
-        match found == bugs {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::FAILURE,
-        }
+        found == bugs
     }
 }

@@ -13,7 +13,7 @@ pub fn cases() -> Vec<Case> {
         let bug = *bug;
         Case {
             name: bug.name(),
-            layer: "domain by seed",
+            layer: "domain by seed".to_owned(),
             hunt: Box::new(move |seed| {
                 plant(Some(bug));
                 let found = run(seed, COMMANDS).err().map(|failure| failure.wrong);

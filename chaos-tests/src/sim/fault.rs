@@ -46,6 +46,7 @@ kinds! {
     LostWrites = "lost_writes",
     LogBitFlip = "log_bit_flip",
     SnapshotBitFlip = "snapshot_bit_flip",
+    MisdirectedWrite = "misdirected_write",
     LostDisk = "lost_disk",
     ClockForward = "clock_forward",
     ClockBack = "clock_back",
@@ -71,7 +72,11 @@ impl Kind {
     pub fn needs_replacement(self) -> bool {
         matches!(
             self,
-            Kind::LogBitFlip | Kind::SnapshotBitFlip | Kind::LostDisk | Kind::MembershipChange
+            Kind::LogBitFlip
+                | Kind::SnapshotBitFlip
+                | Kind::MisdirectedWrite
+                | Kind::LostDisk
+                | Kind::MembershipChange
         )
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use cluster::types::NodeId;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use tokio::sync::oneshot::Receiver;
 
 use super::fault::{Counts, Kind};
 use super::links::LinkFault;
@@ -25,9 +26,17 @@ pub struct Nemesis {
     /// Drawn and not yet seen to strike; these come first.
     owed: Vec<Kind>,
     next: Duration,
+    /// From then on only what has not struck yet strikes.
+    until: Duration,
     active: Vec<Active>,
     counts: Counts,
     struck: BTreeSet<Kind>,
+    /// Power cuts that wait for a moment at which something is lost.
+    cuts: Vec<PowerCut>,
+    /// Leaderships asked to be handed over, until the answer.
+    transfers: Vec<Receiver<bool>>,
+    /// The next node that is at a snapshot file loses its process.
+    interrupts: bool,
     /// Processes that were asked to leave in good order, until they have.
     leaving: BTreeMap<NodeId, Leaving>,
     /// Computers whose disk was touched: these may end themselves or refuse to start.
@@ -46,8 +55,15 @@ struct Active {
     undo: Undo,
 }
 
+struct PowerCut {
+    kind: Kind,
+    nodes: Vec<NodeId>,
+    /// The latest moment.
+    limit: Duration,
+}
+
 struct Leaving {
-    left: tokio::sync::oneshot::Receiver<()>,
+    left: Receiver<()>,
     limit: Duration,
 }
 
@@ -64,8 +80,8 @@ enum Undo {
         by_ms: i64,
         left: u32,
     },
-    /// A node that is at a snapshot loses its process.
-    Kill(NodeId),
+    /// No node at a snapshot was met.
+    Interrupt,
 }
 
 impl Nemesis {
@@ -79,9 +95,13 @@ impl Nemesis {
             rng: StdRng::seed_from_u64(plan.seed ^ 0x6e65_6d65_7369_7300),
             owed,
             next: Duration::ZERO,
+            until: Duration::MAX,
             active: Vec::new(),
             counts: Counts::default(),
             struck: BTreeSet::new(),
+            cuts: Vec::new(),
+            transfers: Vec::new(),
+            interrupts: false,
             leaving: BTreeMap::new(),
             suspects: BTreeSet::new(),
             damaged: BTreeMap::new(),
@@ -91,15 +111,25 @@ impl Nemesis {
         }
     }
 
+    /// Faults strike as drawn until then; after it only those that are missing.
+    pub fn plays_until(&mut self, until: Duration) {
+        self.until = until;
+    }
+
     /// Called between ticks while faults may strike.
     pub fn strike(&mut self, world: &mut World) {
         self.tend(world);
         if world.elapsed() < self.next {
             return;
         }
-        let pause = self.rng.random_range(200..=self.plan.between_ms);
+        let is_late = world.elapsed() > self.until;
+        let pause_max = if is_late { 600 } else { self.plan.between_ms };
+        let pause = self.rng.random_range(200..=pause_max);
         self.next = world.elapsed() + Duration::from_millis(pause);
-        let drawn: Vec<Kind> = self.plan.faults.clone();
+        let drawn = match is_late {
+            true => self.missing(world),
+            false => self.plan.faults.clone(),
+        };
         let Some(kind) = self.owed.pop().or_else(|| self.any(&drawn)) else {
             return;
         };
@@ -112,7 +142,7 @@ impl Nemesis {
                 world
                     .trace
                     .event("fault", kind.name(), format_args!("{what}"));
-                if !told_by_disks(kind) {
+                if !told_later(kind) {
                     self.counts.add(kind, 1);
                 }
                 self.struck.insert(kind);
@@ -137,6 +167,9 @@ impl Nemesis {
             self.end(world, active.undo);
         }
         self.see_ends(world);
+        self.see_cuts(world);
+        self.see_transfers();
+        self.see_snapshots(world);
         self.see_leaving(world);
         self.see_damaged(world);
         if let Some(replacement) = &mut self.replacement
@@ -149,6 +182,7 @@ impl Nemesis {
 
     /// Ends everything and brings everybody back.
     pub fn heal(&mut self, world: &mut World) {
+        self.cuts.clear();
         for active in std::mem::take(&mut self.active) {
             let strobes = match active.undo {
                 // One more jump would begin another.
@@ -176,28 +210,35 @@ impl Nemesis {
         Some(replacement.to_string())
     }
 
+    /// Kinds that are enabled and have not happened yet.
+    pub fn missing(&self, world: &World) -> Vec<Kind> {
+        let counts = self.happened(world);
+        let enabled = self.plan.faults.iter().copied();
+        let missing = enabled.filter(|kind| *kind != Kind::DuplicateCall && counts.of(*kind) == 0);
+        missing.collect()
+    }
+
     /// What happened, and what should not have.
-    pub fn report(mut self, world: &World) -> (Counts, Vec<String>) {
-        let (mut arrived, mut lost) = (0, 0);
-        let mut disks: BTreeMap<Kind, u64> = BTreeMap::new();
+    pub fn report(self, world: &World) -> (Counts, Vec<String>) {
+        (self.happened(world), self.violations)
+    }
+
+    fn happened(&self, world: &World) -> Counts {
+        let mut counts = self.counts.clone();
         for computer in world.computers.values() {
             for disk in [&computer.log_disk, &computer.snapshot_disk] {
                 let happened = disk.happened();
-                arrived += happened.sectors_arrived;
-                lost += happened.sectors_lost + happened.names_lost;
-                *disks.entry(Kind::ReadError).or_default() += happened.failed_reads;
-                *disks.entry(Kind::WriteError).or_default() += happened.failed_writes;
-                *disks.entry(Kind::FailedSync).or_default() += happened.failed_syncs;
-                *disks.entry(Kind::DiskFull).or_default() += happened.full;
-                *disks.entry(Kind::HungDisk).or_default() += happened.hung;
+                counts.add(Kind::TornWrites, happened.sectors_arrived);
+                let lost = happened.sectors_lost + happened.names_lost;
+                counts.add(Kind::LostWrites, lost);
+                counts.add(Kind::ReadError, happened.failed_reads);
+                counts.add(Kind::WriteError, happened.failed_writes);
+                counts.add(Kind::FailedSync, happened.failed_syncs);
+                counts.add(Kind::DiskFull, happened.full);
+                counts.add(Kind::HungDisk, happened.hung);
             }
         }
-        self.counts.add(Kind::TornWrites, arrived);
-        self.counts.add(Kind::LostWrites, lost);
-        for (kind, times) in disks {
-            self.counts.add(kind, times);
-        }
-        (self.counts, self.violations)
+        counts
     }
 
     fn begin(&mut self, world: &mut World, kind: Kind) -> Option<String> {
@@ -211,7 +252,7 @@ impl Nemesis {
             | Suspend | LeaderTransfer | MembershipChange | SnapshotInterrupted | ClockForward
             | ClockBack | ClockDrift | ClockStrobe => self.harm_node(world, kind),
             SlowDisk | HungDisk | WriteError | ReadError | FailedSync | DiskFull | LogBitFlip
-            | SnapshotBitFlip | LostDisk => self.harm_disk(world, kind),
+            | SnapshotBitFlip | MisdirectedWrite | LostDisk => self.harm_disk(world, kind),
             TornWrites | LostWrites | DuplicateCall => None,
         }
     }
@@ -224,12 +265,7 @@ impl Nemesis {
             Undo::Disk(node) => self.mend_disk(world, node),
             Undo::Clock(node) => world.computers[&node].mend_clock(),
             Undo::Strobe { node, by_ms, left } => self.strobe(world, node, by_ms, left),
-            Undo::Kill(node) => {
-                if world.is_up(node) {
-                    let until = self.soon(world);
-                    world.kill(node, Some(until));
-                }
-            }
+            Undo::Interrupt => self.stop_interrupting(world),
         }
         world.trace.event("fault", "ended", format_args!(""));
     }
@@ -240,8 +276,12 @@ impl Nemesis {
             if self.gone.contains(&id) {
                 continue;
             }
+            let is_damage = why.starts_with("it does not start") && why.contains("corrupt");
             if self.damaged.contains_key(&id) && why.starts_with("it does not start") {
                 self.give_up(world, id);
+            } else if is_damage {
+                self.violations
+                    .push(format!("n{id} finds damage that nobody did: {why}"));
             } else if !self.suspects.contains(&id) {
                 self.violations.push(format!(
                     "n{id} ended itself without any fault of its disk: {why}"
@@ -356,10 +396,18 @@ impl Nemesis {
     }
 }
 
-/// Counted when a disk says that it happened, not when it was set.
-fn told_by_disks(kind: Kind) -> bool {
+/// Counted when it is seen to happen, not when it was set.
+fn told_later(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::ReadError | Kind::WriteError | Kind::FailedSync | Kind::DiskFull | Kind::HungDisk
+        Kind::ReadError
+            | Kind::WriteError
+            | Kind::FailedSync
+            | Kind::DiskFull
+            | Kind::HungDisk
+            | Kind::PowerCutOne
+            | Kind::PowerCutAll
+            | Kind::LeaderTransfer
+            | Kind::SnapshotInterrupted
     )
 }

@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster::Cluster;
 use cluster::types::NodeId;
-use cluster::{Cluster, GroupStatus, ReplicaState};
 use proto::log::v1::PutNode;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -33,7 +33,7 @@ enum Stage {
     Promote,
     Drain,
     Remove,
-    Settle,
+    SwitchOff,
 }
 
 const PAUSE: Duration = Duration::from_millis(500);
@@ -68,14 +68,10 @@ impl Replacement {
                 Err(TryRecvError::Empty) => {}
             }
         }
-        if self.stage == Stage::Settle {
-            // The map lets go of a node first and the groups follow: only then may another go.
-            let waits = self.unsettled(world);
-            if waits.is_none() {
-                world.leave_down(self.old);
-            }
-            self.last = waits.unwrap_or_default();
-            return self.last.is_empty();
+        if self.stage == Stage::SwitchOff {
+            // What was removed may go at once.
+            world.leave_down(self.old);
+            return true;
         }
         if self.asked.is_none() && self.again <= now {
             let (old, new) = (self.old, self.new);
@@ -92,30 +88,6 @@ impl Replacement {
             }));
         }
         false
-    }
-
-    /// A group whose members are not yet those the map names.
-    fn unsettled(&self, world: &World) -> Option<String> {
-        let nodes: Vec<_> = world
-            .up()
-            .iter()
-            .filter_map(|id| world.hands(*id))
-            .collect();
-        let groups = 0..=world.plan().sale_groups;
-        let mut waits = groups.filter(|group| {
-            let leads = |status: &GroupStatus| {
-                status.group == *group && status.state == ReplicaState::Leader
-            };
-            let mut statuses = nodes.iter().flat_map(|hands| hands.cluster.status());
-            let settled = statuses.any(|status| {
-                let is_member =
-                    status.voters.contains(&self.old) || status.learners.contains(&self.old);
-                leads(&status) && status.settled && !is_member
-            });
-            !settled
-        });
-        let group = waits.next()?;
-        Some(format!("group {group} still has it"))
     }
 
     fn wait(&mut self, now: Duration, why: String) {
@@ -144,7 +116,7 @@ impl Stage {
             Stage::Add => Stage::Promote,
             Stage::Promote => Stage::Drain,
             Stage::Drain => Stage::Remove,
-            Stage::Remove | Stage::Settle => Stage::Settle,
+            Stage::Remove | Stage::SwitchOff => Stage::SwitchOff,
         }
     }
 }
@@ -165,7 +137,7 @@ async fn take(cluster: &Cluster, stage: Stage, old: NodeId, new: NodeId) -> Resu
         // Removed already, by an attempt whose answer was lost.
         Stage::Remove if !cluster.map().nodes.contains_key(&old) => Ok(()),
         Stage::Remove => cluster.remove(old).await,
-        Stage::Settle => Ok(()),
+        Stage::SwitchOff => Ok(()),
     };
     taken.map_err(|failure| failure.to_string())
 }

@@ -38,15 +38,26 @@ const LIVES_FOR: Duration = Duration::from_secs(4);
 /// How long a healed cluster may take to be whole again, beyond an election: moving replicas to a new
 /// computer takes the planner several turns.
 const RESTORE_LIMIT: Duration = Duration::from_secs(60);
-/// An operator restarts a node that is not ready for so long: a replica that a fault of the disk has
-/// stopped does not come back by itself.
-const RESTART_AFTER: Duration = Duration::from_secs(15);
+/// How long faults go on beyond the plan when some that are enabled have not struck yet.
+const OVERTIME: Duration = Duration::from_secs(40);
 const SETTLE_LIMIT: Duration = Duration::from_secs(40);
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs a plan, on a thread of its own. With a file, the whole trace goes there.
 pub fn run(plan: Plan, file: Option<&Path>) -> std::io::Result<Outcome> {
-    let ran = without_entropy(|| run_here(plan, file));
+    run_after(|| {}, plan, file)
+}
+
+/// As `run`; before anything else something is done on the run's thread.
+pub fn run_after(
+    before: impl FnOnce() + Send,
+    plan: Plan,
+    file: Option<&Path>,
+) -> std::io::Result<Outcome> {
+    let ran = without_entropy(|| {
+        before();
+        run_here(plan, file)
+    });
     ran.unwrap_or_else(|_| Err(std::io::Error::other("the simulation's thread panicked")))
 }
 
@@ -128,18 +139,16 @@ impl Course {
         nemesis: &mut Nemesis,
     ) -> Result<(), String> {
         let safety = world.elapsed() + plan.safety;
-        while world.elapsed() < safety {
+        nemesis.plays_until(safety);
+        while world.elapsed() < safety
+            || (world.elapsed() < safety + OVERTIME && !nemesis.missing(world).is_empty())
+        {
             nemesis.strike(world);
             world.step()?;
         }
         nemesis.heal(world);
-        let mut restart_at = world.elapsed() + RESTART_AFTER;
         let restored = world.run_until(plan.election_limit() + RESTORE_LIMIT, |world| {
             nemesis.tend(world);
-            if world.elapsed() >= restart_at {
-                restart_unready(world);
-                restart_at = world.elapsed() + RESTART_AFTER;
-            }
             nemesis.is_done() && all_ready(world)
         })?;
         if !restored {
@@ -207,16 +216,6 @@ impl Course {
             let told: Vec<_> = hands.map(|hands| hands.cluster.status()).collect();
             Err(format!("the audit does not come to an end: {told:?}"))
         })
-    }
-}
-
-fn restart_unready(world: &mut World) {
-    for id in world.up() {
-        let hands = world.hands(id);
-        if hands.is_some_and(|hands| !hands.cluster.ready()) {
-            let now = world.elapsed();
-            world.kill(id, Some(now));
-        }
     }
 }
 

@@ -5,6 +5,9 @@ pub mod audit;
 pub mod buyer;
 pub mod call;
 pub mod ledger;
+mod request;
+mod session;
+mod unary;
 pub mod wires;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -15,6 +15,8 @@ pub struct Sum {
     /// Seeds that failed, in sequence.
     pub failed: BTreeSet<u64>,
     pub counts: Counts,
+    /// In how many seeds each kind was enabled and did not happen: the run ended before it could.
+    missed: Counts,
     /// Kinds that some plan had.
     enabled: BTreeSet<Kind>,
     pub simulated: Duration,
@@ -32,6 +34,10 @@ impl Sum {
         }
         self.counts.merge(&outcome.counts);
         self.enabled.extend(&plan.faults);
+        for kind in &plan.faults {
+            self.missed
+                .add(*kind, u64::from(outcome.counts.of(*kind) == 0));
+        }
         self.simulated += outcome.simulated;
         self.took += took;
         self.commands += outcome.commands;
@@ -43,6 +49,7 @@ impl Sum {
             violations,
             failed,
             counts,
+            missed,
             enabled,
             simulated,
             took,
@@ -52,6 +59,7 @@ impl Sum {
         self.violations += violations;
         self.failed.extend(failed);
         self.counts.merge(counts);
+        self.missed.merge(missed);
         self.enabled.extend(enabled);
         self.simulated += *simulated;
         self.took += *took;
@@ -60,17 +68,17 @@ impl Sum {
 
     /// On one line, for `read` in another process.
     pub fn figures(&self) -> String {
-        let counts: Vec<_> = self
-            .counts
-            .iter()
-            .map(|(kind, times)| (kind.name(), times))
-            .collect();
+        let named = |counts: &Counts| -> Vec<_> {
+            let counts = counts.iter();
+            counts.map(|(kind, times)| (kind.name(), times)).collect()
+        };
         let enabled: Vec<_> = self.enabled.iter().map(|kind| kind.name()).collect();
         serde_json::json!([
             self.seeds,
             self.violations,
             self.failed,
-            counts,
+            named(&self.counts),
+            named(&self.missed),
             enabled,
             self.simulated.as_micros() as u64,
             self.took.as_micros() as u64,
@@ -85,22 +93,20 @@ impl Sum {
             u64,
             BTreeSet<u64>,
             Vec<(String, u64)>,
+            Vec<(String, u64)>,
             Vec<String>,
             u64,
             u64,
             u64,
         );
-        let (seeds, violations, failed, counted, enabled, simulated, took, commands): Figures =
+        let (seeds, violations, failed, counted, missed, enabled, simulated, took, commands): Figures =
             serde_json::from_str(figures).ok()?;
-        let mut counts = Counts::default();
-        for (name, times) in counted {
-            counts.add(Kind::by_name(&name)?, times);
-        }
         Some(Sum {
             seeds,
             violations,
             failed,
-            counts,
+            counts: read_counts(counted)?,
+            missed: read_counts(missed)?,
             enabled: enabled
                 .iter()
                 .filter_map(|name| Kind::by_name(name))
@@ -145,6 +151,7 @@ impl Sum {
             "violations": self.violations,
             "failed_seeds": self.failed,
             "faults": faults,
+            "kinds": faults.len(),
             "never_happened": names,
             "sim_hours": self.sim_hours(),
             "speedup": self.speedup(),
@@ -154,10 +161,22 @@ impl Sum {
     }
 }
 
+fn read_counts(named: Vec<(String, u64)>) -> Option<Counts> {
+    let mut counts = Counts::default();
+    for (name, times) in named {
+        counts.add(Kind::by_name(&name)?, times);
+    }
+    Some(counts)
+}
+
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (kind, times) in self.counts.iter() {
-            writeln!(f, "{:>24} {times}", kind.name())?;
+            write!(f, "{:>24} {times}", kind.name())?;
+            match self.missed.of(kind) {
+                0 => writeln!(f)?,
+                seeds => writeln!(f, ", not in {seeds} seeds that had it enabled")?,
+            }
         }
         for kind in self.never_happened() {
             writeln!(f, "{:>24} was enabled and NEVER HAPPENED", kind.name())?;

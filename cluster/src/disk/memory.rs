@@ -173,6 +173,13 @@ impl MemoryDisk {
         fork
     }
 
+    /// Whether something that was written would be lost or torn if the power failed now.
+    pub fn has_unsynced(&self) -> bool {
+        let medium = self.lock();
+        let mut inodes = medium.names.values();
+        inodes.any(|inode| lock(inode).is_dirty())
+    }
+
     /// Names in the folder, sorted.
     pub fn names(&self) -> Vec<String> {
         self.lock().names.keys().cloned().collect()
@@ -204,6 +211,14 @@ impl MemoryDisk {
     pub fn flip(&self, name: &str, byte: usize, bit: u8) {
         let inode = self.lock().names[name].clone();
         lock(&inode).flip(byte, bit);
+    }
+
+    /// Makes it so, durably, that an earlier write of `sectors` at sector `meant` went to sector `found`
+    /// instead: there it stands, and where it was meant to go are zeros. Panics when the file ends
+    /// before.
+    pub fn misdirect(&self, name: &str, meant: usize, found: usize, sectors: usize) {
+        let inode = self.lock().names[name].clone();
+        lock(&inode).misdirect(meant, found, sectors);
     }
 
     fn lock(&self) -> MutexGuard<'_, Medium> {

@@ -15,6 +15,7 @@ use super::scan::{Scan, Scanned, Tail};
 use super::segment::{self, Segment};
 use super::state::{GroupState, SegmentUse};
 use super::{OpenFault, corrupt};
+use crate::bugs::{Bug, planted};
 use crate::disk::Disk;
 use crate::types::GroupId;
 
@@ -84,7 +85,9 @@ pub async fn recover(disk: &dyn Disk, segment_bytes: u64) -> Result<Recovered, O
             .await?;
         file.write_at(range.from, &bytes).await?;
     }
-    if let Some((segment, from, to)) = torn {
+    if let Some((segment, from, to)) = torn
+        && !planted(Bug::TornTailKept)
+    {
         tracing::warn!(segment = segment.number, from, to, "a torn write is cut");
         let zeros = vec![0; (to - from) as usize];
         segment.file.write_at(from, &zeros).await?;
@@ -203,8 +206,17 @@ async fn look(disk: &dyn Disk, numbers: &[u64], mark: Mark) -> Result<Found, Ope
         let mut highest = BTreeMap::new();
         loop {
             let from = scan.offset();
-            match scan.next(found.last)? {
+            let scanned = match scan.next(found.last) {
+                Err(OpenFault::Corrupt { .. }) if planted(Bug::TruncatedAtDamage) => {
+                    Scanned::End(Tail::Torn { to: len })
+                }
+                scanned => scanned?,
+            };
+            match scanned {
                 Scanned::Batch { mark: read, frames } => {
+                    if planted(Bug::TruncatedAtDamage) && found.torn.is_some() {
+                        break;
+                    }
                     if found.torn.is_some() || !found.unused.is_empty() {
                         return Err(corrupt(number, from, "a batch stands behind a torn one"));
                     }
@@ -222,7 +234,7 @@ async fn look(disk: &dyn Disk, numbers: &[u64], mark: Mark) -> Result<Found, Ope
                 }
                 Scanned::End(tail) => {
                     if let Tail::Torn { to } = tail {
-                        if found.torn.is_some() {
+                        if found.torn.is_some() && !planted(Bug::TruncatedAtDamage) {
                             return Err(corrupt(number, from, "two batches are torn"));
                         }
                         found.torn = Some((segment.clone(), from, to));
@@ -242,7 +254,7 @@ async fn look(disk: &dyn Disk, numbers: &[u64], mark: Mark) -> Result<Found, Ope
         }
     }
     let number = found.used.keys().last().copied().unwrap_or(oldest);
-    if found.last.sequence < mark.sequence {
+    if found.last.sequence < mark.sequence && !planted(Bug::TruncatedAtDamage) {
         let why = "acknowledged batches are missing at the end";
         return Err(corrupt(number, found.tail, why));
     }

@@ -17,6 +17,7 @@ use super::recover::Position;
 use super::request::{Done, Request};
 use super::segment::Segment;
 use super::state::{Failure, Place, SegmentUse, Shared};
+use crate::bugs::{Bug, planted};
 use crate::types::{GroupId, LogId};
 
 /// Requests taken from the queue at once.
@@ -136,7 +137,18 @@ impl Writer {
             .await
             .map_err(|e| ("writing", e))?;
         let sync_began = Instant::now();
-        file.sync().await.map_err(|e| ("syncing", e))?;
+        if planted(Bug::AckBeforeSync) {
+            for done in write.done.drain(..) {
+                done(Ok(()));
+            }
+        }
+        if !planted(Bug::SyncSkipped) {
+            let mut synced = file.sync().await;
+            if planted(Bug::SyncRetried) && synced.is_err() {
+                synced = file.sync().await;
+            }
+            synced.map_err(|e| ("syncing", e))?;
+        }
         let metrics = &self.shared.metrics;
         metrics.observe_batch(frames, len, sync_began.elapsed());
         self.settle(

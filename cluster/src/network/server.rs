@@ -13,6 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::components::Components;
+use crate::log::Log;
 use crate::map::change::{Changed, MapChanger};
 use crate::node::cross_check::CrossCheck;
 use crate::replica::registry::Replicas;
@@ -29,6 +30,7 @@ pub(crate) struct PeerServer {
     pub(crate) replicas: Arc<Replicas>,
     pub(crate) components: Components,
     pub(crate) snapshots: SnapshotStore,
+    pub(crate) log: Log,
     pub(crate) map: Arc<MapChanger>,
     pub(crate) check: Arc<CrossCheck>,
 }
@@ -91,9 +93,11 @@ impl PeerService for PeerServer {
             term: led.term,
             voters: led.voters.into_iter().collect(),
             learners: led.learners.into_iter().collect(),
+            settled: led.settled,
         });
         Ok(Response::new(pb::ListLedGroupsResponse {
             groups: groups.collect(),
+            disk_full: self.log.is_full(),
         }))
     }
 

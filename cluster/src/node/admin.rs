@@ -12,6 +12,7 @@ use super::{Cluster, Inner};
 use crate::map::change::Changed;
 use crate::map::{Map, MapRejection, NodeState};
 use crate::replica::HandOverRefused;
+use crate::replica::registry::Led;
 use crate::types::{GroupId, NodeId, ROOT_GROUP};
 
 /// A change of the map that did not happen, or not certainly.
@@ -115,8 +116,11 @@ impl Cluster {
         self.set_node_state(node, NodeState::Draining).await
     }
 
-    /// Takes a node that carries nothing out of the cluster. Its id is never used again.
+    /// Takes a node that carries nothing out of the cluster, once every group does without it: the
+    /// node may be switched off when this has succeeded. Its id is never used again.
     pub async fn remove(&self, node: NodeId) -> Result<(), AdminFailure> {
+        let inner = &self.inner;
+        inner.let_go_everywhere(node).await?;
         let remove = RemoveNode { node_id: node };
         self.change_map(Change::RemoveNode(remove)).await?;
         Ok(())
@@ -137,6 +141,43 @@ impl Inner {
     /// How long an election may take and a bit: so long a leader is looked for.
     fn patience(&self) -> Duration {
         self.config.election_max() * 4
+    }
+
+    /// Waits until the leader of every group has said, since now, that its committed members do not
+    /// count on a node. The map moves a group's replicas at once, the group itself follows step by
+    /// step: a node switched off in between would be missed from a majority.
+    async fn let_go_everywhere(&self, node: NodeId) -> Result<(), AdminFailure> {
+        let begun = Instant::now();
+        loop {
+            let map = self.published.map();
+            if !map.nodes.contains_key(&node) {
+                // The map says so.
+                return Ok(());
+            }
+            if map.carries(node).next().is_some() {
+                return Err(MapFailure::Rejected(MapRejection::NodeInUse).into());
+            }
+            let groups = map.groups.keys().copied().chain([ROOT_GROUP]);
+            let Some(waits) = groups.into_iter().find(|group| {
+                let led = self.led(*group, begun);
+                !led.is_some_and(|led| led.does_without(node))
+            }) else {
+                return Ok(());
+            };
+            if begun.elapsed() > self.patience() {
+                let why = format!("group {waits} may still count on the node: try again later");
+                return Err(AdminFailure::Refused(why));
+            }
+            sleep(self.config.heartbeat()).await;
+        }
+    }
+
+    /// What a group's leader says of its members: this node now, or another since then.
+    fn led(&self, group: GroupId, since: Instant) -> Option<Led> {
+        let here = self.replicas.led().into_iter();
+        let here = here.filter(|led| led.group == group);
+        let there = self.gossip.led(group, Some(since)).map(|(_, led)| led);
+        here.chain(there).max_by_key(|led| led.term)
     }
 
     async fn change_map(&self, change: Change) -> Result<Arc<Map>, MapFailure> {

@@ -25,6 +25,8 @@ struct Told {
     /// What its wall clock showed then.
     wall_ms: u64,
     leads: Vec<Led>,
+    /// Its disk has no room.
+    disk_full: bool,
 }
 
 impl Gossip {
@@ -43,6 +45,13 @@ impl Gossip {
             leads.map(|led| (led.term, *node))
         });
         claims.max().map(|(_, node)| node)
+    }
+
+    /// The peers whose disks have no room, by their last words.
+    pub(super) fn full(&self) -> BTreeSet<NodeId> {
+        let told = self.lock();
+        let full = told.iter().filter(|(_, told)| told.disk_full);
+        full.map(|(node, _)| *node).collect()
     }
 
     /// `since`: only what was heard after that.
@@ -81,6 +90,10 @@ impl Inner {
 
     pub(super) fn observe(&self) -> Observed {
         let alive = self.alive();
+        let mut full = self.gossip.full();
+        if self.log.is_full() {
+            full.insert(self.config.node_id);
+        }
         let told = self.gossip.lock();
         let mut newest: BTreeMap<GroupId, (u64, NodeId, Led)> = BTreeMap::new();
         let here = self.replicas.led();
@@ -105,6 +118,7 @@ impl Inner {
         Observed {
             groups: groups.collect(),
             alive,
+            full,
         }
     }
 
@@ -138,10 +152,12 @@ impl Inner {
             let clock = client.get_clock(pb::GetClockRequest {}).await?.into_inner();
             let at = Instant::now();
             let led = client.list_led_groups(pb::ListLedGroupsRequest {}).await?;
+            let led = led.into_inner();
             Ok::<_, tonic::Status>(Told {
                 at,
                 wall_ms: super::clocks::shown_ms(clock.wall_ms, at - sent),
-                leads: led.into_inner().groups.into_iter().map(read_led).collect(),
+                leads: led.groups.into_iter().map(read_led).collect(),
+                disk_full: led.disk_full,
             })
         };
         match timeout(limit, asking).await {
@@ -162,5 +178,6 @@ fn read_led(led: pb::LedGroup) -> Led {
         term: led.term,
         voters: led.voters.into_iter().collect(),
         learners: led.learners.into_iter().collect(),
+        settled: led.settled,
     }
 }

@@ -194,6 +194,7 @@ impl Inner {
             replicas: self.replicas.clone(),
             components: self.components.clone(),
             snapshots: self.snapshots.clone(),
+            log: self.log.clone(),
             map: self.changer.clone(),
             check: self.check.clone(),
         };
@@ -302,11 +303,11 @@ impl Inner {
     /// The voter that is least behind, of those that answered lately.
     fn heir(&self, status: &crate::replica::GroupStatus) -> Option<NodeId> {
         let node = self.config.node_id;
-        let alive = self.alive();
+        let (alive, full) = (self.alive(), self.gossip.full());
         status
             .voters
             .iter()
-            .filter(|voter| **voter != node && alive.contains(voter))
+            .filter(|voter| **voter != node && alive.contains(voter) && !full.contains(voter))
             .min_by_key(|voter| (status.lag.get(voter).copied().unwrap_or(u64::MAX), **voter))
             .copied()
     }

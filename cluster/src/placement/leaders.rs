@@ -1,4 +1,5 @@
-//! Who leads: leaderships leave draining nodes and are evened out over the active ones.
+//! Who leads: leaderships leave nodes that drain or have no room left, and are evened out over the
+//! others.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ pub(super) fn move_one(map: &Map, observed: &Observed) -> Option<Step> {
         return None;
     }
     let mut leads: BTreeMap<NodeId, usize> = active(map)
-        .filter(|node| observed.alive.contains(node))
+        .filter(|node| observed.alive.contains(node) && !observed.full.contains(node))
         .map(|node| (node, 0))
         .collect();
     for group in observed.groups.values() {

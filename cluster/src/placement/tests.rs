@@ -33,6 +33,7 @@ fn map(nodes: &[(NodeId, NodeState)], groups: &[(GroupId, &[NodeId])]) -> Map {
 fn observed(map: &Map, leaders: &[(GroupId, NodeId)]) -> Observed {
     Observed {
         alive: map.nodes.keys().copied().collect(),
+        full: BTreeSet::new(),
         groups: leaders
             .iter()
             .map(|(group, leader)| {
@@ -111,6 +112,25 @@ fn a_dead_node_is_given_nothing() {
     let mut observed = observed(&map, &[(1, 2)]);
     observed.alive.remove(&4);
     assert_eq!(plan(&map, &observed, 1, 3), []);
+}
+
+#[test]
+fn leaderships_leave_a_node_without_room_for_one_that_has_some() {
+    let replicas: &[NodeId] = &[1, 2, 3];
+    let map = map(&[(1, A), (2, A), (3, A)], &[(1, replicas), (2, replicas)]);
+    let mut observed = observed(&map, &[(1, 1), (2, 2)]);
+    observed.full = [1].into();
+    let moved = |to| Step::MoveLeader {
+        group: 1,
+        from: 1,
+        to,
+    };
+    assert_eq!(plan(&map, &observed, 2, 3), [moved(3)]);
+    observed.full = [1, 3].into();
+    assert_eq!(plan(&map, &observed, 2, 3), [moved(2)]);
+    // Nobody has room: it stays where it is.
+    observed.full = [1, 2, 3].into();
+    assert_eq!(plan(&map, &observed, 2, 3), []);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Duration;
 
 use super::digests::Digests;
-use crate::disk;
+use crate::bugs::{Bug, planted};
 use crate::machine::{Committed, Machine, MachineFault};
 use crate::snapshot::{SnapshotFile, SnapshotStore};
 use crate::types::{
@@ -24,8 +24,8 @@ use crate::types::{
     StoredMembership, Term, Types,
 };
 
-/// How long to wait for room on a full disk before trying again.
-const FULL_RETRY: Duration = Duration::from_secs(1);
+/// How long to wait before a snapshot that could not be written is tried again.
+const SAVE_RETRY: Duration = Duration::from_secs(1);
 
 type Snapshot = openraft::Snapshot<CommittedLeaderId, NodeId, Peer, SnapshotFile>;
 
@@ -37,6 +37,8 @@ pub(crate) struct Progress {
     pub(crate) bytes_since_snapshot: AtomicU64,
     /// The newest complete snapshot.
     newest: Mutex<Option<(SnapshotMeta, SnapshotFile)>>,
+    /// The machine could not go on: it would not after a restart either.
+    machine_failed: AtomicBool,
 }
 
 impl Progress {
@@ -45,7 +47,18 @@ impl Progress {
             applied_term: watch::Sender::new(0),
             bytes_since_snapshot: AtomicU64::new(0),
             newest: Mutex::new(newest),
+            machine_failed: AtomicBool::new(false),
         })
+    }
+
+    /// Whether the replica stopped because of what its log or its state says, not of a disk.
+    pub(super) fn machine_failed(&self) -> bool {
+        self.machine_failed.load(Ordering::Acquire)
+    }
+
+    fn fault(&self, fault: MachineFault) -> io::Error {
+        self.machine_failed.store(true, Ordering::Release);
+        io::Error::other(fault)
     }
 
     /// Nobody watches the replica any more: it has stopped.
@@ -144,7 +157,8 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Adapter {
                         index: log_id.index,
                         payload,
                     };
-                    self.machine.deliver(committed).await.map_err(fault)?;
+                    let delivered = self.machine.deliver(committed).await;
+                    delivered.map_err(|fault| self.progress.fault(fault))?;
                 }
                 EntryPayload::Blank => {}
                 EntryPayload::Membership(membership) => {
@@ -156,7 +170,8 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Adapter {
                 responder.send(());
             }
             if self.digests.is_due(log_id.index) {
-                self.digest().await.map_err(fault)?;
+                let digested = self.digest().await;
+                digested.map_err(|fault| self.progress.fault(fault))?;
             }
         }
         Ok(())
@@ -177,7 +192,8 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Adapter {
     ) -> io::Result<()> {
         let file = self.store.adopt(self.group, meta, file).await?;
         let state = self.store.load(self.group, &file).await?;
-        self.machine.restore(state).await.map_err(fault)?;
+        let restored = self.machine.restore(state).await;
+        restored.map_err(|fault| self.progress.fault(fault))?;
         self.digests.forget();
         self.membership = meta.last_membership.clone();
         if let Some(last) = meta.last_log_id {
@@ -208,6 +224,17 @@ impl Adapter {
         }
     }
 
+    async fn begin_snapshot(&self) -> State {
+        if planted(Bug::BarrierLate) {
+            let machine = self.machine.clone();
+            return Ok(Box::pin(async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                machine.snapshot().await?.await
+            }));
+        }
+        self.machine.snapshot().await
+    }
+
     /// Queues the machine's barriers now: behind what was delivered, before what will be.
     async fn builder(&mut self) -> Builder {
         self.progress
@@ -216,7 +243,7 @@ impl Adapter {
         Builder {
             group: self.group,
             meta: self.meta(),
-            state: Mutex::new(Some(self.machine.snapshot().await)),
+            state: Mutex::new(Some(self.begin_snapshot().await)),
             store: self.store.clone(),
             progress: self.progress.clone(),
         }
@@ -244,6 +271,7 @@ impl<R: AsyncRuntime> RaftSnapshotBuilder<Types<R>> for Builder {
             .unwrap_or_else(PoisonError::into_inner)
             .take()
             .ok_or_else(|| io::Error::other("a builder builds once"))?;
+        let fault = |fault| self.progress.fault(fault);
         let state = state.map_err(fault)?.await.map_err(fault)?;
         let file = self.save(state).await?;
         self.progress.set_newest(self.meta.clone(), file.clone());
@@ -255,22 +283,19 @@ impl<R: AsyncRuntime> RaftSnapshotBuilder<Types<R>> for Builder {
 }
 
 impl Builder {
-    /// Writes the file, and waits while the disk has no room for it: openraft takes any error of a
-    /// builder for the end of the replica, and a full disk is none.
+    /// Writes the file, and tries again until it is there: openraft takes any error of a builder for
+    /// the end of the replica, and nothing is lost meanwhile, for the log keeps what the snapshot would
+    /// stand for. Each attempt writes another file, so no sync is asked again for the same bytes.
     async fn save(&self, state: Bytes) -> io::Result<SnapshotFile> {
         loop {
             let saved = self.store.save(self.group, &self.meta, state.clone());
             match saved.await {
-                Err(error) if disk::is_full(&error) && !self.progress.is_over() => {
-                    tracing::warn!(group = self.group, "no room for a snapshot: it waits");
-                    tokio::time::sleep(FULL_RETRY).await;
+                Err(error) if !self.progress.is_over() => {
+                    tracing::warn!(group = self.group, %error, "a snapshot is not written yet");
+                    tokio::time::sleep(SAVE_RETRY).await;
                 }
                 saved => return saved,
             }
         }
     }
-}
-
-fn fault(fault: MachineFault) -> io::Error {
-    io::Error::other(fault)
 }

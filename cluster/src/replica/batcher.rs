@@ -15,6 +15,7 @@ use super::adapter::Adapter;
 use super::handle::Proposal;
 use super::outstanding::{Outstanding, Ticket};
 use super::slots::{Slot, Slots};
+use crate::bugs::{Bug, planted};
 use crate::group::{Leadership, ProposeReply, Proposed};
 use crate::log::Log;
 use crate::metrics::GroupMetrics;
@@ -200,6 +201,9 @@ fn outcome<R: AsyncRuntime>(result: Option<ClientWriteResult<Types<R>>>) -> Prop
         Some(Err(ClientWriteError::ForwardToLeader(to))) => Proposed::NotLeader {
             leader: to.leader_id,
         },
+        Some(Err(_)) | None if planted(Bug::DiscardedIsFailed) => {
+            Proposed::NotLeader { leader: None }
+        }
         // Discarded here, but perhaps committed elsewhere; or the replica stopped.
         Some(Err(_)) | None => Proposed::Unknown,
     }

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use openraft::async_runtime::WatchReceiver;
+use openraft::errors::Fatal;
 use openraft::{AsyncRuntime, ServerState};
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval};
 
-use super::adapter::Adapter;
+use super::adapter::{Adapter, Progress};
 use super::outstanding::Outstanding;
+use crate::bugs::{Bug, planted};
+use crate::components::Halt;
 use crate::group::Leadership;
 use crate::machine::Machine;
 use crate::metrics::GroupMetrics;
@@ -25,6 +28,8 @@ pub(super) struct Watch<R: AsyncRuntime> {
     pub(super) outstanding: Arc<Outstanding>,
     pub(super) leadership: watch::Sender<Leadership>,
     pub(super) applied_term: watch::Receiver<Term>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) halt: Arc<dyn Halt>,
     pub(super) heartbeat: Duration,
     /// A leader without its quorum for so long has lost it.
     pub(super) quorum_limit: Duration,
@@ -95,24 +100,32 @@ impl<R: AsyncRuntime> Watch<R> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let term = metrics.current_term;
-        let applied = *self.applied_term.borrow() == term;
+        let applied = *self.applied_term.borrow() == term || planted(Bug::ReadOvertakes);
         let alone = metrics.membership_config.voter_ids().count() == 1;
         let proved = metrics.last_quorum_acked.is_some_and(|acked| {
             use openraft::Instant as _;
             acked.elapsed() <= self.quorum_limit
         });
+        let proved = proved || planted(Bug::ReadUnproved);
         let leads = metrics.state == ServerState::Leader && applied && (alone || proved);
         (metrics.current_leader, term, leads)
     }
 
+    /// A replica whose storage failed ends the process: it would serve no more before a restart, and
+    /// a restart reads everything back. One whose machine failed would stop at the same entry again,
+    /// so the node goes on with its other groups.
     fn is_running(&self) -> bool {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
-        if let Err(fatal) = &metrics.running_state {
-            tracing::error!(group = self.group, %fatal, "a replica has stopped");
-            return false;
+        let Err(fatal) = &metrics.running_state else {
+            return true;
+        };
+        tracing::error!(group = self.group, %fatal, "a replica has stopped");
+        if matches!(fatal, Fatal::StorageError(_)) && !self.progress.machine_failed() {
+            let why = format!("the replica of group {} has stopped: {fatal}", self.group);
+            self.halt.halt(&why);
         }
-        true
+        false
     }
 
     fn publish(&self, leader: Option<NodeId>, term: Term) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
 use super::slots::Slot;
+use crate::bugs::{Bug, planted};
 use crate::group::{ProposeReply, Proposed};
 use crate::types::Term;
 
@@ -86,8 +87,12 @@ impl Outstanding {
                 .collect()
         };
         // Replies run outside the lock: they are the callers' code.
+        let outcome = match planted(Bug::DiscardedIsFailed) {
+            true => Proposed::NotLeader { leader: None },
+            false => Proposed::Unknown,
+        };
         for waiting in abandoned {
-            waiting.answer(Proposed::Unknown);
+            waiting.answer(outcome);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use openraft::{ConfigError, SnapshotPolicy, StepDownPolicy};
 
+use crate::bugs::{Bug, planted};
 use crate::config::Config;
 
 /// Entries of one append request at most; the log reader cuts by bytes long before.
@@ -17,7 +18,7 @@ pub(crate) fn of(config: &Config) -> Result<openraft::Config, ConfigError> {
         enable_pre_vote: Some(true),
         // With the default a restarted leader resumes its term and may give a log id away twice:
         // acknowledged writes were lost in every simulated power cut.
-        enable_leader_restore: Some(false),
+        enable_leader_restore: Some(planted(Bug::LeaderRestored)),
         // A leader that lost its quorum falls silent in turns, so that those who hear only it can
         // elect another.
         quorum_loss_probe_interval: Some(config.election_max_ms * 2),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::{Replica, ReplicaState};
-use crate::types::{GroupId, NodeId, Term};
+use crate::types::{GroupId, NodeId, ROOT_GROUP, Term};
 
 #[derive(Default)]
 pub(crate) struct Replicas {
@@ -20,6 +20,17 @@ pub(crate) struct Led {
     pub(crate) term: Term,
     pub(crate) voters: BTreeSet<NodeId>,
     pub(crate) learners: BTreeSet<NodeId>,
+    /// These members are committed and not joint.
+    pub(crate) settled: bool,
+}
+
+impl Led {
+    /// Whether the group certainly does not count on a node: it is no voter, of the root group, which
+    /// every node holds, and no member at all of any other.
+    pub(crate) fn does_without(&self, node: NodeId) -> bool {
+        let learns = self.group != ROOT_GROUP && self.learners.contains(&node);
+        self.settled && !self.voters.contains(&node) && !learns
+    }
 }
 
 impl Replicas {
@@ -62,6 +73,7 @@ impl Replicas {
                 term: status.term,
                 voters: status.voters,
                 learners: status.learners,
+                settled: status.settled,
             })
             .collect()
     }

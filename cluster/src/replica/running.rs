@@ -121,6 +121,8 @@ pub(crate) async fn start<R: AsyncRuntime>(
         outstanding,
         leadership: queues.leadership,
         applied_term: progress.applied_term.subscribe(),
+        progress: progress.clone(),
+        halt: components.halt.clone(),
         heartbeat: config.heartbeat(),
         quorum_limit: config.election_max(),
         ready: ready.clone(),

@@ -1,5 +1,6 @@
 //! A disk without room: no sale is taken, nothing breaks, and room ends it.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 use cluster::disk::memory::Faults;
@@ -107,4 +108,23 @@ fn a_snapshot_waits_for_room() {
     });
     stage.commit(1, 3);
     stage.until_all_have(1, &[1, 2, 3]);
+}
+
+#[test]
+fn a_leader_without_room_hands_over_to_one_that_has_some() {
+    let stage = Stage::new(3, |config| {
+        config.sale_groups = 1;
+        config.log.segment_bytes = 64 << 10;
+    });
+    stage.commit(1, 0);
+    let full_one = stage.leader(1);
+    stage.node(full_one).log_disk.set_faults(full());
+    let number = Cell::new(0);
+    stage.until("another leads and takes proposals", |stage| {
+        let leader = stage.leader(1);
+        number.set(number.get() + 1);
+        let proposed = stage.propose(leader, 1, number.get());
+        leader != full_one && matches!(proposed, Proposed::Committed { .. })
+    });
+    assert!(!stage.node(full_one).halted.load(Ordering::SeqCst));
 }

@@ -10,6 +10,7 @@ mod partition;
 mod replication;
 mod restart;
 mod secret;
+mod snapshots;
 mod stage;
 mod toy;
 mod watchdog;

@@ -1,5 +1,6 @@
 //! A cluster grows by a node and shrinks by another.
 
+use cluster::ReplicaState;
 use cluster::map::NodeState;
 use cluster::types::ROOT_GROUP;
 use proto::log::v1::PutNode;
@@ -64,4 +65,35 @@ fn a_node_joins_takes_over_and_another_leaves() {
             .values()
             .all(|placement| placement.replicas.len() == 3)
     );
+}
+
+#[test]
+fn a_node_is_removed_only_when_every_group_does_without_it() {
+    let mut stage = Stage::new(4, |_| {});
+    for group in [1, 2] {
+        stage.commit(group, 1);
+    }
+    let leaves = *stage.node(1).cluster.map().groups[&1]
+        .replicas
+        .first()
+        .expect("a replica");
+    let asked = (1..=4).find(|id| *id != leaves).expect("another node");
+    let cluster = stage.node(asked).cluster.clone();
+    stage.on(asked, cluster.drain(leaves)).expect("drained");
+    stage.until("it is removed", |stage| {
+        stage.on(asked, cluster.remove(leaves)).is_ok()
+    });
+    // From this moment on the operator may switch it off.
+    let counts_on_it: Vec<_> = stage
+        .nodes
+        .values()
+        .flat_map(|node| node.cluster.status())
+        .filter(|status| status.state == ReplicaState::Leader)
+        .filter(|status| status.voters.contains(&leaves) || !status.settled)
+        .collect();
+    assert!(counts_on_it.is_empty(), "{counts_on_it:?}");
+    stage.kill(leaves);
+    for group in [1, 2] {
+        stage.commit(group, 2);
+    }
 }

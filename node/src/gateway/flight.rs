@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use super::Gateway;
 use super::packed::{BUSY, Ending, Head, NO_LEADER, heads};
+use crate::bugs::{Bug, planted};
 
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
@@ -97,6 +98,7 @@ impl Flight {
 
     fn judge(&self, ending: Ending, time_left: bool) -> Verdict {
         match ending {
+            Ending::Failed(_) if planted(Bug::DoubtForgotten) && !time_left => Verdict::Pass,
             Ending::Failed(NO_LEADER) if time_left => Verdict::Again {
                 uncertain: self.uncertain,
             },
@@ -160,6 +162,10 @@ impl Flight {
         }
         if call_ids.is_empty() {
             return;
+        }
+        #[cfg(feature = "bugs")]
+        if planted(Bug::SentAgainUnderNewKey) {
+            actors::bugs::rekey(&mut records, self.attempt + 1);
         }
         self.gateway.inner.metrics.observe_repeat(call_ids.len());
         let flight = Arc::new(Flight {

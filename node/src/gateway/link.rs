@@ -22,6 +22,7 @@ use tonic::Streaming;
 
 use super::directory::PeerChannel;
 use super::packed::{failed, heads, unknown};
+use crate::bugs::{Bug, planted};
 
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
@@ -307,7 +308,10 @@ impl Stream<'_> {
         } = waiting;
         self.outstanding
             .fetch_sub(call_ids.len(), Ordering::Relaxed);
-        let (packed, count) = unknown(&call_ids);
+        let (packed, count) = match planted(Bug::SentIsNeverSent) {
+            true => failed(&call_ids, FailureReason::NoLeader, 0),
+            false => unknown(&call_ids),
+        };
         answers.answer(packed, count);
     }
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use cluster::disk::memory::Faults;
 use cluster::types::NodeId;
 use futures::FutureExt as _;
 use rand::RngExt as _;
+use tokio::sync::oneshot::error::TryRecvError;
 
-use super::{Active, Leaving, Nemesis, Undo};
+use super::{Active, Leaving, Nemesis, PowerCut, Undo};
 use crate::sim::fault::Kind;
 use crate::sim::world::World;
 
@@ -15,32 +17,28 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(4);
 impl Nemesis {
     pub(super) fn harm_node(&mut self, world: &mut World, kind: Kind) -> Option<String> {
         match kind {
-            Kind::KillNode | Kind::KillLeader | Kind::PowerCutOne => {
+            Kind::KillNode | Kind::KillLeader => {
                 let node = match kind {
                     Kind::KillLeader => self.any_leader(world)?,
                     _ => self.any_up(world)?,
                 };
                 let until = self.soon(world);
-                match kind {
-                    Kind::PowerCutOne => world.cut_power(node, Some(until)),
-                    _ => world.kill(node, Some(until)),
-                }
+                world.kill(node, Some(until));
                 Some(format!("n{node}"))
             }
-            Kind::KillAll | Kind::PowerCutAll => {
+            Kind::KillAll => {
                 let nodes = world.up();
-                if nodes.is_empty() {
-                    return None;
-                }
                 for node in &nodes {
                     let until = self.soon(world);
-                    match kind {
-                        Kind::KillAll => world.kill(*node, Some(until)),
-                        _ => world.cut_power(*node, Some(until)),
-                    }
+                    world.kill(*node, Some(until));
                 }
-                Some(format!("{nodes:?}"))
+                (!nodes.is_empty()).then(|| format!("{nodes:?}"))
             }
+            Kind::PowerCutOne => {
+                let node = self.any_up(world)?;
+                self.cut_power(world, kind, vec![node])
+            }
+            Kind::PowerCutAll => self.cut_power(world, kind, world.up()),
             Kind::GracefulRestart => {
                 let node = self.any_up(world)?;
                 let left = world.ask(node, |hands| async move { hands.cluster.shutdown().await });
@@ -100,6 +98,49 @@ impl Nemesis {
         }
     }
 
+    /// Mostly at a moment when one of them has written what it has not synced: syncs are short, and a
+    /// cut between them loses nothing.
+    fn cut_power(&mut self, world: &World, kind: Kind, nodes: Vec<NodeId>) -> Option<String> {
+        if nodes.is_empty() {
+            return None;
+        }
+        let patience = match self.rng.random_bool(0.8) {
+            true => Duration::from_secs(1),
+            false => Duration::ZERO,
+        };
+        let what = format!("{nodes:?}");
+        self.cuts.push(PowerCut {
+            kind,
+            nodes,
+            limit: world.elapsed() + patience,
+        });
+        Some(what)
+    }
+
+    pub(super) fn see_cuts(&mut self, world: &mut World) {
+        let now = world.elapsed();
+        let is_due = |cut: &PowerCut| {
+            let mut up = cut.nodes.iter().filter(|node| world.is_up(**node));
+            cut.limit <= now || up.any(|node| world.computers[node].log_disk.has_unsynced())
+        };
+        let (due, waiting) = std::mem::take(&mut self.cuts).into_iter().partition(is_due);
+        self.cuts = waiting;
+        let due: Vec<PowerCut> = due;
+        for PowerCut { kind, nodes, .. } in due {
+            let mut cut = 0;
+            for node in nodes {
+                // One that went down meanwhile has nothing left to lose.
+                if world.is_up(node) {
+                    let until = self.soon(world);
+                    world.cut_power(node, Some(until));
+                    cut = 1;
+                }
+            }
+            world.trace.event("fault", kind.name(), format_args!("now"));
+            self.counts.add(kind, cut);
+        }
+    }
+
     /// To and fro, until it has jumped often enough.
     pub(super) fn strobe(&mut self, world: &World, node: NodeId, by_ms: i64, left: u32) {
         let computer = &world.computers[&node];
@@ -121,22 +162,86 @@ impl Nemesis {
         let group = self.rng.random_range(0..=self.plan.sale_groups);
         let at = self.any_up(world)?;
         let to = self.any_up(world)?;
-        // Refused is fine: the one named may lag or may lead already.
-        world.ask(at, move |hands| {
+        let leader = world.hands(at)?.cluster.leader(group)?;
+        if leader == to {
+            return None;
+        }
+        // Refused is fine: the one named may lag or may be no voter.
+        let asked = world.ask(at, move |hands| {
             async move { hands.cluster.transfer_leader(group, to).await.is_ok() }.boxed()
         });
+        self.transfers.push(asked);
         Some(format!("group {group} to n{to}"))
     }
 
-    /// A snapshot is begun, and the process ends while it is written or sent.
-    fn interrupt_snapshot(&mut self, world: &World) -> Option<String> {
-        let node = self.any_up(world)?;
-        let group = self.rng.random_range(1..=self.plan.sale_groups);
-        world.ask(node, move |hands| async move {
-            // A group that is not here has no snapshot to take.
-            hands.cluster.snapshot(group).await.ok();
+    pub(super) fn see_transfers(&mut self) {
+        let mut begun = 0;
+        self.transfers.retain_mut(|asked| match asked.try_recv() {
+            Ok(accepted) => {
+                begun += u64::from(accepted);
+                false
+            }
+            Err(TryRecvError::Closed) => false,
+            Err(TryRecvError::Empty) => true,
         });
-        self.for_a_while(world, Undo::Kill(node), 1..60);
-        Some(format!("group {group} on n{node}"))
+        self.counts.add(Kind::LeaderTransfer, begun);
+    }
+
+    /// Snapshots are begun and take long; the first node that is seen at one, writing its own or
+    /// receiving another's, loses its process.
+    fn interrupt_snapshot(&mut self, world: &World) -> Option<String> {
+        if self.interrupts {
+            return None;
+        }
+        let node = self.any_up(world)?;
+        let slow = Faults {
+            sync_ms: Some(20..80),
+            ..self.plan.disk.clone()
+        };
+        for id in world.up() {
+            world.computers[&id].snapshot_disk.set_faults(slow.clone());
+        }
+        self.take_snapshots(world, node);
+        self.interrupts = true;
+        self.for_a_while(world, Undo::Interrupt, 500..3_000);
+        Some(format!("begun on n{node}"))
+    }
+
+    pub(super) fn take_snapshots(&self, world: &World, node: NodeId) {
+        let groups = 0..=self.plan.sale_groups;
+        world.ask(node, move |hands| async move {
+            for group in groups {
+                // A group that is not here has no snapshot to take.
+                hands.cluster.snapshot(group).await.ok();
+            }
+        });
+    }
+
+    pub(super) fn see_snapshots(&mut self, world: &mut World) {
+        if !self.interrupts {
+            return;
+        }
+        let is_writing = |id: &NodeId| {
+            let names = world.computers[id].snapshot_disk.names();
+            names.iter().any(|name| name.ends_with(".tmp"))
+        };
+        let Some(node) = world.up().into_iter().find(is_writing) else {
+            return;
+        };
+        let until = self.soon(world);
+        world.kill(node, Some(until));
+        world
+            .trace
+            .event("fault", "interrupts", format_args!("n{node}"));
+        self.counts.add(Kind::SnapshotInterrupted, 1);
+        self.stop_interrupting(world);
+    }
+
+    pub(super) fn stop_interrupting(&mut self, world: &World) {
+        if std::mem::take(&mut self.interrupts) {
+            for computer in world.computers.values() {
+                computer.snapshot_disk.set_faults(self.plan.disk.clone());
+            }
+        }
     }
 }

@@ -9,6 +9,9 @@ use tokio::time::sleep;
 use super::Shop;
 use super::ledger::{Line, Told, Wish};
 
+/// How often a look at an order is repeated that no node could answer.
+const LOOKS_AGAIN: usize = 12;
+
 /// An order that was told to be paid and that nobody has tried to cancel.
 struct Bought {
     sale: u64,
@@ -91,9 +94,19 @@ async fn look_at_order(shop: &Shop, rng: &mut StdRng, bought: &[Bought]) {
         return;
     }
     let Bought { sale, order } = bought[rng.random_range(0..bought.len())];
-    let node = shop.any_node(rng);
     let asked_ms = shop.now_ms();
-    let found = match shop.read_order(node, sale, order).await {
+    let mut node = shop.any_node(rng);
+    let mut read = shop.read_order(node, sale, order).await;
+    // Who looks again and again through a change of leaders is who meets a new one first.
+    for _ in 0..LOOKS_AGAIN {
+        if read.is_ok() || shop.is_closing() {
+            break;
+        }
+        sleep(Duration::from_millis(rng.random_range(5..60))).await;
+        node = shop.any_node(rng);
+        read = shop.read_order(node, sale, order).await;
+    }
+    let found = match read {
         Ok(Some(seen)) if seen.is_paid => return,
         Ok(Some(_)) => "cancelled, which nobody asked for",
         Ok(None) => "unknown",

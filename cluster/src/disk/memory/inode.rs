@@ -35,6 +35,10 @@ impl Inode {
         &self.cached
     }
 
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     pub fn len(&self) -> u64 {
         self.cached.len() as u64
     }
@@ -70,6 +74,15 @@ impl Inode {
     pub fn flip(&mut self, byte: usize, bit: u8) {
         self.cached[byte] ^= 1 << bit;
         self.durable[byte] ^= 1 << bit;
+    }
+
+    pub fn misdirect(&mut self, meant: usize, found: usize, sectors: usize) {
+        let bytes = |at: usize| at * SECTOR..(at + sectors) * SECTOR;
+        for copy in [&mut self.cached, &mut self.durable] {
+            let written = copy[bytes(meant)].to_vec();
+            copy[bytes(meant)].fill(0);
+            copy[bytes(found)].copy_from_slice(&written);
+        }
     }
 
     pub fn make_durable(&mut self) {

@@ -12,8 +12,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::{FrameId, refused};
+use crate::bugs::{Bug, planted};
 use crate::components::Components;
 use crate::network::connection::WINDOW;
+use crate::network::last_of;
 use crate::replica::Replica;
 use crate::types::GroupId;
 use crate::wire::{self, Append, Malformed};
@@ -76,7 +78,16 @@ async fn pump(
     // Raft answers in request sequence, so the ids wait in that sequence beside it.
     let ids = Arc::new(Mutex::new(VecDeque::with_capacity(WINDOW)));
     let noted = ids.clone();
+    let early = answers.clone();
     let input = ReceiverStream::new(requested).map(move |(request, append)| {
+        if planted(Bug::AckBeforeQuorum) {
+            let accepted = wire::appended(Ok(last_of(&append)));
+            let accepted = pb::lane_response::Response::Append(accepted);
+            // A lane that is full has no room for a lie.
+            early
+                .try_send(Ok(FrameId { request, ..id }.response(accepted)))
+                .ok();
+        }
         let mut ids = noted.lock().unwrap_or_else(PoisonError::into_inner);
         ids.push_back(request);
         append
@@ -88,6 +99,7 @@ async fn pump(
             ids.pop_front().unwrap_or(0)
         };
         let response = match outcome {
+            Ok(_) if planted(Bug::AckBeforeQuorum) => continue,
             Ok(appended) => pb::lane_response::Response::Append(wire::appended(appended)),
             Err(stopped) => refused(stopped),
         };

@@ -1,0 +1,190 @@
+//! The bugs of replication, storage, actors and gateway, hunted by whole clusters in simulation. Each
+//! seed runs in a process of its own, which is given up when it does not end: some bugs make a run go
+//! on for ever, or end the process, and either is found out by that.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use actors::bugs::Bug as Actors;
+use cluster::bugs::Bug as Replication;
+use onsale::bugs::Bug as Gateway;
+
+use crate::bugs::Case;
+use crate::sim::fault::Kind;
+use crate::sim::plan::Plan;
+use crate::sim::run::run_after;
+
+/// What a run with a bug may take, of real time.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Before the name of a bug: its hunt without it.
+const CONTROL: &str = "without ";
+
+#[derive(Clone, Copy)]
+enum Bug {
+    Replication(Replication),
+    Actors(Actors),
+    Gateway(Gateway),
+}
+
+/// Which faults bring a bug to light.
+enum Ground {
+    /// As any seed draws them.
+    Drawn,
+    /// Power cuts of all nodes while syncs are slow.
+    PowerCuts,
+    /// These alone, one soon after the other.
+    Faults(&'static [Kind]),
+}
+
+impl Bug {
+    fn all() -> impl Iterator<Item = Bug> {
+        let replication = Replication::ALL.iter().copied().map(Bug::Replication);
+        let actors = Actors::ALL.iter().copied().map(Bug::Actors);
+        let gateway = Gateway::ALL.iter().copied().map(Bug::Gateway);
+        replication.chain(actors).chain(gateway)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Bug::Replication(bug) => bug.name(),
+            Bug::Actors(bug) => bug.name(),
+            Bug::Gateway(bug) => bug.name(),
+        }
+    }
+
+    fn plant(self) {
+        match self {
+            Bug::Replication(bug) => cluster::bugs::plant(Some(bug)),
+            Bug::Actors(bug) => actors::bugs::plant(Some(bug)),
+            Bug::Gateway(bug) => onsale::bugs::plant(Some(bug)),
+        }
+    }
+
+    fn ground(self) -> Ground {
+        use Replication::*;
+        match self {
+            Bug::Replication(bug) => match bug {
+                AckBeforeQuorum => Ground::Faults(&[Kind::PartitionHalves, Kind::KillLeader]),
+                AckBeforeSync | LeaderRestored | TornTailKept => Ground::PowerCuts,
+                SyncSkipped | SnapshotUnsynced => Ground::Faults(&[Kind::PowerCutOne]),
+                SyncRetried => Ground::Faults(&[Kind::FailedSync, Kind::PowerCutOne]),
+                VoteForgotten => Ground::Faults(&[Kind::KillAll, Kind::KillLeader]),
+                ReadUnproved => Ground::Faults(&[Kind::LeaderInMinority]),
+                ReadOvertakes => Ground::Faults(&[Kind::KillLeader, Kind::SlowDisk]),
+                TruncatedAtDamage => Ground::Faults(&[Kind::LogBitFlip, Kind::KillLeader]),
+                DiscardedIsFailed => {
+                    Ground::Faults(&[Kind::LeaderTransfer, Kind::LinksHeld, Kind::Delay])
+                }
+                BarrierLate => Ground::Faults(&[Kind::KillNode]),
+                InstalledUnsynced => Ground::Faults(&[Kind::PowerCutOne, Kind::PowerCutAll]),
+            },
+            Bug::Actors(bug) => match bug {
+                Actors::ExpiryByOwnClock => Ground::Drawn,
+                Actors::WallClockStamps => Ground::Faults(&[Kind::ClockForward, Kind::KillLeader]),
+                Actors::DedupByNode => Ground::Faults(&[Kind::KillLeader, Kind::LeaderTransfer]),
+                Actors::RefusedUnproved => Ground::Faults(&[Kind::LeaderTransfer, Kind::Delay]),
+                Actors::OverdueIsFailed => Ground::Faults(&[Kind::LinksHeld, Kind::Delay]),
+            },
+            Bug::Gateway(bug) => match bug {
+                Gateway::OrderUnproved => Ground::Faults(&[Kind::LeaderTransfer, Kind::Delay]),
+                _ => Ground::Drawn,
+            },
+        }
+    }
+}
+
+impl Ground {
+    fn plan(&self, seed: u64) -> Plan {
+        match self {
+            Ground::Drawn => Plan::draw(seed),
+            Ground::PowerCuts => Plan::power_cuts(seed),
+            Ground::Faults(faults) => Plan::focused(seed, faults),
+        }
+    }
+
+    fn layer(&self) -> String {
+        match self {
+            Ground::Drawn => "cluster by seed".to_owned(),
+            Ground::PowerCuts => "cluster by seed, power cuts of all nodes".to_owned(),
+            Ground::Faults(faults) => {
+                let names: Vec<_> = faults.iter().map(|kind| kind.name()).collect();
+                format!("cluster by seed, {}", names.join(" and ").replace('_', " "))
+            }
+        }
+    }
+}
+
+/// `hunter` is the program that runs `hunt` when it is called with `--hunt NAME --seed N`.
+pub fn cases(hunter: &Path) -> Vec<Case> {
+    let case = |bug: Bug| {
+        let hunter = hunter.to_owned();
+        Case {
+            name: bug.name(),
+            layer: bug.ground().layer(),
+            hunt: Box::new(move |seed| hunt_apart(&hunter, bug.name(), seed)),
+        }
+    };
+    Bug::all().map(case).collect()
+}
+
+/// The same hunts with nothing planted: whatever one of them finds is wrong with the hunt.
+pub fn controls(hunter: &Path) -> Vec<Case> {
+    let control = |bug: Bug| {
+        let hunter = hunter.to_owned();
+        Case {
+            name: bug.name(),
+            layer: bug.ground().layer(),
+            hunt: Box::new(move |seed| hunt_apart(&hunter, &[CONTROL, bug.name()].concat(), seed)),
+        }
+    };
+    Bug::all().map(control).collect()
+}
+
+/// One seed with the bug of this name, in this process: what is wrong.
+pub fn hunt(name: &str, seed: u64, trace: Option<&Path>) -> std::io::Result<Option<String>> {
+    let (name, is_control) = match name.strip_prefix(CONTROL) {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let bug = Bug::all().find(|bug| bug.name() == name);
+    let bug = bug.ok_or_else(|| std::io::Error::other("there is no such bug"))?;
+    let plant = move || {
+        if !is_control {
+            bug.plant();
+        }
+    };
+    let outcome = run_after(plant, bug.ground().plan(seed), trace)?;
+    Ok(outcome.violations.into_iter().next())
+}
+
+fn hunt_apart(hunter: &Path, name: &str, seed: u64) -> Option<String> {
+    let mut command = Command::new(hunter);
+    command.args(["--hunt", name, "--seed", &seed.to_string()]);
+    let spawned = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => panic!("{}: {error}", hunter.display()),
+    };
+    let began = Instant::now();
+    while began.elapsed() < LIMIT {
+        match child.try_wait() {
+            Ok(Some(_)) => break,
+            _ => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+    if matches!(child.try_wait(), Ok(None)) {
+        // It may have ended in between: that is found below.
+        child.kill().ok();
+        child.wait().ok();
+        return Some("the run does not come to an end".to_owned());
+    }
+    let output = child.wait_with_output().ok()?;
+    if !output.status.success() {
+        return Some("the run's process ended itself".to_owned());
+    }
+    let told = String::from_utf8_lossy(&output.stdout);
+    let told = told.trim();
+    (!told.is_empty()).then(|| told.to_owned())
+}

@@ -1,0 +1,13 @@
+//! Deliberate bugs of the gateway and the partners' services, for proving that the simulation would
+//! find them. As in `cluster::bugs`: nothing of it is compiled without the feature `bugs`.
+
+cluster::deliberate_bugs! {
+    /// What is sent again gets a key of its own.
+    SentAgainUnderNewKey => "the gateway sends again under a new key",
+    /// What was sent over a stream that broke is told never to have been sent.
+    SentIsNeverSent => "what a broken link had sent is reported as never sent",
+    /// A failure of the second attempt is told although the first may still happen.
+    DoubtForgotten => "a failed second attempt hides the first",
+    /// An order is looked up without proof of leadership.
+    OrderUnproved => "an order is read from a leader that is none any more",
+}
