@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use chaos_tests::history::record;
-use chaos_tests::procs::cluster::Plan;
+use chaos_tests::procs::cluster::{self, Plan};
 use chaos_tests::procs::facility::Facilities;
 use chaos_tests::procs::scenario::{self, Scenario, Wishes};
 use chaos_tests::procs::sum::{Outcome, Sum};
@@ -57,7 +57,8 @@ struct Args {
     /// Another version of it, for the scenario two_versions.
     #[arg(long, value_name = "FILE")]
     second_binary: Option<PathBuf>,
-    /// Where the nodes' disks lie.
+    /// Where the nodes' disks lie, instead of in memory: a disk that others are busy with makes faults
+    /// of its own.
     #[arg(long, value_name = "FOLDER")]
     work: Option<PathBuf>,
     /// Where the figures go.
@@ -148,7 +149,7 @@ fn wishes(args: &Args) -> Result<Wishes, Trouble> {
             .clone()
             .map(|file| file.canonicalize())
             .transpose()?,
-        work: args.work.clone().unwrap_or_else(std::env::temp_dir),
+        work: args.work.clone().unwrap_or_else(cluster::work),
         disk_mib: 192,
         wrong_clocks: false,
         fast: args.profile == "fast",

@@ -177,6 +177,7 @@ impl Cluster {
         config.http.operator_key.clone_from(&self.operator_key);
         // Small, so that segments come and go in a short run.
         config.log.segment_mib = SEGMENT_MIB;
+        config.raft.entry_bytes_max = ENTRY_BYTES_MAX;
         config.index.cache_mib = 8;
         if self.plan.fast {
             config.raft.heartbeat_ms = 40;
@@ -425,7 +426,17 @@ impl Node {
     }
 }
 
-const SEGMENT_MIB: u64 = 2;
+const SEGMENT_MIB: u64 = 1;
+const ENTRY_BYTES_MAX: usize = 256 << 10;
+
+/// Where disks lie unless somebody says otherwise: in memory, where there is such a place.
+pub fn work() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    match memory.is_dir() {
+        true => memory,
+        false => std::env::temp_dir(),
+    }
+}
 
 fn toml_of(config: &Config) -> Result<String, Trouble> {
     Ok(toml::to_string(config)?)

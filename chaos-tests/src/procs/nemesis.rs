@@ -110,15 +110,15 @@ impl Stage {
             // These are over when they have begun.
             Kind::RollingRestart | Kind::LeaderTransfer | Kind::JoinDrain | Kind::LostDisk => 1,
         };
-        let reason: &[usize] = match active.kind {
-            // A node with a hung or full disk may end itself.
-            Kind::DiskHung => &active.nodes,
+        let may_end: &[usize] = match active.kind {
+            // A node whose syncs take too long ends itself, whatever it is that keeps them.
+            Kind::DiskHung | Kind::DiskSlow | Kind::CpuQuota => &active.nodes,
             _ => &[],
         };
         for at in &active.nodes {
             self.afflicted.remove(at);
         }
-        self.watch(reason)?;
+        self.watch(may_end)?;
         self.happened(active.kind, times);
         Ok(())
     }

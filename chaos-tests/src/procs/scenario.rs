@@ -90,7 +90,7 @@ scenarios! {
     "power_cut_all_of_five", 5, "all of five nodes lose their power at once", [
         (PowerCutAll, 0), (PowerCutAll, 0),
     ];
-    "disk_full", 3, "the leader's disk is full", [(DiskFull, 10000)];
+    "disk_full", 3, "the leader's disk is full", [(DiskFull, 3000)];
     "disk_slow", 3, "the leader's disk does 25 writes a second", [(DiskSlow, 6000)];
     "disk_hung", 3, "the leader's disk hangs", [(DiskHung, 3000)];
     "clock_forward", 3, "the leader's wall clock is two hours ahead", [(ClockForward, 3000)];

@@ -1,5 +1,7 @@
 //! Disks that lose their power, are full, are slow, or hang.
 
+use std::time::Duration;
+
 use onsale::local::{api, metrics};
 
 use super::{Active, FAULT_MAX, Stage};
@@ -9,6 +11,7 @@ use crate::procs::{Trouble, trouble};
 
 /// Writes a second that a slow disk carries out.
 const WRITES_PER_S: u32 = 25;
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
 const WRITE_IOPS: &str = "blkio.throttle.write_iops_device";
 const SERVICED: &str = "blkio.throttle.io_serviced";
 
@@ -25,21 +28,29 @@ impl Stage {
         Ok(())
     }
 
+    /// Takes all room, and waits until the log wants another segment and finds none.
     pub(super) fn fill_disk(&mut self, active: &Active) -> Result<(), Trouble> {
-        let taken = self.cluster.disk(active.nodes[0])?.fill()?;
-        match taken {
-            0 => Err(trouble("the disk had no room before")),
-            _ => Ok(()),
+        let at = active.nodes[0];
+        if self.cluster.disk(at)?.fill()? == 0 {
+            return Err(trouble("the disk had no room before"));
         }
+        while !self.is_full(at) && active.began.elapsed() < FAULT_MAX {
+            self.pass(LOOK_AGAIN)?;
+        }
+        Ok(())
     }
 
     /// It happened if the node says that it has no room.
     pub(super) fn empty_disk(&mut self, active: &Active) -> Result<u64, Trouble> {
         let at = active.nodes[0];
-        let text = api::metrics(&self.cluster.nodes[at].http_address).unwrap_or_default();
-        let full = metrics::sum(&text, "onsale_log_disk_full") > 0.0;
+        let full = self.is_full(at);
         self.cluster.disk(at)?.empty()?;
         Ok(full.into())
+    }
+
+    fn is_full(&self, at: usize) -> bool {
+        let text = api::metrics(&self.cluster.nodes[at].http_address).unwrap_or_default();
+        metrics::sum(&text, "onsale_log_disk_full") > 0.0
     }
 
     /// How many writes there were before.
@@ -86,7 +97,7 @@ impl Stage {
         let at = active.nodes[0];
         self.cluster.disk(at)?.thaw()?;
         // What was to end when the disk hung ends now.
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(LOOK_AGAIN);
         self.revive(at)?;
         self.cluster.wait_one_ready(at, READY_WITHIN)?;
         Ok(1)

@@ -76,6 +76,9 @@ impl Stage {
         self.cluster.nodes[at]
             .limits
             .set(Controller::Cpu, QUOTA, "-1")?;
+        // The node may have held its disk for hung.
+        self.revive(at)?;
+        self.cluster.wait_one_ready(at, READY_WITHIN)?;
         Ok((throttled > active.before).into())
     }
 
