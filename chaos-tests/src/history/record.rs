@@ -94,6 +94,8 @@ pub enum Outcome {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Done {
+    /// Of the log; 0 if the answer may have come with a later entry than the one that did it, because
+    /// somebody on the way may have sent the call again.
     pub index: u64,
     pub revision: u64,
     /// Log time, if it can be known: a hold's deadline less the time it was asked for.
@@ -107,6 +109,7 @@ pub struct Done {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rejected {
+    /// As in `Done`.
     pub index: u64,
     pub revision: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,15 +12,47 @@ use crate::types::GroupId;
 /// How often the logs' sizes are looked at.
 const SIZES_PERIOD: Duration = Duration::from_secs(1);
 
+/// How long a sync has hung while this process was there to see it. One that was stopped, or got no
+/// processor, finds its sync as old as its sleep was long, and must not blame the disk for that.
+struct Watch {
+    looked: Instant,
+    hangs: Duration,
+    /// What may pass between two looks and count as watched.
+    gap_max: Duration,
+}
+
+impl Watch {
+    fn begin(now: Instant, gap_max: Duration) -> Watch {
+        Watch {
+            looked: now,
+            hangs: Duration::ZERO,
+            gap_max,
+        }
+    }
+
+    /// `writing_for` is how long the present sync has taken, if there is one.
+    fn look(&mut self, now: Instant, writing_for: Option<Duration>) -> Duration {
+        let watched = (now - self.looked).min(self.gap_max);
+        self.looked = now;
+        // A sync younger than what was counted is another one.
+        self.hangs = match writing_for {
+            Some(writing_for) => (self.hangs + watched).min(writing_for),
+            None => Duration::ZERO,
+        };
+        self.hangs
+    }
+}
+
 impl Inner {
     pub(super) async fn maintenance_loop(self: Arc<Self>) {
         let mut tick = interval(self.config.heartbeat() / 2);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sized = Instant::now();
         let mut retreated = false;
+        let mut watch = Watch::begin(Instant::now(), self.config.heartbeat());
         loop {
             tick.tick().await;
-            let hangs = self.log.writing_for().unwrap_or(Duration::ZERO);
+            let hangs = watch.look(Instant::now(), self.log.writing_for());
             if hangs > self.config.election_max() {
                 // A leader with a hung disk must not go on, and a follower is of no use.
                 self.components.halt.halt("the log's sync hangs");
@@ -68,6 +100,58 @@ impl Inner {
             if let Err(why) = done {
                 tracing::warn!(group, why, "the log is not shortened");
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK_MS: u64 = 20;
+
+    struct Night {
+        watch: Watch,
+        began: Instant,
+    }
+
+    impl Night {
+        fn begin() -> Night {
+            let began = Instant::now();
+            let watch = Watch::begin(began, Duration::from_millis(2 * TICK_MS));
+            Night { watch, began }
+        }
+
+        /// Looks at this millisecond at a sync that began at `since_ms`.
+        fn look(&mut self, at_ms: u64, since_ms: Option<u64>) -> u64 {
+            let writing_for = since_ms.map(|since_ms| Duration::from_millis(at_ms - since_ms));
+            let now = self.began + Duration::from_millis(at_ms);
+            self.watch.look(now, writing_for).as_millis() as u64
+        }
+    }
+
+    #[test]
+    fn a_sync_that_hangs_is_counted_from_when_it_began() {
+        let mut night = Night::begin();
+        assert_eq!(night.look(TICK_MS, None), 0);
+        assert_eq!(night.look(2 * TICK_MS, Some(25)), 15);
+        for tick in 3..30 {
+            let hangs = night.look(tick * TICK_MS, Some(25));
+            assert_eq!(hangs, tick * TICK_MS - 25);
+        }
+        assert_eq!(night.look(30 * TICK_MS, Some(595)), 5, "the next one");
+    }
+
+    #[test]
+    fn a_process_that_was_stopped_does_not_blame_its_disk() {
+        let mut night = Night::begin();
+        assert_eq!(night.look(TICK_MS, Some(10)), 10);
+        let woke_ms = 4_000;
+        assert!(night.look(woke_ms, Some(10)) <= 10 + 2 * TICK_MS);
+        // If the disk hangs all the same, that is seen from now on.
+        for tick in 1..20 {
+            let hangs = night.look(woke_ms + tick * TICK_MS, Some(10));
+            assert!(hangs >= tick * TICK_MS, "{hangs}");
         }
     }
 }

@@ -210,6 +210,13 @@ impl Api {
         Ok(())
     }
 
+    /// Hands a group's leadership to another of its voters.
+    pub fn transfer(&self, group: u32, to: u64) -> anyhow::Result<()> {
+        let body = serde_json::to_vec(&serde_json::json!({ "to": to }))?;
+        self.persist_raw(Method::Post, &format!("/v1/groups/{group}/transfer"), &body)?;
+        Ok(())
+    }
+
     pub fn drain(&self, node: u64) -> anyhow::Result<()> {
         self.persist_raw(Method::Post, &format!("/v1/nodes/{node}/drain"), b"")?;
         Ok(())

@@ -203,14 +203,14 @@ fn settle<'a>(attempts: &[&'a Op]) -> Result<Settled<'a>, String> {
         }
         return Ok(Settled::Item(Item {
             revision: done.revision,
-            index: single.then_some(done.index),
+            index: (single && done.index > 0).then_some(done.index),
             invoke,
             returned,
             what: What::Done { call, done },
         }));
     }
     match rejected {
-        Some(rejected) if single => Ok(Settled::Item(Item {
+        Some(rejected) if single && rejected.index > 0 => Ok(Settled::Item(Item {
             revision: rejected.revision,
             index: Some(rejected.index),
             invoke,

@@ -1,0 +1,107 @@
+//! Faults drawn from a seed: which, when, for how long, two at a time. A seed repeats the plan, not the
+//! run: real processes and a real kernel are never twice the same.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::Trouble;
+use super::cluster::Plan;
+use super::facility::{Facilities, Need};
+use super::fault::Kind;
+use super::nemesis::Active;
+use super::scenario::Wishes;
+use super::stage::{Ending, Stage};
+
+/// Faults at once.
+const AT_ONCE: usize = 2;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Kinds that leave no node to another fault, or that need all nodes to go well.
+fn is_alone(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::KillMajority
+            | Kind::KillAll
+            | Kind::PowerCutAll
+            | Kind::PartitionHalves
+            | Kind::PartitionRing
+            | Kind::PartitionBridge
+            | Kind::PacketLoss
+            | Kind::RollingRestart
+            | Kind::LeaderTransfer
+            | Kind::TwoVersions
+            | Kind::MemoryLimit
+            | Kind::DiskFull
+    )
+}
+
+/// What may be drawn here. A cluster whose nodes come and go is a scenario of its own.
+pub fn kinds(facilities: &Facilities) -> Vec<Kind> {
+    let mut kinds = Kind::ALL.to_vec();
+    kinds.retain(|kind| {
+        facilities.lacks(kind.need()).is_none()
+            && kind.need() != Need::FakeTime
+            && !matches!(kind, Kind::JoinDrain | Kind::LostDisk)
+    });
+    kinds
+}
+
+/// The faults of a seed in their sequence; each kind comes before any comes again.
+fn draw(kinds: &[Kind], rng: &mut StdRng) -> Vec<Kind> {
+    let mut drawn = kinds.to_vec();
+    drawn.shuffle(rng);
+    drawn
+}
+
+pub fn play(plan: Plan, wishes: &Wishes, facilities: &Facilities) -> Result<Ending, Trouble> {
+    let kinds = kinds(facilities);
+    let mut rng = StdRng::seed_from_u64(wishes.seed);
+    let mut queue = draw(&kinds, &mut rng);
+    let limit = LIMIT + wishes.mix;
+    let mut stage = Stage::open(plan, facilities, wishes.buyers, wishes.seed, limit)?;
+    let until = Instant::now() + wishes.mix;
+    let mut active: Vec<(Active, Duration)> = Vec::new();
+    let mut begun: BTreeSet<Kind> = BTreeSet::new();
+    while Instant::now() < until {
+        while let Some(over) = active
+            .iter()
+            .position(|(fault, time)| fault.began.elapsed() >= *time)
+        {
+            let (fault, _) = active.swap_remove(over);
+            stage.end(fault)?;
+        }
+        if queue.is_empty() {
+            queue = draw(&kinds, &mut rng);
+        }
+        let next = queue[queue.len() - 1];
+        let alone = is_alone(next) || active.iter().any(|(fault, _)| is_alone(fault.kind));
+        let room = if alone { 1 } else { AT_ONCE };
+        if active.len() < room
+            && let Some(kind) = queue.pop()
+        {
+            let time = Duration::from_millis(rng.random_range(200..3_000));
+            println!("      {} for {} ms", kind.name(), time.as_millis());
+            if let Some(fault) = stage.begin(kind)? {
+                begun.insert(kind);
+                active.push((fault, time));
+            }
+        }
+        stage.pass(LOOK_EVERY * rng.random_range(1..20))?;
+    }
+    let active = active.into_iter().map(|(fault, _)| fault).collect();
+    let mut ending = stage.finish(active)?;
+    for kind in begun {
+        // A disk that was full for a moment need not have been noticed.
+        let may_pass = kind == Kind::DiskFull;
+        if ending.counts.get(&kind).copied().unwrap_or(0) == 0 && !may_pass {
+            let text = format!("{} began and never happened", kind.name());
+            ending.found.push(text);
+        }
+    }
+    Ok(ending)
+}
