@@ -126,6 +126,15 @@ impl Cluster {
             .collect()
     }
 
+    /// The groups whose replica here differs from another's while no majority tells who is right.
+    pub fn disputed_groups(&self) -> Vec<GroupId> {
+        let standings = self.standings().into_iter();
+        standings
+            .filter(|(_, standing)| matches!(standing, Standing::Disputed { .. }))
+            .map(|(group, _)| group)
+            .collect()
+    }
+
     /// What the peers' wall clocks showed, Unix milliseconds, and when that was.
     pub fn peer_clocks(&self) -> BTreeMap<NodeId, (u64, tokio::time::Instant)> {
         self.inner.gossip.clocks()

@@ -51,6 +51,8 @@ pub enum HandOverRefused {
     NotAVoter(NodeId),
     #[error("node {0} lags too far behind")]
     Lags(NodeId),
+    #[error("node {0} does not answer")]
+    Silent(NodeId),
     #[error("the replica has stopped")]
     Stopped,
 }

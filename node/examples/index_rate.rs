@@ -107,7 +107,7 @@ async fn run(orders: u64, folder: &Path) -> Result<f64, Box<dyn std::error::Erro
     });
     // The sales are taken in, empty, before the clock starts.
     for _ in 0..10 {
-        ticker.send(()).await?;
+        ticker.send(1).await?;
     }
     let mut sales: Vec<Sale> = (0..SALES).map(|_| Sale::default()).collect();
     let started = Instant::now();
@@ -122,14 +122,14 @@ async fn run(orders: u64, folder: &Path) -> Result<f64, Box<dyn std::error::Erro
         feed.send(Fed::Changes { sale, changes }).await?;
         // About as much as comes together in one tick at 40,000 orders a second.
         if round % 4 == 3 {
-            ticker.send(()).await?;
+            ticker.send(1).await?;
         }
         if sent >= orders {
             break;
         }
     }
     for _ in 0..3 {
-        ticker.send(()).await?;
+        ticker.send(1).await?;
     }
     let page = index.search(Query::default()).await?;
     assert_eq!((page.rows.len(), page.sales_missing), (100, 0));

@@ -52,7 +52,8 @@ impl Default for NodeConfig {
             partner_address: "127.0.0.1:7100".into(),
             http_address: "127.0.0.1:7200".into(),
             log_format: "text".into(),
-            log_filter: "info,openraft=warn,actix_server=warn".into(),
+            log_filter: "info,openraft=error,openraft::raft::stream_append=off,actix_server=warn"
+                .into(),
         }
     }
 }
@@ -229,7 +230,7 @@ impl Default for IndexConfig {
         IndexConfig {
             enabled: true,
             cache_mib: 64,
-            rows_per_s_max: 25_000,
+            rows_per_s_max: 50_000,
         }
     }
 }
@@ -237,20 +238,28 @@ impl Default for IndexConfig {
 /// Why a configuration is not taken: the file, the key, the reason, on one line.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("{}: cannot be read: {source}", file.display())]
+    #[error("{}: cannot be read", file.display())]
     Unreadable {
         file: PathBuf,
         source: std::io::Error,
     },
-    #[error("{}: line {line}: {key}: {why}", file.display())]
+    #[error("{}: line {line}: {}{why}", file.display(), before(key))]
     Malformed {
         file: PathBuf,
         line: usize,
+        /// Empty before the first one.
         key: String,
         why: String,
     },
     #[error("{}: {fault}", file.display())]
     Invalid { file: PathBuf, fault: check::Fault },
+}
+
+fn before(key: &str) -> String {
+    match key {
+        "" => String::new(),
+        key => format!("{key}: "),
+    }
 }
 
 impl Config {

@@ -21,8 +21,9 @@ mod report;
 mod screen;
 mod watcher;
 
-use evening::Evening;
+use evening::{Evening, Kept};
 use kills::Plan;
+use report::Report;
 
 /// Arguments of the subcommand.
 #[derive(clap::Args, Clone, Debug)]
@@ -89,19 +90,31 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .build()
         .context("cannot start a runtime")?;
     runtime.block_on(async {
-        tokio::select! {
+        let (report, kept) = tokio::select! {
             biased;
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
-            done = evening(&args, &venue) => done,
+            sold = evening(&args, &venue) => sold?,
+        };
+        tell(&args, &report)?;
+        if args.keep {
+            // Here Ctrl-C is how one goes home.
+            keep(&kept).await?;
+        }
+        match report.broken_claims() {
+            broken if broken.is_empty() => Ok(()),
+            broken => bail!("{} (seed {})", broken.join("; "), args.seed),
         }
     })
 }
 
-async fn evening(args: &Args, venue: &Venue) -> anyhow::Result<()> {
+async fn evening(args: &Args, venue: &Venue) -> anyhow::Result<(Report, Kept)> {
     let mut settings = Settings::of_this_program(NODES, args.profile)?;
     settings.data.clone_from(&args.data);
     let evening = Evening::prepare(settings, args, venue).await?;
-    let (report, kept) = evening.sell(args).await?;
+    evening.sell(args).await
+}
+
+fn tell(args: &Args, report: &Report) -> anyhow::Result<()> {
     eprint!("{}", report.text());
     match &args.json {
         Some(file) if file.as_os_str() == "-" => println!("{}", report.json()),
@@ -109,18 +122,11 @@ async fn evening(args: &Args, venue: &Venue) -> anyhow::Result<()> {
             .with_context(|| format!("cannot write {}", file.display()))?,
         None => {}
     }
-    let broken = report.broken_claims();
-    if args.keep {
-        keep(&kept).await?;
-    }
-    if broken.is_empty() {
-        return Ok(());
-    }
-    bail!("{} (seed {})", broken.join("; "), args.seed)
+    Ok(())
 }
 
 /// Waits for Ctrl-C with the cluster up.
-async fn keep(kept: &evening::Kept) -> anyhow::Result<()> {
+async fn keep(kept: &Kept) -> anyhow::Result<()> {
     eprintln!(
         "\n  The cluster is up until Ctrl-C; its folder is {}",
         kept.local.folder().display()

@@ -20,6 +20,7 @@ mod chunk;
 mod coalesce;
 mod keys;
 mod ledger;
+mod live;
 mod metrics;
 mod query;
 mod rebuild;
@@ -85,14 +86,15 @@ impl Index {
         index
     }
 
-    /// The two halves, for a caller that keeps time itself.
+    /// The two halves, for a caller that keeps time itself: each message of `ticks` says how many
+    /// have passed since the one before.
     pub fn with_ticks(
         config: Config,
         opener: Box<dyn Opener>,
         source: Arc<dyn Source>,
         feed: mpsc::Receiver<actors::feed::Fed>,
         metrics: IndexMetrics,
-        ticks: mpsc::Receiver<()>,
+        ticks: mpsc::Receiver<u64>,
     ) -> (Index, Worker) {
         let (queries, asked) = mpsc::channel(QUERIES_MAX);
         let worker = Worker::new(config, opener, source, feed, metrics, ticks, asked);
@@ -113,15 +115,19 @@ impl Index {
     }
 }
 
-/// Ticks until the worker is gone. A worker that is busy loses ticks, and with them the right to
-/// write more for the time it overran.
-async fn tick(to: mpsc::Sender<()>) {
+/// Ticks until the worker is gone. One that is busy is told later how many it slept through; it may
+/// not write more for them.
+async fn tick(to: mpsc::Sender<u64>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut passed = 0;
     loop {
         interval.tick().await;
-        if let Err(mpsc::error::TrySendError::Closed(())) = to.try_send(()) {
-            return;
+        passed += 1;
+        match to.try_send(passed) {
+            Ok(()) => passed = 0,
+            Err(mpsc::error::TrySendError::Full(_)) => {}
+            Err(mpsc::error::TrySendError::Closed(_)) => return,
         }
     }
 }

@@ -244,6 +244,21 @@ impl Inner {
         })
     }
 
+    /// Whether a peer answers at this moment. A leader that hands over to one that is gone leads no
+    /// more, and nobody does until the others elect: so this is asked before.
+    pub(super) async fn check_answers(&self, node: NodeId) -> Result<(), HandOverRefused> {
+        if node == self.config.node_id {
+            return Ok(());
+        }
+        let link = self.link(node).ok_or(HandOverRefused::NotAVoter(node))?;
+        let mut client = link.client();
+        let asking = client.get_clock(pb::GetClockRequest {});
+        match timeout(self.config.election_min(), asking).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(HandOverRefused::Silent(node)),
+        }
+    }
+
     /// Asks `leader` to hand a group over.
     pub(super) async fn hand_over_at(
         &self,
@@ -252,15 +267,17 @@ impl Inner {
         to: NodeId,
     ) -> Result<(), AdminFailure> {
         use pb::hand_over_response::Outcome;
+        let refused = |refused: HandOverRefused| AdminFailure::Refused(refused.to_string());
+        self.check_answers(to).await.map_err(refused)?;
         if leader == self.config.node_id {
             let replica = self.replicas.get(group);
             let replica = replica.ok_or(AdminFailure::UnknownGroup(group))?;
             return replica
                 .hand_over(to)
                 .await
-                .map_err(|refused| match refused {
+                .map_err(|failure| match failure {
                     HandOverRefused::NotLeader { .. } => AdminFailure::NoLeader(group),
-                    refused => AdminFailure::Refused(refused.to_string()),
+                    failure => refused(failure),
                 });
         }
         let link = self.link(leader).ok_or(AdminFailure::NoLeader(group))?;

@@ -17,6 +17,8 @@ use crate::types::{GroupId, NodeId, ROOT_GROUP};
 #[derive(Default)]
 pub(super) struct Gossip {
     told: Mutex<BTreeMap<NodeId, Told>>,
+    /// Peers that did not answer last time: said once, until they answer again.
+    silent: Mutex<BTreeSet<NodeId>>,
 }
 
 /// The last words of one peer.
@@ -66,6 +68,22 @@ impl Gossip {
         });
         let newest = claims.max_by_key(|(_, led)| led.term);
         newest.map(|(node, led)| (node, led.clone()))
+    }
+
+    fn answers(&self, node: NodeId) {
+        if self.silent().remove(&node) {
+            tracing::info!(node, "a peer answers again");
+        }
+    }
+
+    fn is_silent(&self, node: NodeId, why: &str) {
+        if self.silent().insert(node) {
+            tracing::warn!(node, why, "a peer does not answer");
+        }
+    }
+
+    fn silent(&self) -> std::sync::MutexGuard<'_, BTreeSet<NodeId>> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, Told>> {
@@ -137,6 +155,7 @@ impl Inner {
             .await;
             // A node that left the map is forgotten.
             self.gossip.lock().retain(|node, _| others.contains(node));
+            self.gossip.silent().retain(|node| others.contains(node));
             self.check.retain(&others);
         }
     }
@@ -163,11 +182,10 @@ impl Inner {
         match timeout(limit, asking).await {
             Ok(Ok(told)) => {
                 self.gossip.lock().insert(node, told);
+                self.gossip.answers(node);
             }
-            Ok(Err(status)) => {
-                tracing::debug!(node, why = status.message(), "a peer does not answer");
-            }
-            Err(_) => tracing::debug!(node, "a peer does not answer in time"),
+            Ok(Err(status)) => self.gossip.is_silent(node, status.message()),
+            Err(_) => self.gossip.is_silent(node, "not in time"),
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Inner;
 use crate::map::Map;
 use crate::placement::{MemberStep, Members, member_step, root_members, sale_members};
-use crate::replica::{GroupStatus, Replica, ReplicaState};
+use crate::replica::{GroupStatus, HandOverRefused, Replica, ReplicaState};
 use crate::types::{NodeId, Peer, ROOT_GROUP};
 
 impl Inner {
@@ -30,9 +30,35 @@ impl Inner {
                 };
                 tracing::info!(group, ?step, "members");
                 // Refused or unfinished: seen and planned again with the next tick.
-                if let Err(why) = take(replica.as_ref(), &map, step).await {
+                if let Err(why) = self.take(replica.as_ref(), &map, step).await {
                     tracing::info!(group, why, "members are not changed yet");
                 }
+            }
+        }
+    }
+
+    async fn take(&self, replica: &dyn Replica, map: &Map, step: MemberStep) -> Result<(), String> {
+        match step {
+            MemberStep::AddLearner(node) => {
+                let entry = map.nodes.get(&node).ok_or("the node left the map")?;
+                let peer = Peer {
+                    address: entry.peer_address.clone(),
+                };
+                let added = replica.add_learner(node, peer).await;
+                added.map_err(|failure| failure.to_string())
+            }
+            MemberStep::SetVoters(voters) => {
+                let set = replica.set_voters(voters).await;
+                set.map_err(|failure| failure.to_string())
+            }
+            MemberStep::RemoveLearners(nodes) => {
+                let removed = replica.remove_learners(nodes).await;
+                removed.map_err(|failure| failure.to_string())
+            }
+            MemberStep::HandOver(to) => {
+                let refused = |refused: HandOverRefused| refused.to_string();
+                self.check_answers(to).await.map_err(refused)?;
+                replica.hand_over(to).await.map_err(refused)
             }
         }
     }
@@ -60,29 +86,4 @@ fn next_step(
         pending_voters: status.pending_voters,
     };
     member_step(&members, &wanted)
-}
-
-async fn take(replica: &dyn Replica, map: &Map, step: MemberStep) -> Result<(), String> {
-    match step {
-        MemberStep::AddLearner(node) => {
-            let entry = map.nodes.get(&node).ok_or("the node left the map")?;
-            let peer = Peer {
-                address: entry.peer_address.clone(),
-            };
-            let added = replica.add_learner(node, peer).await;
-            added.map_err(|failure| failure.to_string())
-        }
-        MemberStep::SetVoters(voters) => {
-            let set = replica.set_voters(voters).await;
-            set.map_err(|failure| failure.to_string())
-        }
-        MemberStep::RemoveLearners(nodes) => {
-            let removed = replica.remove_learners(nodes).await;
-            removed.map_err(|failure| failure.to_string())
-        }
-        MemberStep::HandOver(to) => {
-            let begun = replica.hand_over(to).await;
-            begun.map_err(|refused| refused.to_string())
-        }
-    }
 }

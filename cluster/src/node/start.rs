@@ -279,6 +279,7 @@ impl Inner {
             let status = replica.status();
             if status.state == ReplicaState::Leader
                 && let Some(heir) = self.heir(&status)
+                && self.check_answers(heir).await.is_ok()
             {
                 // Refused is as good as done: the others will elect.
                 replica.hand_over(heir).await.ok();

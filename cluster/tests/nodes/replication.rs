@@ -100,6 +100,24 @@ fn a_leadership_is_handed_over_and_the_machine_is_told() {
 }
 
 #[test]
+fn leadership_is_not_handed_to_a_node_that_is_gone() {
+    let mut stage = Stage::new(3, |_| {});
+    stage.commit(1, 1);
+    let leader = stage.leader(1);
+    let gone = (1..=3).find(|id| *id != leader).expect("another");
+    stage.until_all_have(1, &[1]);
+    stage.kill(gone);
+    // At once: nobody has had the time to find out.
+    let cluster = stage.node(leader).cluster.clone();
+    let refused = stage.on(leader, cluster.transfer_leader(1, gone));
+    assert!(refused.is_err(), "nobody is there to take it");
+    assert!(
+        matches!(stage.propose(leader, 1, 2), Proposed::Committed { .. }),
+        "it leads on"
+    );
+}
+
+#[test]
 fn the_map_is_changed_from_any_node_and_seen_by_the_caller() {
     let stage = Stage::new(3, |_| {});
     for id in 1..=3u32 {

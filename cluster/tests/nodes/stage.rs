@@ -9,6 +9,7 @@ use bytes::Bytes;
 use cluster::components::{Components, Halt, Lanes, Scope, WallClock};
 use cluster::disk::memory::MemoryDisk;
 use cluster::group::{Group, Proposed};
+use cluster::node::StartFailure;
 use cluster::seeded::{SeededRuntime, SeededScope};
 use cluster::types::{GroupId, NodeId};
 use cluster::{Cluster, Config, Founder};
@@ -93,6 +94,16 @@ impl Stage {
     }
 
     pub fn start_on(&mut self, id: NodeId, log_disk: MemoryDisk, snapshot_disk: MemoryDisk) {
+        let started = self.try_start_on(id, log_disk, snapshot_disk);
+        started.expect("the node starts");
+    }
+
+    pub fn try_start_on(
+        &mut self,
+        id: NodeId,
+        log_disk: MemoryDisk,
+        snapshot_disk: MemoryDisk,
+    ) -> Result<(), StartFailure> {
         self.incarnations += 1;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -129,7 +140,13 @@ impl Stage {
                 }
             }
         };
-        let cluster = runtime.block_on(starting).expect("the node starts");
+        let cluster = match runtime.block_on(starting) {
+            Ok(cluster) => cluster,
+            Err(failure) => {
+                runtime.shutdown_background();
+                return Err(failure);
+            }
+        };
         let node = Node {
             cluster,
             toys,
@@ -140,6 +157,7 @@ impl Stage {
             runtime: Some(runtime),
         };
         self.nodes.insert(id, node);
+        Ok(())
     }
 
     fn config(&self, id: NodeId) -> Config {

@@ -140,6 +140,15 @@ fn a_value_out_of_range_is_refused_by_its_key() {
 }
 
 #[test]
+fn what_is_no_toml_is_refused_by_its_line() {
+    let line = refusal("this is no TOML");
+    assert!(
+        line.starts_with("line 1: ") && !line.contains(": :"),
+        "{line}"
+    );
+}
+
+#[test]
 fn founders_must_agree_with_the_node() {
     let founder = |id: u64, base: u16| {
         format!(

@@ -154,7 +154,7 @@ pub struct SetRules {
     pub rules: RuleChanges,
 }
 
-#[derive(ClapArgs, Debug, Default)]
+#[derive(ClapArgs, Debug, Default, PartialEq)]
 pub struct RuleChanges {
     /// Time a hold lives when the caller asks for none.
     #[arg(long, value_name = "SECONDS")]

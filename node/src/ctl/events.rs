@@ -1,6 +1,6 @@
 //! `onsale ctl events …`.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -99,6 +99,9 @@ fn spans(client: &Client, event: u64, verb: &str, seats: Vec<Span>) -> anyhow::R
 }
 
 fn set_rules(client: &Client, event: u64, changes: RuleChanges) -> anyhow::Result<Shown> {
+    if changes == RuleChanges::default() {
+        bail!("nothing is to be changed: give a rule (--help tells which there are)");
+    }
     let summary: EventSummary = client.get(&format!("/v1/events/{event}"))?;
     let rules = changed(summary.rules, changes);
     let applied: Applied = client.put(&format!("/v1/events/{event}/rules"), &rules)?;

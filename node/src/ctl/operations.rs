@@ -20,7 +20,7 @@ pub fn orders(client: &Client, verb: Orders) -> anyhow::Result<Shown> {
             let row: OrderRow = client.get(&format!("/v1/orders/{}", escape(&order)))?;
             let page = OrderPage {
                 orders: vec![row.clone()],
-                next_page: None,
+                ..OrderPage::default()
             };
             Shown::new(&row, tables::orders(&page))
         }
@@ -37,7 +37,7 @@ pub fn holds(client: &Client, verb: Holds) -> anyhow::Result<Shown> {
             let row: HoldRow = client.get(&format!("/v1/holds/{}", escape(&hold)))?;
             let page = HoldPage {
                 holds: vec![row.clone()],
-                next_page: None,
+                ..HoldPage::default()
             };
             Shown::new(&row, tables::holds(&page))
         }

@@ -5,6 +5,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde_json::Value;
 
+use crate::http::bodies::Channel;
 use crate::http::views::{
     Applied, EventEntry, EventList, EventSummary, GroupList, HoldPage, KeyList, NodeList,
     OrderPage, PartnerList,
@@ -89,6 +90,12 @@ pub fn event(event: &EventSummary) -> String {
         ("applied index", applied_index.to_string()),
         ("digest", digest.clone()),
     ];
+    rows.extend(
+        rules
+            .channels
+            .iter()
+            .map(|quota| ("quota", quota_text(quota))),
+    );
     if let Some(why) = frozen {
         rows.push(("frozen", why.clone()));
     }
@@ -96,6 +103,23 @@ pub fn event(event: &EventSummary) -> String {
         table.add_row([name.to_owned(), value]);
     }
     table.to_string()
+}
+
+fn quota_text(quota: &Channel) -> String {
+    let Channel {
+        channel,
+        floor,
+        cap,
+        hold_ttl_s,
+    } = quota;
+    let mut text = format!("channel {channel}: {floor} seats are its own");
+    if let Some(cap) = cap {
+        text += &format!(", {cap} at most");
+    }
+    if *hold_ttl_s > 0 {
+        text += &format!(", holds live {hold_ttl_s} s");
+    }
+    text
 }
 
 pub fn applied(applied: &Applied) -> String {
@@ -130,7 +154,7 @@ pub fn orders(page: &OrderPage) -> String {
         ]);
     }
     numbers(&mut table, &[1, 2, 5]);
-    paged(table, page.next_page.as_deref())
+    paged(table, page.next_page.as_deref(), page.events_missing)
 }
 
 pub fn holds(page: &HoldPage) -> String {
@@ -157,7 +181,7 @@ pub fn holds(page: &HoldPage) -> String {
         ]);
     }
     numbers(&mut table, &[1, 2, 5]);
-    paged(table, page.next_page.as_deref())
+    paged(table, page.next_page.as_deref(), page.events_missing)
 }
 
 pub fn partners(list: &PartnerList) -> String {
@@ -262,6 +286,7 @@ pub fn belief(belief: &Value) -> String {
     for (name, value) in belief.as_object().into_iter().flatten() {
         let text = match value {
             Value::String(text) => text.clone(),
+            Value::Null => "-".to_owned(),
             value => value.to_string(),
         };
         table.add_row([name.replace('_', " "), text]);
@@ -334,9 +359,15 @@ fn number(value: Option<u64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-fn paged(table: Table, next_page: Option<&str>) -> String {
-    match next_page {
-        None => table.to_string(),
-        Some(page) => format!("{table}\nmore: --page {page}"),
+fn paged(table: Table, next_page: Option<&str>, events_missing: usize) -> String {
+    let mut text = table.to_string();
+    if events_missing > 0 {
+        text += &format!(
+            "\nnot complete: the index takes {events_missing} events anew, ask again later"
+        );
     }
+    if let Some(page) = next_page {
+        text += &format!("\nmore: --page {page}");
+    }
+    text
 }

@@ -7,7 +7,7 @@ use super::operations::escape;
 use super::tables;
 use crate::http::bodies::{Channel, Rules, Span};
 use crate::http::views::{
-    EventEntry, EventList, EventSummary, GroupList, GroupView, MemberView, SeatCounts,
+    EventEntry, EventList, EventSummary, GroupList, GroupView, MemberView, OrderPage, SeatCounts,
 };
 
 #[derive(Parser)]
@@ -118,7 +118,15 @@ fn an_event_is_shown_with_its_counts() {
         },
         holds: 5,
         orders: 12,
-        rules: Rules::default(),
+        rules: Rules {
+            channels: vec![Channel {
+                channel: 2,
+                floor: 100,
+                cap: Some(500),
+                hold_ttl_s: 0,
+            }],
+            ..Rules::default()
+        },
         revision: 9,
         applied_index: 11,
         digest: "ab".into(),
@@ -131,6 +139,7 @@ fn an_event_is_shown_with_its_counts() {
         ("orders", "12"),
         ("hold time", "1800 s"),
         ("limit per buyer", "none"),
+        ("quota", "channel 2: 100 seats are its own, 500 at most"),
         ("frozen", "command 3 of entry 11"),
     ] {
         let line = text.lines().find(|line| line.trim().starts_with(name));
@@ -203,4 +212,19 @@ fn faults_are_one_line() {
     assert!(run("plan check /nowhere.json").starts_with("cannot read /nowhere.json"));
     let missing = "events create --key x --name n --plan /nowhere.json";
     assert!(run(missing).starts_with("cannot read /nowhere.json"));
+}
+
+#[test]
+fn an_answer_with_gaps_says_so() {
+    let mut page = OrderPage::default();
+    assert!(!tables::orders(&page).contains("not complete"));
+    page.events_missing = 2;
+    page.next_page = Some("abc".into());
+    let text = tables::orders(&page);
+    assert!(
+        text.ends_with(
+            "not complete: the index takes 2 events anew, ask again later\nmore: --page abc"
+        ),
+        "{text}"
+    );
 }

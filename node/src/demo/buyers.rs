@@ -109,7 +109,9 @@ impl Desk {
         }
         self.think(0.4, 1.4).await;
         match party.end {
-            End::Pays => self.pay(hold, party.presses_twice).await,
+            End::Pays => {
+                self.pay(hold, party.presses_twice).await;
+            }
             End::Vanishes => self.sale.ledger.book().expired += 1,
             End::Releases => {
                 let answer = self.call(Call::ReleaseHold { hold }).await;
@@ -202,7 +204,11 @@ impl Desk {
             Leftover::Seat { section, seat, .. } => Line::Seats(vec![(section, seat)]),
         };
         match self.hold(line).await {
-            Some(Ok((hold, _))) => self.pay(hold, false).await,
+            Some(Ok((hold, _))) => {
+                if self.pay(hold, false).await {
+                    self.sale.ledger.book().latecomers += 1;
+                }
+            }
             // Somebody was quicker: the map is refreshed in a moment.
             _ => self.think(0.2, 1.5).await,
         }
@@ -233,8 +239,9 @@ impl Desk {
         }
     }
 
-    /// Confirms a hold; who presses twice must be told the same twice.
-    async fn pay(&mut self, hold: Id, twice: bool) {
+    /// Confirms a hold, and says whether the seats were bought; who presses twice must be told the
+    /// same twice.
+    async fn pay(&mut self, hold: Id, twice: bool) -> bool {
         let order = self.key();
         let key = self.key();
         let confirm = || Call::ConfirmHold {
@@ -243,7 +250,7 @@ impl Desk {
             payment: PAYMENT.to_owned(),
         };
         let Ok(answer) = self.call_under(key, confirm()).await else {
-            return;
+            return false;
         };
         let mut again = None;
         if twice {
@@ -257,10 +264,12 @@ impl Desk {
         match answer {
             Answer::Done { seats, .. } => {
                 book.sold(Told { order, seats }, Instant::now());
+                true
             }
             Answer::Rejected { why, .. } => {
                 book.refused(why.reason);
                 book.expired += u64::from(reason(why) == Reason::HoldExpired);
+                false
             }
         }
     }

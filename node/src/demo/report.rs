@@ -1,7 +1,9 @@
 //! The evening's report, for people and as JSON, and what it claims.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use proto::channel::v1::RejectionReason;
 use serde::Serialize;
 
 use super::audit::Findings;
@@ -17,7 +19,10 @@ pub struct Report {
     pub holds: u64,
     pub released: u64,
     pub went_home: u64,
-    pub refusals: u64,
+    /// Orders of single places at the end.
+    pub latecomers: u64,
+    /// By reason.
+    pub refusals: BTreeMap<u16, u64>,
     pub pressed_twice: u64,
     pub told_differently: u64,
     pub retries: u64,
@@ -119,44 +124,48 @@ impl Report {
                 figures.sold_per_s
             ),
         );
+        let bought = self.orders.saturating_sub(self.latecomers);
         line(
             "orders",
             format!(
-                "{} from {} parties; {} went home without",
-                grouped(self.orders),
+                "{} of parties, {} of latecomers, who take the last single places",
+                grouped(bought),
+                grouped(self.latecomers)
+            ),
+        );
+        line(
+            "parties",
+            format!(
+                "{} served; {} let go of their seats, {} never paid, {} found nothing",
                 grouped(self.parties),
+                grouped(self.released),
+                grouped(figures.holds_expired),
                 grouped(self.went_home)
             ),
         );
-        line(
-            "holds",
-            format!(
-                "{} placed, {} released, {} ran out and were sold again, {} refused",
-                grouped(self.holds),
-                grouped(self.released),
-                grouped(figures.holds_expired),
-                grouped(self.refusals)
-            ),
-        );
+        line("holds", format!("{} placed", grouped(self.holds)));
+        line("refusals", refusals(&self.refusals));
         line(
             "groups seated apart",
-            format!(
-                "{}, each of them asked first",
-                grouped(figures.split_groups)
-            ),
+            match figures.split_groups {
+                0 => "none".to_owned(),
+                groups => format!("{}, each had agreed to it", grouped(groups)),
+            },
         );
         line(
             "orphan seats",
             format!(
-                "{} single seats were left between parties, sold as singles",
+                "{} single seats were left between parties",
                 grouped(figures.orphan_seats)
             ),
         );
         line(
             "a hold took",
             format!(
-                "p50 {:.1} ms, p99 {:.1} ms, the longest {:.0} ms",
-                figures.hold_p50_ms, figures.hold_p99_ms, self.hold_max_ms
+                "p50 {:.1} ms, p99 {:.1} ms, the longest {} ms",
+                figures.hold_p50_ms,
+                figures.hold_p99_ms,
+                grouped(self.hold_max_ms.round() as u64)
             ),
         );
         line(
@@ -164,8 +173,8 @@ impl Report {
             match self.kills {
                 0 => "none".to_owned(),
                 kills => format!(
-                    "{kills}; the longest silence between two acknowledged writes {:.0} ms",
-                    figures.failover_gap_ms
+                    "{kills}; the longest silence between two acknowledged writes was {} ms",
+                    grouped(figures.failover_gap_ms.round() as u64)
                 ),
             },
         );
@@ -179,11 +188,16 @@ impl Report {
         );
         line(
             "impatient buyers",
-            format!(
-                "{} pressed the button twice, {} were told otherwise",
-                grouped(self.pressed_twice),
-                self.told_differently
-            ),
+            match self.told_differently {
+                0 => format!(
+                    "{} pressed the button twice, and were told the same twice",
+                    grouped(self.pressed_twice)
+                ),
+                differently => format!(
+                    "{} pressed the button twice, {differently} WERE TOLD OTHERWISE",
+                    grouped(self.pressed_twice)
+                ),
+            },
         );
         if self.given_up > 0 {
             line("calls given up", grouped(self.given_up));
@@ -223,6 +237,35 @@ impl Report {
             line("", format!("    ! {fault}"));
         }
         text
+    }
+}
+
+/// How many, and why, the most frequent reason first.
+fn refusals(by_reason: &BTreeMap<u16, u64>) -> String {
+    let mut reasons: Vec<(u64, &str)> = by_reason
+        .iter()
+        .map(|(reason, count)| (*count, in_words(*reason)))
+        .collect();
+    reasons.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    let total: u64 = reasons.iter().map(|(count, _)| count).sum();
+    let reasons: Vec<String> = reasons
+        .into_iter()
+        .map(|(count, words)| format!("{} {words}", grouped(count)))
+        .collect();
+    match reasons.is_empty() {
+        true => "none".to_owned(),
+        false => format!("{}: {}", grouped(total), reasons.join(", ")),
+    }
+}
+
+fn in_words(reason: u16) -> &'static str {
+    match RejectionReason::try_from(i32::from(reason)) {
+        Ok(RejectionReason::SeatTaken) => "somebody was quicker",
+        Ok(RejectionReason::NotEnoughAdjacent) => "too few side by side",
+        Ok(RejectionReason::SoldOut) => "nothing of the kind left",
+        Ok(RejectionReason::HoldExpired) => "paid too late",
+        Ok(reason) => reason.as_str_name().trim_start_matches("REJECTION_REASON_"),
+        Err(_) => "for another reason",
     }
 }
 
@@ -267,7 +310,8 @@ mod tests {
             holds: 8900,
             released: 450,
             went_home: 31,
-            refusals: 402,
+            latecomers: 144,
+            refusals: BTreeMap::from([(17, 100), (13, 1300), (18, 2)]),
             pressed_twice: 301,
             retries: 88,
             unknown: 40,
@@ -290,14 +334,16 @@ mod tests {
   S O L D   O U T    The Bowl
 
     seats                     20,000 of 20,000 sold in 26.3 s, 760 a second
-    orders                    7,544 from 9,100 parties; 31 went home without
-    holds                     8,900 placed, 450 released, 712 ran out and were sold again, 402 refused
-    groups seated apart       9, each of them asked first
-    orphan seats              14 single seats were left between parties, sold as singles
-    a hold took               p50 2.3 ms, p99 9.9 ms, the longest 2201 ms
-    nodes killed              1; the longest silence between two acknowledged writes 2140 ms
+    orders                    7,400 of parties, 144 of latecomers, who take the last single places
+    parties                   9,100 served; 450 let go of their seats, 712 never paid, 31 found nothing
+    holds                     8,900 placed
+    refusals                  1,402: 1,300 somebody was quicker, 100 too few side by side, 2 nothing of the kind left
+    groups seated apart       9, each had agreed to it
+    orphan seats              14 single seats were left between parties
+    a hold took               p50 2.3 ms, p99 9.9 ms, the longest 2,201 ms
+    nodes killed              1; the longest silence between two acknowledged writes was 2,140 ms
     calls repeated            88 after trouble, 40 of unknown outcome
-    impatient buyers          301 pressed the button twice, 0 were told otherwise
+    impatient buyers          301 pressed the button twice, and were told the same twice
 
   Audit of 3 replicas against what buyers were told
 

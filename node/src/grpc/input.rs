@@ -60,6 +60,16 @@ impl Violations {
         }
     }
 
+    /// Any other UUID would be taken for one of a wrong time.
+    fn key(&mut self, field: &str, bytes: &[u8]) -> u128 {
+        let key = self.uuid(field, bytes);
+        let version = key >> 76 & 0xf;
+        if key != 0 && version != 7 {
+            self.add(field, format!("must be a UUIDv7, is of version {version}"));
+        }
+        key
+    }
+
     fn uuid_or(&mut self, field: &str, bytes: &[u8], default: u128) -> u128 {
         if bytes.is_empty() {
             default
@@ -105,7 +115,7 @@ impl ToRecord for PlaceHoldRequest {
             lines,
         } = self;
         let mut violations = Violations::default();
-        let key = violations.uuid("idempotency_key", idempotency_key);
+        let key = violations.key("idempotency_key", idempotency_key);
         let hold = violations.uuid_or("hold_id", hold_id, key);
         let mut padded = [0; 16];
         match padded.get_mut(..buyer.len()) {
@@ -138,7 +148,7 @@ impl ToRecord for ExtendHoldRequest {
             ttl_s,
         } = self;
         let mut violations = Violations::default();
-        let key = violations.uuid("idempotency_key", idempotency_key);
+        let key = violations.key("idempotency_key", idempotency_key);
         let command = Command::ExtendHold {
             hold: HoldId(violations.uuid("hold_id", hold_id)),
             ttl_ms: ttl_s.saturating_mul(1000),
@@ -159,7 +169,7 @@ impl ToRecord for ReleaseHoldRequest {
             hold_id,
         } = self;
         let mut violations = Violations::default();
-        let key = violations.uuid("idempotency_key", idempotency_key);
+        let key = violations.key("idempotency_key", idempotency_key);
         let command = Command::ReleaseHold {
             hold: HoldId(violations.uuid("hold_id", hold_id)),
         };
@@ -181,7 +191,7 @@ impl ToRecord for ConfirmHoldRequest {
             payment_reference,
         } = self;
         let mut violations = Violations::default();
-        let key = violations.uuid("idempotency_key", idempotency_key);
+        let key = violations.key("idempotency_key", idempotency_key);
         let hold = violations.uuid("hold_id", hold_id);
         let order = violations.uuid_or("order_id", order_id, key);
         let payment = PaymentReference::new(payment_reference.as_bytes())
@@ -211,7 +221,7 @@ impl ToRecord for CancelOrderRequest {
             order_id,
         } = self;
         let mut violations = Violations::default();
-        let key = violations.uuid("idempotency_key", idempotency_key);
+        let key = violations.key("idempotency_key", idempotency_key);
         let command = Command::CancelOrder {
             order: OrderId(violations.uuid("order_id", order_id)),
         };

@@ -54,13 +54,9 @@ pub async fn serve(
     let (health, health_service) = tonic_health::server::health_reporter();
     let mut services = RoutesBuilder::default();
     services.add_service(health_service);
-    let mut descriptors = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-    descriptors = descriptors.register_encoded_file_descriptor_set(proto::DESCRIPTORS);
-    for service in SERVICES {
-        descriptors = descriptors.with_service_name(service);
-    }
-    services.add_service(descriptors.build_v1()?);
+    services.add_service(descriptors().build_v1()?);
+    // Older clients, Python's among them, know no other.
+    services.add_service(descriptors().build_v1alpha()?);
     let entrance = Entrance::Partners(partners.clone());
     let bytes_max = config.message_bytes_max;
     services
@@ -105,14 +101,24 @@ pub async fn serve(
 }
 
 /// What reflection lists; messages of other packages may be looked up, their services not.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "onsale.channel.v1.CatalogueService",
     "onsale.channel.v1.SeatsService",
     "onsale.channel.v1.SalesService",
     "onsale.channel.v1.SessionService",
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
 ];
+
+fn descriptors() -> tonic_reflection::server::Builder<'static> {
+    let all = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS);
+    SERVICES
+        .into_iter()
+        .fold(all, |all, service| all.with_service_name(service))
+}
 
 /// The reads that other nodes pass on, for the peer listener. Whoever reaches that listener is
 /// trusted to name the partner it reads for.

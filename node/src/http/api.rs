@@ -119,6 +119,9 @@ pub trait AdminApi: Send + Sync + 'static {
     fn ready(&self) -> bool;
     /// Groups whose replica here differed from the others and was stopped.
     fn stopped_groups(&self) -> Vec<u32>;
+    /// Groups whose replica here differs from another's and goes on, because nobody can tell who is
+    /// right.
+    fn disputed_groups(&self) -> Vec<u32>;
     fn authorize(&self, token: &str) -> Result<Operator, Problem>;
     /// Whether a node that asks to join with this token knows the cluster's secret.
     fn knows_secret(&self, token: &str) -> bool;

@@ -22,8 +22,12 @@ pub async fn alive() -> HttpResponse {
 
 pub async fn ready(door: Data<Door>) -> Result<HttpResponse, Problem> {
     if door.api.ready() {
-        let node_id = door.api.node_id();
-        return Ok(HttpResponse::Ok().json(json!({ "ready": true, "node_id": node_id })));
+        let mut answer = json!({ "ready": true, "node_id": door.api.node_id() });
+        let disputed = door.api.disputed_groups();
+        if !disputed.is_empty() {
+            answer["disputed_groups"] = disputed.into();
+        }
+        return Ok(HttpResponse::Ok().json(answer));
     }
     let stopped: Vec<String> = door
         .api

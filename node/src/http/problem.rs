@@ -86,7 +86,7 @@ impl Reason {
             Reason::NoReplicaHere => (404, "NO_REPLICA_HERE", "No replica on this node", Never),
             Reason::MethodNotAllowed => (405, "METHOD_NOT_ALLOWED", "Wrong method", Never),
             Reason::AlreadyExists => (409, "ALREADY_EXISTS", "It exists already", Never),
-            Reason::Conflict => (409, "CONFLICT", "The cluster has moved on", Later),
+            Reason::Conflict => (409, "CONFLICT", "Not possible at the moment", Later),
             Reason::Compacted => (410, "COMPACTED", "Too far behind", Never),
             Reason::TooLarge => (413, "TOO_LARGE", "Too large", Never),
             Reason::InvalidPlan => (422, "INVALID_PLAN", "The seating plan is not usable", Never),

@@ -209,6 +209,10 @@ pub struct OrderPage {
     /// Give it back as `page` for more; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_page: Option<String>,
+    /// Events whose orders may be missing, because the node's index takes them anew; absent when
+    /// there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub events_missing: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,6 +220,12 @@ pub struct HoldPage {
     pub holds: Vec<HoldRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_page: Option<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub events_missing: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,7 @@
 //! Answers a query: the chunks that may have something, in sequence of time, until the page is
 //! full; beside them the short chunks and the live holds.
 
-use super::keys;
-use super::ledger::{Ledger, one_row};
+use super::ledger::Ledger;
 use super::query::{Kind, Page, Query, QueryFault};
 use super::row::{Place, Row};
 use super::store::StoreFault;
@@ -80,24 +79,12 @@ impl Found<'_> {
     }
 
     fn live_holds(&mut self) -> Result<(), StoreFault> {
-        let prefix = match self.query.event {
-            Some(sale) => keys::holds(sale.0),
-            None => keys::HOLDS.to_vec(),
-        };
-        let end = keys::behind(&prefix);
-        let mut fault = None;
         let ledger = self.ledger;
-        ledger
-            .store
-            .scan(&prefix, end.as_deref(), &mut |_, value| {
-                let considered = one_row(value).and_then(|row| {
-                    let covered = ledger.cover(row.sale).is_some();
-                    self.consider(row, covered)
-                });
-                fault = considered.err();
-                fault.is_none()
-            })?;
-        fault.map_or(Ok(()), Err)
+        for row in ledger.live.rows(self.query.event) {
+            let covered = ledger.cover(row.sale).is_some();
+            self.consider(row, covered)?;
+        }
+        Ok(())
     }
 
     /// The place from which on chunks were not read: `None` when all were.

@@ -8,7 +8,7 @@ use domain::ids::{HoldId, OrderId, SaleId};
 
 use super::chunk::Filed;
 use super::keys;
-use super::ledger::{Cover, Covers, Ledger, put_hold};
+use super::ledger::{Cover, Covers, Ledger};
 use super::row::{Row, RowState};
 use super::store::{Batch, StoreFault};
 
@@ -37,9 +37,13 @@ pub(super) enum Step {
 
 /// What a drain writes.
 pub(super) struct Folded {
-    /// All but what is filed and the covers.
+    /// All but the live holds, what is filed, and the covers.
     pub batch: Batch,
     pub filed: Vec<Filed>,
+    /// Live holds that were stored and ended, by sale and hold.
+    pub ended: Vec<(u64, u128)>,
+    /// Live holds as they are now.
+    pub live: Vec<Row>,
     pub covers: Covers,
     /// Orders died.
     pub reopened: bool,
@@ -72,18 +76,18 @@ impl<'l> Drain<'l> {
     }
 
     /// Takes changes of a sale that is covered. After a doubt nothing more of it may be taken.
-    pub fn take(&mut self, sale: SaleId, changes: &[Change]) -> Result<Step, StoreFault> {
-        let step = self.fold_all(sale, changes)?;
+    pub fn take(&mut self, sale: SaleId, changes: &[Change]) -> Step {
+        let step = self.fold_all(sale, changes);
         if step == Step::Doubt {
             self.doubted.insert(sale.0);
         }
-        Ok(step)
+        step
     }
 
-    fn fold_all(&mut self, sale: SaleId, changes: &[Change]) -> Result<Step, StoreFault> {
+    fn fold_all(&mut self, sale: SaleId, changes: &[Change]) -> Step {
         let before = self.covers.get(&sale.0).copied();
         let Some(mut cover) = before.or_else(|| self.ledger.cover(sale)) else {
-            return Ok(Step::Doubt);
+            return Step::Doubt;
         };
         for change in changes {
             // Seen before: the log is read again after a restart.
@@ -91,23 +95,18 @@ impl<'l> Drain<'l> {
                 continue;
             }
             if change.revision.0 != cover.revision + 1 {
-                return Ok(Step::Doubt);
+                return Step::Doubt;
             }
-            if self.fold(sale, &mut cover, change)? == Step::Doubt {
-                return Ok(Step::Doubt);
+            if self.fold(sale, &mut cover, change) == Step::Doubt {
+                return Step::Doubt;
             }
             cover.revision = change.revision.0;
         }
         self.covers.insert(sale.0, cover);
-        Ok(Step::Folded)
+        Step::Folded
     }
 
-    fn fold(
-        &mut self,
-        sale: SaleId,
-        cover: &mut Cover,
-        change: &Change,
-    ) -> Result<Step, StoreFault> {
+    fn fold(&mut self, sale: SaleId, cover: &mut Cover, change: &Change) -> Step {
         match change.fact {
             Fact::HoldPlaced {
                 hold,
@@ -131,7 +130,7 @@ impl<'l> Drain<'l> {
                     deadline_ms,
                 };
                 self.insert(Of::Hold(hold), row, None);
-                Ok(Step::Folded)
+                Step::Folded
             }
             Fact::HoldExtended { hold, deadline_ms } => {
                 self.change_hold(sale, hold, |row| row.deadline_ms = deadline_ms)
@@ -151,15 +150,13 @@ impl<'l> Drain<'l> {
             }),
             Fact::OrderCancelled { order } => {
                 self.cancel(sale, cover, order);
-                Ok(Step::Folded)
+                Step::Folded
             }
             Fact::SaleReopened { .. } => {
                 self.reopen(sale, cover);
-                Ok(Step::Folded)
+                Step::Folded
             }
-            Fact::SeatsChanged { .. } | Fact::PhaseChanged { .. } | Fact::RulesSet => {
-                Ok(Step::Folded)
-            }
+            Fact::SeatsChanged { .. } | Fact::PhaseChanged { .. } | Fact::RulesSet => Step::Folded,
         }
     }
 
@@ -171,31 +168,21 @@ impl<'l> Drain<'l> {
         self.replaced.extend(before);
     }
 
-    fn change_hold(
-        &mut self,
-        sale: SaleId,
-        hold: HoldId,
-        change: impl FnOnce(&mut Row),
-    ) -> Result<Step, StoreFault> {
-        let held = self.load(sale, hold)?;
-        Ok(match held.and_then(|pending| pending.now.as_mut()) {
+    fn change_hold(&mut self, sale: SaleId, hold: HoldId, change: impl FnOnce(&mut Row)) -> Step {
+        let held = self.load(sale, hold);
+        match held.and_then(|pending| pending.now.as_mut()) {
             Some(row) => {
                 change(row);
                 Step::Folded
             }
             None => Step::Doubt,
-        })
+        }
     }
 
-    fn confirm(
-        &mut self,
-        sale: SaleId,
-        hold: HoldId,
-        order: impl FnOnce(Row) -> Row,
-    ) -> Result<Step, StoreFault> {
-        let held = self.load(sale, hold)?.copied();
+    fn confirm(&mut self, sale: SaleId, hold: HoldId, order: impl FnOnce(Row) -> Row) -> Step {
+        let held = self.load(sale, hold).copied();
         let Some((pending, row)) = held.and_then(|held| Some((held, held.now?))) else {
-            return Ok(Step::Doubt);
+            return Step::Doubt;
         };
         self.touched.remove(&(sale.0, Of::Hold(hold)));
         let row = order(row);
@@ -204,7 +191,7 @@ impl<'l> Drain<'l> {
             row,
             pending.stored,
         );
-        Ok(Step::Folded)
+        Step::Folded
     }
 
     fn cancel(&mut self, sale: SaleId, cover: &mut Cover, order: OrderId) {
@@ -240,17 +227,17 @@ impl<'l> Drain<'l> {
     }
 
     /// The live hold: touched already, or stored.
-    fn load(&mut self, sale: SaleId, hold: HoldId) -> Result<Option<&mut Pending>, StoreFault> {
+    fn load(&mut self, sale: SaleId, hold: HoldId) -> Option<&mut Pending> {
         use std::collections::hash_map::Entry;
         match self.touched.entry((sale.0, Of::Hold(hold))) {
-            Entry::Occupied(pending) => Ok(Some(pending.into_mut())),
+            Entry::Occupied(pending) => Some(pending.into_mut()),
             Entry::Vacant(vacant) => {
-                let row = self.ledger.live_hold(sale.0, hold.0)?;
+                let row = self.ledger.live.get(sale.0, hold.0);
                 let pending = |row| Pending {
                     stored: Some(hold),
                     now: Some(row),
                 };
-                Ok(row.map(|row| vacant.insert(pending(row))))
+                row.map(|row| vacant.insert(pending(row)))
             }
         }
     }
@@ -278,7 +265,7 @@ impl<'l> Drain<'l> {
         }
         let mut rows = self.cancelled.len();
         let mut filed = Vec::new();
-        let mut live = Vec::new();
+        let (mut ended, mut live) = (Vec::new(), Vec::new());
         let touched = self
             .touched
             .iter()
@@ -293,25 +280,22 @@ impl<'l> Drain<'l> {
             };
             rows += 1;
             let Pending { stored, now } = *pending;
-            if let Some(hold) = stored {
-                batch.remove(keys::hold(sale, hold.0));
-            }
-            let Some(row) = now else { continue };
-            let row = Filed {
-                row,
-                epoch: cover.epoch,
-                reopened: cover.reopened,
-            };
-            match row.row.state {
-                RowState::Held => live.push(row),
-                _ => filed.push(row),
+            ended.extend(stored.map(|hold| (sale, hold.0)));
+            match now {
+                None => {}
+                Some(row) if row.state == RowState::Held => live.push(row),
+                Some(row) => filed.push(Filed {
+                    row,
+                    epoch: cover.epoch,
+                    reopened: cover.reopened,
+                }),
             }
         }
-        // Behind the removals: an ended hold's id may be a new hold's.
-        live.iter().for_each(|hold| put_hold(&mut batch, hold));
         Ok(Folded {
             batch,
             filed,
+            ended,
+            live,
             covers: self.covers,
             reopened: !self.reopened.is_empty(),
             rows,

@@ -4,7 +4,7 @@
 //! f              format stamp
 //! n              the next sale to be taken in whole gets this epoch
 //! w sale         how far the sale is covered (`Cover`)
-//! h sale hold    a live hold
+//! l number       live holds that came and went (`Live`)
 //! s sale order   the order was cancelled after it was filed
 //! c number       a full chunk of orders or ended holds   } rows are filed in chunks, because a key
 //! d number       what is in it (`Meta`)                  } for each row and each way to find it
@@ -12,11 +12,11 @@
 //! ```
 
 /// Changes with the meaning of any key or value: another stamp means rebuild.
-pub(super) const FORMAT: &[u8] = b"onsale-index-2";
+pub(super) const FORMAT: &[u8] = b"onsale-index-3";
 pub(super) const STAMP: &[u8] = b"f";
 pub(super) const NEXT_EPOCH: &[u8] = b"n";
 pub(super) const COVERS: &[u8] = b"w";
-pub(super) const HOLDS: &[u8] = b"h";
+pub(super) const LIVE: &[u8] = b"l";
 pub(super) const METAS: &[u8] = b"d";
 pub(super) const SHORT_CHUNKS: &[u8] = b"m";
 
@@ -24,15 +24,8 @@ pub(super) fn cover(sale: u64) -> Vec<u8> {
     with(b'w', &sale.to_be_bytes())
 }
 
-/// All live holds of a sale.
-pub(super) fn holds(sale: u64) -> Vec<u8> {
-    with(b'h', &sale.to_be_bytes())
-}
-
-pub(super) fn hold(sale: u64, hold: u128) -> Vec<u8> {
-    let mut key = holds(sale);
-    key.extend(hold.to_be_bytes());
-    key
+pub(super) fn live(number: u64) -> Vec<u8> {
+    with(b'l', &number.to_be_bytes())
 }
 
 /// All cancellations of a sale.

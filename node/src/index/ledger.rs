@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use domain::ids::SaleId;
 
 use super::archive::{Archive, damaged};
-use super::chunk::{self, Filed};
+use super::chunk::Filed;
 use super::coalesce::Folded;
 use super::keys;
+use super::live::Live;
 use super::row::{Row, RowState};
 use super::store::{Batch, IndexStore, StoreFault};
 
@@ -50,6 +51,7 @@ impl Cover {
 pub(super) struct Ledger {
     pub store: Box<dyn IndexStore>,
     pub archive: Archive,
+    pub live: Live,
     covers: HashMap<u64, Cover>,
     next_epoch: u32,
     /// Sales that the store still takes for covered.
@@ -86,6 +88,7 @@ impl Ledger {
         };
         Ok(Some(Ledger {
             archive: Archive::open(&*store)?,
+            live: Live::open(&*store)?,
             covers: covers(&*store)?,
             store,
             next_epoch,
@@ -121,13 +124,6 @@ impl Ledger {
         lives(&self.covers, filed)
     }
 
-    pub fn live_hold(&self, sale: u64, hold: u128) -> Result<Option<Row>, StoreFault> {
-        match self.store.get(&keys::hold(sale, hold))? {
-            Some(bytes) => one_row(&bytes).map(Some),
-            None => Ok(None),
-        }
-    }
-
     /// Of a row that was filed: the state it has by now.
     pub fn state(&self, row: &Row) -> Result<RowState, StoreFault> {
         let cancellations = self.cover(row.sale).map_or(0, |cover| cover.cancellations);
@@ -146,10 +142,13 @@ impl Ledger {
         let Folded {
             mut batch,
             filed,
+            ended,
+            live,
             covers,
             reopened,
             rows: _,
         } = folded;
+        self.live.write(&*self.store, ended, &live, &mut batch)?;
         self.archive.file(filed, &mut batch);
         for (sale, cover) in &covers {
             batch.put(keys::cover(*sale), cover.encode());
@@ -182,16 +181,15 @@ impl Ledger {
     /// Removes up to `max` live holds and cancellations of the sale.
     pub fn clear(&mut self, sale: SaleId, max: usize) -> Result<usize, StoreFault> {
         let mut batch = Batch::default();
-        let mut cleared = 0;
-        for prefix in [keys::holds(sale.0), keys::cancellations(sale.0)] {
+        let mut cleared = self.live.clear(sale, max, &mut batch);
+        if cleared < max {
+            let prefix = keys::cancellations(sale.0);
             let end = keys::behind(&prefix);
-            if cleared < max {
-                self.store.scan(&prefix, end.as_deref(), &mut |key, _| {
-                    batch.remove(key.to_vec());
-                    cleared += 1;
-                    cleared < max
-                })?;
-            }
+            self.store.scan(&prefix, end.as_deref(), &mut |key, _| {
+                batch.remove(key.to_vec());
+                cleared += 1;
+                cleared < max
+            })?;
         }
         self.store.apply(batch)?;
         Ok(cleared)
@@ -200,12 +198,10 @@ impl Ledger {
     /// Adds rows of a sale that is being taken anew.
     pub fn add(&mut self, rows: Vec<Filed>) -> Result<(), StoreFault> {
         let mut batch = Batch::default();
-        for filed in rows
-            .iter()
-            .filter(|filed| filed.row.state == RowState::Held)
-        {
-            put_hold(&mut batch, filed);
-        }
+        let held = rows.iter().map(|filed| filed.row);
+        let held: Vec<Row> = held.filter(|row| row.state == RowState::Held).collect();
+        self.live
+            .write(&*self.store, Vec::new(), &held, &mut batch)?;
         self.archive.file(rows, &mut batch);
         self.store.apply(batch)
     }
@@ -254,18 +250,6 @@ fn lives(covers: &HashMap<u64, Cover>, filed: &Filed) -> bool {
         let forgotten = filed.row.order.is_some() && filed.reopened != cover.reopened;
         filed.epoch == cover.epoch && !forgotten
     })
-}
-
-pub(super) fn put_hold(batch: &mut Batch, filed: &Filed) {
-    let key = keys::hold(filed.row.sale.0, filed.row.hold.0);
-    batch.put(key, chunk::encode(std::slice::from_ref(filed)));
-}
-
-pub(super) fn one_row(bytes: &[u8]) -> Result<Row, StoreFault> {
-    match chunk::decode(bytes).as_deref() {
-        Some([filed]) => Ok(filed.row),
-        _ => Err(damaged()),
-    }
 }
 
 fn covers(store: &dyn IndexStore) -> Result<HashMap<u64, Cover>, StoreFault> {

@@ -40,7 +40,7 @@ pub struct Worker {
     source: Arc<dyn Source>,
     feed: mpsc::Receiver<Fed>,
     metrics: IndexMetrics,
-    ticks: mpsc::Receiver<()>,
+    ticks: mpsc::Receiver<u64>,
     asked: mpsc::Receiver<Ask>,
     /// Sales to be taken anew, and from which tick on.
     doubtful: BTreeMap<u64, u64>,
@@ -55,6 +55,7 @@ pub struct Worker {
     rows_per_s_max: i64,
     tick: u64,
     renew_tick: u64,
+    compare_tick: u64,
 }
 
 impl Worker {
@@ -64,7 +65,7 @@ impl Worker {
         source: Arc<dyn Source>,
         feed: mpsc::Receiver<Fed>,
         metrics: IndexMetrics,
-        ticks: mpsc::Receiver<()>,
+        ticks: mpsc::Receiver<u64>,
         asked: mpsc::Receiver<Ask>,
     ) -> Worker {
         let rows_per_s_max = i64::from(config.rows_per_s_max.max(1));
@@ -85,6 +86,7 @@ impl Worker {
             rows_per_s_max,
             tick: 0,
             renew_tick: 0,
+            compare_tick: 0,
         }
     }
 
@@ -103,15 +105,15 @@ impl Worker {
                     None => return,
                 },
                 tick = self.ticks.recv() => match tick {
-                    Some(()) => self.tick().await,
+                    Some(passed) => self.tick(passed).await,
                     None => return,
                 },
             }
         }
     }
 
-    async fn tick(&mut self) {
-        self.tick += 1;
+    async fn tick(&mut self, passed: u64) {
+        self.tick += passed;
         let share = (self.rows_per_s_max / TICKS_PER_S as i64).max(1);
         self.budget = (self.budget + share).min(self.rows_per_s_max);
         if self.ledger.is_none() && self.tick >= self.renew_tick {
@@ -145,7 +147,8 @@ impl Worker {
                 }
             }
         }
-        if self.tick.is_multiple_of(COMPARE_TICKS) || self.tick == 1 {
+        if self.tick >= self.compare_tick {
+            self.compare_tick = self.tick + COMPARE_TICKS;
             self.compare().await;
         }
         Ok(())
@@ -181,7 +184,7 @@ impl Worker {
             }
             if ledger.cover(sale).is_none() {
                 doubts.push((sale, Cause::New));
-            } else if drain.take(sale, &changes)? == Step::Doubt {
+            } else if drain.take(sale, &changes) == Step::Doubt {
                 doubts.push((sale, Cause::Misfit));
             }
         }
@@ -266,7 +269,7 @@ impl Worker {
         let mut drain = Drain::new(ledger);
         let mut doubt = false;
         for changes in &rebuild.waiting {
-            doubt = doubt || drain.take(rebuild.sale, changes)? == Step::Doubt;
+            doubt = doubt || drain.take(rebuild.sale, changes) == Step::Doubt;
         }
         let folded = drain.finish()?;
         self.budget -= folded.rows as i64;

@@ -41,9 +41,13 @@ pub enum PlanFault {
     Empty,
 }
 
+/// A line that a terminal can still show; `ctl plan check --dedupe` lists the others.
+const NAMED_MAX: usize = 20;
+
 fn name_duplicates(ids: &u32, sample: &[Duplicate]) -> String {
-    let named: Vec<String> = sample.iter().map(Duplicate::to_string).collect();
-    let rest = (*ids as usize).saturating_sub(sample.len());
+    let named = sample.iter().take(NAMED_MAX);
+    let named: Vec<String> = named.map(Duplicate::to_string).collect();
+    let rest = (*ids as usize).saturating_sub(named.len());
     match rest {
         0 => named.join("; "),
         rest => format!("{}; and {rest} more", named.join("; ")),

@@ -4,8 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// Most entries of each list.
-pub(super) const LISTED_MAX: usize = 20;
+/// Most seats listed by their ids: all that a person would ever repair by hand, and no flood from a
+/// broken file of a million.
+pub(super) const LISTED_MAX: usize = 1_000;
+/// Most warnings in words.
+const WARNINGS_MAX: usize = 20;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
@@ -77,7 +80,7 @@ pub(super) struct Warnings {
 impl Warnings {
     /// `warning` is only put into words while there is room.
     pub fn add(&mut self, warning: impl FnOnce() -> String) {
-        if self.listed.len() < LISTED_MAX {
+        if self.listed.len() < WARNINGS_MAX {
             self.listed.push(warning());
         } else {
             self.left_out = self.left_out.saturating_add(1);

@@ -76,6 +76,10 @@ impl AdminApi for Admin {
         self.parts.cluster.stopped_groups()
     }
 
+    fn disputed_groups(&self) -> Vec<u32> {
+        self.parts.cluster.disputed_groups()
+    }
+
     fn authorize(&self, token: &str) -> Result<Operator, Problem> {
         let first = self.parts.config.http.operator_key.as_bytes();
         if !first.is_empty() && bool::from(first.ct_eq(token.as_bytes())) {

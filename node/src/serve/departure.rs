@@ -34,30 +34,34 @@ impl Signals {
     }
 }
 
-/// Hands every group this node leads to its most advanced follower, and waits until it leads none.
-/// What cannot be handed over in time is left to an election.
+/// Hands every group this node leads to its most advanced follower that answers, and waits until it
+/// leads none. What cannot be handed over in time is left to an election.
 pub async fn hand_over(cluster: &Cluster) {
     let led: Vec<GroupStatus> = led(cluster);
-    let handed = led.iter().filter_map(|group| {
-        let to = successor(cluster.node_id(), group)?;
-        Some(async move {
-            if let Err(failure) = cluster.transfer_leader(group.group, to).await {
-                tracing::warn!(group = group.group, to, %failure, "leadership stays");
-            }
-        })
-    });
     let gone = async {
-        join_all(handed).await;
-        while led
-            .iter()
-            .any(|group| successor(cluster.node_id(), group).is_some() && leads(cluster, group))
-        {
+        let handed = join_all(led.iter().map(|group| hand_over_one(cluster, group))).await;
+        let taken = led.iter().zip(handed).filter(|(_, taken)| *taken);
+        let taken: Vec<&GroupStatus> = taken.map(|(group, _)| group).collect();
+        while taken.iter().any(|group| leads(cluster, group)) {
             sleep(LOOK_AGAIN).await;
         }
     };
     if timeout(HAND_OVER_LIMIT, gone).await.is_err() {
         tracing::warn!("not all leadership was taken over in time");
     }
+}
+
+/// Whether somebody takes it.
+async fn hand_over_one(cluster: &Cluster, group: &GroupStatus) -> bool {
+    for to in successors(cluster.node_id(), group) {
+        match cluster.transfer_leader(group.group, to).await {
+            Ok(()) => return true,
+            Err(failure) => {
+                tracing::warn!(group = group.group, to, %failure, "leadership stays");
+            }
+        }
+    }
+    false
 }
 
 fn led(cluster: &Cluster) -> Vec<GroupStatus> {
@@ -70,8 +74,10 @@ fn leads(cluster: &Cluster, group: &GroupStatus) -> bool {
     led(cluster).iter().any(|led| led.group == group.group)
 }
 
-/// The other voter that is least behind.
-fn successor(this: u64, group: &GroupStatus) -> Option<u64> {
+/// The other voters, who is least behind first.
+fn successors(this: u64, group: &GroupStatus) -> Vec<u64> {
     let others = group.voters.iter().copied().filter(|node| *node != this);
-    others.min_by_key(|node| group.lag.get(node).copied().unwrap_or(u64::MAX))
+    let mut others: Vec<u64> = others.collect();
+    others.sort_by_key(|node| group.lag.get(node).copied().unwrap_or(u64::MAX));
+    others
 }

@@ -154,6 +154,15 @@ fn bad_files_end_with_one_clear_line() {
     ] {
         refused_with(arguments, words);
     }
+    let said = refused(&["serve", "--config", "/no/such/node.toml"]);
+    assert_eq!(said.matches("No such file").count(), 1, "{said}");
+}
+
+#[test]
+fn rules_that_change_nothing_are_not_sent() {
+    let url = ["--url", "http://127.0.0.1:1", "--key", "notaskedfor"];
+    let arguments = ["ctl", "events", "rules", "7"];
+    refused_with(&[&arguments[..], &url[..]].concat(), &["--help"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cluster;
+mod discovery;
 mod full;
 mod house;
 mod metrics;

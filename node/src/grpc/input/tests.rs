@@ -10,8 +10,15 @@ const STAMP: Stamp = Stamp {
     channel: ChannelId(3),
 };
 
+/// Of version 7.
 fn uuid(byte: u8) -> bytes::Bytes {
-    vec![byte; 16].into()
+    let mut bytes = vec![byte; 16];
+    bytes[6] = 0x70 | byte & 0xf;
+    bytes.into()
+}
+
+fn number(byte: u8) -> u128 {
+    u128::from_be_bytes(uuid(byte)[..].try_into().expect("16 bytes"))
 }
 
 fn line(line: Line) -> LineMessage {
@@ -44,6 +51,21 @@ fn bad_fields(request: &impl ToRecord) -> Vec<String> {
         .into_iter()
         .map(|violation| violation.field)
         .collect()
+}
+
+#[test]
+fn a_key_of_another_version_is_named() {
+    let mut request = hold(vec![line(Line::BestAvailable(best(1)))]);
+    let mut key = vec![1; 16];
+    key[6] = 0x41;
+    request.idempotency_key = key.into();
+    let violations = request.to_record(STAMP, &mut Vec::new()).expect_err("no");
+    assert_eq!(violations.len(), 1);
+    assert_eq!(violations[0].field, "idempotency_key");
+    assert_eq!(
+        violations[0].description,
+        "must be a UUIDv7, is of version 4"
+    );
 }
 
 #[test]
@@ -80,7 +102,7 @@ fn a_hold_becomes_its_record() {
     let read = record::decode(&out, &mut scratch).expect("a record");
     let seat = |section, seat| SeatRef { section, seat };
     assert_eq!((read.partner, read.channel), (PartnerId(7), ChannelId(3)));
-    let key = u128::from_be_bytes([1; 16]);
+    let key = number(1);
     assert_eq!(read.key, IdempotencyKey(key));
     let mut buyer = [0; 16];
     buyer[0] = b'b';
@@ -150,7 +172,7 @@ fn each_bad_field_of_a_hold_is_named() {
     ids.hold_id = vec![1; 15].into();
     ids.buyer = vec![1; 17].into();
     assert_eq!(bad_fields(&ids), ["idempotency_key", "hold_id", "buyer"]);
-    ids.idempotency_key = uuid(0);
+    ids.idempotency_key = vec![0; 16].into();
     ids.hold_id = uuid(2);
     ids.buyer = uuid(3);
     assert_eq!(bad_fields(&ids), ["idempotency_key"]);
@@ -178,6 +200,6 @@ fn a_payment_reference_has_1_to_40_bytes() {
     else {
         panic!("another command");
     };
-    assert_eq!(hold, HoldId(u128::from_be_bytes([2; 16])));
-    assert_eq!(order, OrderId(u128::from_be_bytes([1; 16])));
+    assert_eq!(hold, HoldId(number(2)));
+    assert_eq!(order, OrderId(number(1)));
 }

@@ -264,6 +264,16 @@ async fn a_node_with_a_stopped_replica_is_not_ready_and_names_the_group() {
 }
 
 #[actix_web::test]
+async fn a_node_with_a_disputed_replica_goes_on_and_says_so() {
+    let node = Memory::disputed(&[3]);
+    let answer = send(&node, TestRequest::get().uri("/readyz")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["disputed_groups"], serde_json::json!([3]));
+    let well = send(&Memory::new(), TestRequest::get().uri("/readyz")).await;
+    assert!(well.json().get("disputed_groups").is_none());
+}
+
+#[actix_web::test]
 async fn health_metrics_and_the_page_need_no_key() {
     let node = Memory::new();
     for path in ["/healthz", "/readyz", "/metrics", "/"] {

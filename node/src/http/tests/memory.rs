@@ -32,6 +32,7 @@ struct State {
     /// Every call on an event is this node's (id, HTTP address).
     owner: Option<(u64, String)>,
     stopped_groups: Vec<u32>,
+    disputed_groups: Vec<u32>,
 }
 
 struct Event {
@@ -66,6 +67,13 @@ impl Memory {
     pub fn stopped(groups: &[u32]) -> std::sync::Arc<Memory> {
         let memory = Memory::new();
         memory.state().stopped_groups = groups.to_vec();
+        memory
+    }
+
+    /// A node whose replicas of these groups differ from another's, nobody knows which is wrong.
+    pub fn disputed(groups: &[u32]) -> std::sync::Arc<Memory> {
+        let memory = Memory::new();
+        memory.state().disputed_groups = groups.to_vec();
         memory
     }
 
@@ -211,6 +219,10 @@ impl AdminApi for Memory {
 
     fn stopped_groups(&self) -> Vec<u32> {
         self.state().stopped_groups.clone()
+    }
+
+    fn disputed_groups(&self) -> Vec<u32> {
+        self.state().disputed_groups.clone()
     }
 
     fn authorize(&self, token: &str) -> Result<Operator, Problem> {

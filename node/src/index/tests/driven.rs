@@ -25,7 +25,7 @@ struct Driven {
     town: Town,
     index: Index,
     feed: mpsc::Sender<Fed>,
-    ticker: mpsc::Sender<()>,
+    ticker: mpsc::Sender<u64>,
     metrics: IndexMetrics,
     worker: JoinHandle<()>,
 }
@@ -55,7 +55,7 @@ impl Driven {
 
     async fn ticks(&self, ticks: u32) {
         for _ in 0..ticks {
-            self.ticker.send(()).await.expect("the worker runs");
+            self.ticker.send(1).await.expect("the worker runs");
         }
         // Asked for between ticks, so the last tick is over.
         let _ = self.index.search(Query::default()).await;

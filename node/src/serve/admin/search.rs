@@ -14,6 +14,7 @@ impl Admin {
         Ok(OrderPage {
             orders: page.rows.iter().map(order_row).collect(),
             next_page: page.next_page_token,
+            events_missing: page.sales_missing,
         })
     }
 
@@ -22,36 +23,36 @@ impl Admin {
         Ok(HoldPage {
             holds: page.rows.iter().map(hold_row).collect(),
             next_page: page.next_page_token,
+            events_missing: page.sales_missing,
         })
     }
 
     pub(super) async fn find_order(&self, order_id: u128) -> Answer<OrderRow> {
-        let row = self.find(Kind::Orders, order_id).await?;
-        row.as_ref().map(order_row).ok_or_else(|| {
-            Problem::new(Reason::UnknownOrder, "the index has no such order")
+        let page = self.find(Kind::Orders, order_id).await?;
+        page.rows.first().map(order_row).ok_or_else(|| {
+            absent(Reason::UnknownOrder, &page)
                 .with("order_id", id_text(order_id))
                 .into()
         })
     }
 
     pub(super) async fn find_hold(&self, hold_id: u128) -> Answer<HoldRow> {
-        let row = self.find(Kind::Holds, hold_id).await?;
-        row.as_ref().map(hold_row).ok_or_else(|| {
-            Problem::new(Reason::UnknownHold, "the index has no such hold")
+        let page = self.find(Kind::Holds, hold_id).await?;
+        page.rows.first().map(hold_row).ok_or_else(|| {
+            absent(Reason::UnknownHold, &page)
                 .with("hold_id", id_text(hold_id))
                 .into()
         })
     }
 
-    async fn find(&self, kind: Kind, id: u128) -> Answer<Option<Row>> {
+    async fn find(&self, kind: Kind, id: u128) -> Answer<Page> {
         let query = Query {
             kind,
             id: Some(id),
             limit: 1,
             ..Query::default()
         };
-        let mut page = self.ask(query).await?;
-        Ok(page.rows.pop())
+        Ok(self.ask(query).await?)
     }
 
     async fn search(&self, kind: Kind, search: Search) -> Answer<Page> {
@@ -99,6 +100,19 @@ impl Admin {
             };
             Problem::new(reason, fault.to_string())
         })
+    }
+}
+
+/// An index that does not cover all events cannot say that there is no such thing.
+fn absent(unknown: Reason, page: &Page) -> Problem {
+    match page.sales_missing {
+        0 => Problem::new(unknown, "the index of this node does not have it"),
+        missing => Problem::new(
+            Reason::NotReady,
+            format!(
+                "the index of this node does not have it, but takes {missing} events anew: ask again"
+            ),
+        ),
     }
 }
 
@@ -153,5 +167,21 @@ fn hold_row(row: &Row) -> HoldRow {
             0 => String::new(),
             deadline_ms => moment_text(deadline_ms),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_with_gaps_does_not_deny_an_order() {
+        let mut page = Page::default();
+        let denied = absent(Reason::UnknownOrder, &page);
+        assert_eq!(denied.status, 404);
+        page.sales_missing = 2;
+        let later = absent(Reason::UnknownOrder, &page);
+        assert_eq!(later.status, 503);
+        assert!(later.to_string().contains("2 events"), "{later}");
     }
 }
