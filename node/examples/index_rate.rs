@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use actors::feed::Fed;
+use actors::feed::{Fed, Room};
 use async_trait::async_trait;
 use domain::change::{Change, Fact};
 use domain::ids::{BuyerId, ChannelId, HoldId, OrderId, PartnerId, Revision, SaleId};
@@ -119,7 +119,12 @@ async fn run(orders: u64, folder: &Path) -> Result<f64, Box<dyn std::error::Erro
         let revision = sales[number as usize].revision;
         source.0[number as usize].store(revision, Ordering::Release);
         let sale = SaleId(number);
-        feed.send(Fed::Changes { sale, changes }).await?;
+        feed.send(Fed::Changes {
+            sale,
+            changes,
+            room: Room::default(),
+        })
+        .await?;
         // About as much as comes together in one tick at 40,000 orders a second.
         if round % 4 == 3 {
             ticker.send(1).await?;

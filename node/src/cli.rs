@@ -38,7 +38,7 @@ impl Cli {
             Ok(cli) => match cli.command.run() {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
-                    eprintln!("onsale: {}", one_line(&format!("{error:#}")));
+                    eprintln!("onsale: {}", one_line(&said(&error)));
                     ExitCode::FAILURE
                 }
             },
@@ -53,6 +53,16 @@ impl Cli {
             }
         }
     }
+}
+
+/// The error and its causes; a cause that the words before it end in is not said again.
+fn said(error: &anyhow::Error) -> String {
+    let mut causes = error.chain().map(|cause| cause.to_string());
+    let first = causes.next().unwrap_or_default();
+    causes.fold(first, |said, cause| match said.ends_with(&cause) {
+        true => said,
+        false => format!("{said}: {cause}"),
+    })
 }
 
 /// The status of a command line that cannot be understood, as most programs have it.
@@ -90,5 +100,28 @@ impl Command {
             Command::Demo(args) => crate::demo::run(args),
             Command::Bench(args) => crate::bench::run(args),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the log cannot be opened: {0}")]
+    struct Repeats(#[source] std::io::Error);
+
+    #[test]
+    fn no_cause_is_said_twice() {
+        let cause = || std::io::Error::other("the mark is missing");
+        let repeats = anyhow::Error::from(Repeats(cause())).context("node 1");
+        assert_eq!(
+            said(&repeats),
+            "node 1: the log cannot be opened: the mark is missing"
+        );
+        let plain = Err::<(), _>(cause()).context("node 1").unwrap_err();
+        assert_eq!(said(&plain), "node 1: the mark is missing");
     }
 }

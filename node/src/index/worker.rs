@@ -163,7 +163,11 @@ impl Worker {
         let mut doubts = Vec::new();
         while taken < DRAIN_CHANGES {
             let (sale, changes) = match self.feed.try_recv() {
-                Ok(Fed::Changes { sale, changes }) => (sale, changes),
+                Ok(Fed::Changes {
+                    sale,
+                    changes,
+                    room: _,
+                }) => (sale, changes),
                 Ok(Fed::Gap { sale }) => {
                     doubts.push((sale, Cause::Gap));
                     continue;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use actors::feed::Fed;
+use actors::feed::{Fed, Room};
 use domain::ids::SaleId;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -64,7 +64,11 @@ impl Driven {
     async fn act(&self, sale: u64, act: Act) {
         let changes = self.town.act(sale, act);
         let sale = SaleId(sale);
-        let fed = Fed::Changes { sale, changes };
+        let fed = Fed::Changes {
+            sale,
+            changes,
+            room: Room::default(),
+        };
         self.feed.send(fed).await.expect("the worker runs");
     }
 
