@@ -29,7 +29,9 @@ pub fn run(data: &[u8]) {
         _ => {
             message::<pb::ForwardRequest>(bytes);
             if let Ok(request) = pb::ForwardRequest::decode(bytes) {
-                Records::new(&request.records).for_each(drop);
+                for batch in &request.batches {
+                    Records::new(&batch.records).for_each(drop);
+                }
             }
         }
     }
@@ -152,12 +154,15 @@ pub fn corpus() -> Vec<Vec<u8>> {
             })),
         }),
     };
-    let forward = pb::ForwardRequest {
+    let batch = pb::ForwardBatch {
         batch_id: 1,
         sale_id: 2,
         records: samples::records().into(),
         call_ids: vec![0; 72].into(),
         timeout_ms: 100,
+    };
+    let forward = pb::ForwardRequest {
+        batches: vec![batch],
     };
     vec![
         tagged(0, &request(lane_request::Request::Append(append))),
