@@ -47,7 +47,7 @@ pub static TARGETS: [Target; 15] = [
         run: partner_requests::run,
         corpus: partner_requests::corpus,
         words: &[],
-        cases: 20_000,
+        cases: 60_000,
     },
     Target {
         name: "session_packed",
@@ -55,7 +55,7 @@ pub static TARGETS: [Target; 15] = [
         run: session_packed::run,
         corpus: session_packed::corpus,
         words: &[],
-        cases: 20_000,
+        cases: 60_000,
     },
     Target {
         name: "peer_frames",
@@ -63,7 +63,7 @@ pub static TARGETS: [Target; 15] = [
         run: peer_frames::run,
         corpus: peer_frames::corpus,
         words: &[],
-        cases: 20_000,
+        cases: 60_000,
     },
     Target {
         name: "commands",
@@ -71,7 +71,7 @@ pub static TARGETS: [Target; 15] = [
         run: commands::run,
         corpus: commands::corpus,
         words: &[],
-        cases: 6_000,
+        cases: 18_000,
     },
     Target {
         name: "answers",
@@ -79,7 +79,7 @@ pub static TARGETS: [Target; 15] = [
         run: answers::run,
         corpus: answers::corpus,
         words: &[],
-        cases: 20_000,
+        cases: 60_000,
     },
     Target {
         name: "entries",
@@ -87,7 +87,7 @@ pub static TARGETS: [Target; 15] = [
         run: entries::run,
         corpus: entries::corpus,
         words: &[],
-        cases: 6_000,
+        cases: 18_000,
     },
     Target {
         name: "log_recovery",
@@ -95,7 +95,7 @@ pub static TARGETS: [Target; 15] = [
         run: log_recovery::run,
         corpus: log_recovery::corpus,
         words: &[],
-        cases: 2_500,
+        cases: 7_500,
     },
     Target {
         name: "snapshot_file",
@@ -103,7 +103,7 @@ pub static TARGETS: [Target; 15] = [
         run: snapshot_file::run,
         corpus: snapshot_file::corpus,
         words: &[],
-        cases: 6_000,
+        cases: 18_000,
     },
     Target {
         name: "sale_snapshot",
@@ -111,7 +111,7 @@ pub static TARGETS: [Target; 15] = [
         run: sale_snapshot::run,
         corpus: sale_snapshot::corpus,
         words: &[],
-        cases: 6_000,
+        cases: 18_000,
     },
     Target {
         name: "plans",
@@ -119,7 +119,7 @@ pub static TARGETS: [Target; 15] = [
         run: plans::run,
         corpus: plans::corpus,
         words: plans::WORDS,
-        cases: 3_000,
+        cases: 9_000,
     },
     Target {
         name: "layouts",
@@ -127,7 +127,7 @@ pub static TARGETS: [Target; 15] = [
         run: layouts::run,
         corpus: layouts::corpus,
         words: &[],
-        cases: 3_000,
+        cases: 9_000,
     },
     Target {
         name: "config",
@@ -135,7 +135,7 @@ pub static TARGETS: [Target; 15] = [
         run: config::run,
         corpus: config::corpus,
         words: config::WORDS,
-        cases: 1_500,
+        cases: 4_500,
     },
     Target {
         name: "admin_bodies",
@@ -143,7 +143,7 @@ pub static TARGETS: [Target; 15] = [
         run: admin_bodies::run,
         corpus: admin_bodies::corpus,
         words: admin_bodies::WORDS,
-        cases: 10_000,
+        cases: 30_000,
     },
     Target {
         name: "command_line",
@@ -151,7 +151,7 @@ pub static TARGETS: [Target; 15] = [
         run: command_line::run,
         corpus: command_line::corpus,
         words: command_line::WORDS,
-        cases: 1_000,
+        cases: 3_000,
     },
     Target {
         name: "sequences",
@@ -159,7 +159,7 @@ pub static TARGETS: [Target; 15] = [
         run: sequences::run,
         corpus: sequences::corpus,
         words: &[],
-        cases: 1_500,
+        cases: 4_500,
     },
 ];
 

@@ -194,11 +194,15 @@ impl Idempotency {
     /// Forgets the successes that are 24 h old.
     #[inline]
     pub(crate) fn forget_old(&mut self, now_ms: u64) {
-        while let Some(oldest) = self.successes.front()
-            && oldest.at_ms.saturating_add(REMEMBERED_MS) <= now_ms
-        {
+        while self.has_old(now_ms) {
             self.evict_success();
         }
+    }
+
+    /// Whether something is to be forgotten, which may make other keys ones that nobody knows of.
+    pub(crate) fn has_old(&self, now_ms: u64) -> bool {
+        let oldest = self.successes.front();
+        oldest.is_some_and(|oldest| oldest.at_ms.saturating_add(REMEMBERED_MS) <= now_ms)
     }
 
     fn evict_successes(&mut self) {

@@ -2,7 +2,7 @@
 //! those who may, connects anew when it breaks.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ pub struct Line {
     waiting: Slab<Visitor>,
     again: BinaryHeap<Due>,
     /// By the number in `again`.
-    resting: std::collections::HashMap<u64, Visitor>,
+    resting: HashMap<u64, Visitor>,
     rested: u64,
     /// Calls that may be made again now.
     allowance: f64,
@@ -113,7 +113,7 @@ impl Line {
             draw,
             waiting: Slab::new(OUTSTANDING),
             again: BinaryHeap::new(),
-            resting: std::collections::HashMap::new(),
+            resting: HashMap::new(),
             rested: 0,
             allowance: ALLOWANCE_MAX,
             writer: Writer::default(),

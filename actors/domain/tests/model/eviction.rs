@@ -1,8 +1,9 @@
 //! What the idempotency table forgets, and what it says then.
 
 use domain::Sale;
+use domain::command::HoldLine;
 use domain::outcome::Outcome;
-use domain::rejection::Rejection;
+use domain::rejection::{Phase, Rejection};
 use domain::rules::SaleRules;
 use domain::venue::{SectionPlan, Venue};
 
@@ -54,6 +55,37 @@ fn a_success_is_forgotten_after_24_hours() {
         apply(&mut sale, start + 24 * HOUR_MS, &other),
         Outcome::Done(_)
     ));
+}
+
+#[test]
+fn a_key_that_is_about_to_be_forgotten_is_not_hopeless() {
+    let mut sale = sale();
+    let start = 100 * HOUR_MS;
+    apply(&mut sale, start, &step(start, 1, Action::Open));
+    apply(&mut sale, start, &step(start, 2, Action::Pause));
+    let place = Action::Place {
+        hold: 1,
+        buyer: 1,
+        ttl_ms: 0,
+        lines: vec![HoldLine::General {
+            section: 0,
+            quantity: 1,
+        }],
+        seats: Vec::new(),
+        sections: Vec::new(),
+    };
+    let place = step(start, 3, place);
+    let phase = Phase::Paused;
+    let late = start + 24 * HOUR_MS;
+    assert_eq!(
+        sale.hopeless(&place.request(), late - 1),
+        Some(Rejection::NotOnSale { phase })
+    );
+    assert_eq!(sale.hopeless(&place.request(), late), None);
+    assert_eq!(
+        apply(&mut sale, late, &place),
+        Outcome::Rejected(Rejection::KeyExpired)
+    );
 }
 
 #[test]
