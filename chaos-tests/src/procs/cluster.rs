@@ -432,11 +432,15 @@ const ENTRY_BYTES_MAX: usize = 256 << 10;
 /// Where disks lie unless somebody says otherwise: in memory, where there is such a place.
 pub fn work() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
-    match memory.is_dir() {
+    let room = rustix::fs::statvfs(&memory).map_or(0, |found| found.f_bavail * found.f_frsize);
+    match room >= MEMORY_BYTES_MIN {
         true => memory,
         false => std::env::temp_dir(),
     }
 }
+
+/// What five disks may come to take.
+const MEMORY_BYTES_MIN: u64 = 2 << 30;
 
 fn toml_of(config: &Config) -> Result<String, Trouble> {
     Ok(toml::to_string(config)?)
