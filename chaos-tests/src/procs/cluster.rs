@@ -2,7 +2,7 @@
 //! starts, stops and finds them; it injects nothing and buys nothing.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -377,11 +377,6 @@ impl Cluster {
     /// Where a node keeps what must survive.
     pub fn data(&self, at: usize) -> PathBuf {
         self.nodes[at].folder.join("data")
-    }
-
-    /// The cluster's folder is kept with everything in it but the disks' contents.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     pub fn log_of(&self, at: usize) -> String {
