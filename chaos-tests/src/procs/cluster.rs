@@ -2,7 +2,7 @@
 //! starts, stops and finds them; it injects nothing and buys nothing.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -379,11 +379,6 @@ impl Cluster {
         self.nodes[at].folder.join("data")
     }
 
-    /// The cluster's folder is kept with everything in it but the disks' contents.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     pub fn log_of(&self, at: usize) -> String {
         std::fs::read_to_string(self.file(at, "log")).unwrap_or_default()
     }
@@ -432,11 +427,15 @@ const ENTRY_BYTES_MAX: usize = 256 << 10;
 /// Where disks lie unless somebody says otherwise: in memory, where there is such a place.
 pub fn work() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
-    match memory.is_dir() {
+    let room = rustix::fs::statvfs(&memory).map_or(0, |found| found.f_bavail * found.f_frsize);
+    match room >= MEMORY_BYTES_MIN {
         true => memory,
         false => std::env::temp_dir(),
     }
 }
+
+/// What five disks may come to take.
+const MEMORY_BYTES_MIN: u64 = 2 << 30;
 
 fn toml_of(config: &Config) -> Result<String, Trouble> {
     Ok(toml::to_string(config)?)

@@ -31,7 +31,6 @@ const HOLD_S: u32 = 3;
 const MANNER: Manner = Manner {
     limit: Duration::from_millis(300),
     pause_max: Duration::from_millis(20),
-    attempts_max: u32::MAX,
 };
 /// Silences in this time after the loss are its own.
 const WINDOW: Duration = Duration::from_millis(1_500);

@@ -35,7 +35,6 @@ pub struct Stage {
     pub found: Vec<String>,
     /// How long each fault kept the sale from selling, where it was measured.
     pub silences: Vec<(Kind, Duration)>,
-    seed: u64,
     deadline: Instant,
 }
 
@@ -93,13 +92,8 @@ impl Stage {
             retired: BTreeSet::new(),
             found: Vec::new(),
             silences: Vec::new(),
-            seed,
             deadline: Instant::now() + limit,
         })
-    }
-
-    pub fn seed(&self) -> u64 {
-        self.seed
     }
 
     pub fn happened(&mut self, kind: Kind, times: u64) {

@@ -38,7 +38,6 @@ pub struct Verdict {
     pub undecided: Option<String>,
     pub operations: usize,
     pub unanswered: usize,
-    pub replicas: usize,
     pub records: Vec<Record>,
 }
 
@@ -65,7 +64,6 @@ pub fn pass(stage: &Stage) -> Result<Verdict, Trouble> {
     verdict.acknowledged = orders.len() as u64;
     for event in &stage.events {
         let ends = at_rest(stage, *event)?;
-        verdict.replicas += ends.len();
         let first = ends.first().ok_or_else(|| trouble("there is no replica"))?;
         records.push(Record::House(house(*event, &first.state)));
         for end in &ends {

@@ -13,12 +13,15 @@ const LEAVES_WITHIN: Duration = Duration::from_secs(15);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// More attempts than this for one wish are more than a retry.
 const ATTEMPTS_MAX: u32 = 2;
+const AFTERMATH: Duration = Duration::from_secs(2);
 /// Between two nodes, so that what the first did is over.
 const REST: Duration = Duration::from_millis(500);
 
 impl Stage {
     /// SIGTERM to one node after the other. No wish may take more than a retry.
     pub(super) fn restart_rolling(&mut self) -> Result<(), Trouble> {
+        // Wishes that met an earlier fault have been told by then.
+        self.pass(AFTERMATH)?;
         self.shop.attempts_most();
         for at in self.cluster.running() {
             self.cluster.terminate(at, LEAVES_WITHIN)?;

@@ -135,7 +135,7 @@ impl Buyer<'_> {
 
     async fn ask(&mut self, wish: &Wish) -> Told {
         self.street
-            .wish(&mut self.rng, wish, Manner::PERSISTENT)
+            .wish(&mut self.rng, wish, Manner::OF_A_BUYER)
             .await
     }
 

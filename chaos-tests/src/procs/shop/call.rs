@@ -46,16 +46,13 @@ pub struct Manner {
     /// One attempt may take this long.
     pub limit: Duration,
     pub pause_max: Duration,
-    /// After so many attempts nobody asks again.
-    pub attempts_max: u32,
 }
 
 impl Manner {
-    /// Asks until it is told.
-    pub const PERSISTENT: Manner = Manner {
+    /// As buyers do.
+    pub const OF_A_BUYER: Manner = Manner {
         limit: Duration::from_millis(1_000),
         pause_max: Duration::from_millis(60),
-        attempts_max: u32::MAX,
     };
 }
 
@@ -79,7 +76,7 @@ impl Street {
         let first = rng.random_range(0..self.wires.count());
         let mut uncertain = false;
         let mut told = Told::Failed;
-        for attempt in 1..=manner.attempts_max {
+        for attempt in 1_u32.. {
             if attempt > 1 {
                 let pause_ms = rng.random_range(5..=manner.pause_max.as_millis() as u64);
                 tokio::time::sleep(Duration::from_millis(pause_ms)).await;
