@@ -41,12 +41,13 @@ pub struct Faults {
     pub hung: bool,
 }
 
-/// The kinds of calls that may be told to fail; what is neither of the first two is other.
+/// The kinds of calls that may be told to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     Read,
     Write,
     Sync,
+    Rename,
     Other,
 }
 
@@ -259,7 +260,7 @@ impl Medium {
             Call::Read => self.happened.failed_reads += 1,
             Call::Write => self.happened.failed_writes += 1,
             Call::Sync => self.happened.failed_syncs += 1,
-            Call::Other => {}
+            Call::Rename | Call::Other => {}
         }
         Err(injected())
     }
@@ -333,7 +334,7 @@ impl Disk for Attached {
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut medium = self.alive().await;
-        medium.call(Call::Other)?;
+        medium.call(Call::Rename)?;
         if !medium.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }

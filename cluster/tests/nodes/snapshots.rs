@@ -23,7 +23,7 @@ fn snapshot_at(stage: &Stage, id: u64) -> u64 {
 fn a_snapshot_that_cannot_be_written_is_tried_again() {
     let stage = Stage::new(1, |config| config.sale_groups = 1);
     let mut numbers = Vec::new();
-    for (number, call) in (1..).zip([Call::Write, Call::Sync, Call::Other]) {
+    for (number, call) in (1..).zip([Call::Write, Call::Sync, Call::Rename, Call::Other]) {
         stage.commit(1, number);
         numbers.push(number);
         let before = snapshot_at(&stage, 1);
@@ -66,11 +66,8 @@ fn a_fault_while_a_snapshot_is_installed_ends_the_process() {
     });
     stage.wires.isolate(&address(3));
     stage.start_on(3, log, snapshots);
-    // Created, written, synced: then it gets its name.
-    let renaming = Faults {
-        fail_call: Some(4),
-        ..Faults::default()
-    };
+    // Received whole and synced: then it gets its name.
+    let renaming = next_fails(Call::Rename);
     stage.node(3).snapshot_disk.set_faults(renaming);
     stage.wires.heal();
     stage.until("it ends itself", |stage| {

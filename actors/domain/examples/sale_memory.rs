@@ -1,6 +1,6 @@
 //! How much memory sales take: idle ones of 500 seats, and one of 100,000 seats on sale.
 //!
-//! `cargo run --release -p domain --example memory` counts what the allocator hands out.
+//! `cargo run --release -p domain --example sale_memory` counts what the allocator hands out.
 
 // The rules of purity are for the sale: this prints and counts with atomics.
 #![allow(clippy::disallowed_macros, clippy::disallowed_types)]
