@@ -52,12 +52,16 @@ impl<R: AsyncRuntime> Watch<R> {
                 _ = tick.tick() => self.tick(),
             }
             if !self.is_running() {
-                // It serves no more until the process starts anew, and must not pass for ready.
-                self.ready.store(false, Ordering::Release);
                 break;
             }
             self.look(&mut led).await;
         }
+        // A watch may end before the state behind it is looked at.
+        if !self.is_running() {
+            self.end();
+        }
+        // It serves no more until the process starts anew, and must not pass for ready.
+        self.ready.store(false, Ordering::Release);
         self.publish(None, 0);
         self.outstanding.abandon(None);
         if led.is_some() {
@@ -111,21 +115,30 @@ impl<R: AsyncRuntime> Watch<R> {
         (metrics.current_leader, term, leads)
     }
 
-    /// A replica whose storage failed ends the process: it would serve no more before a restart, and
-    /// a restart reads everything back. One whose machine failed would stop at the same entry again,
-    /// so the node goes on with its other groups.
     fn is_running(&self) -> bool {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
+        metrics.running_state.is_ok()
+    }
+
+    /// A replica whose storage failed ends the process: it would serve no more before a restart, and
+    /// a restart reads everything back. One whose machine failed would stop at the same entry again,
+    /// so the node goes on with its other groups.
+    fn end(&self) {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
         let Err(fatal) = &metrics.running_state else {
-            return true;
+            return;
         };
+        if matches!(fatal, Fatal::Stopped) {
+            // It was told to.
+            return;
+        }
         tracing::error!(group = self.group, %fatal, "a replica has stopped");
         if matches!(fatal, Fatal::StorageError(_)) && !self.progress.machine_failed() {
             let why = format!("the replica of group {} has stopped: {fatal}", self.group);
             self.halt.halt(&why);
         }
-        false
     }
 
     fn publish(&self, leader: Option<NodeId>, term: Term) {

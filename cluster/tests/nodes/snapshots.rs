@@ -1,10 +1,10 @@
-//! Faults of the disk with the snapshots: one that is not written is tried again.
+//! Faults of the disk with the snapshots: what can be tried again is, and what cannot ends the process.
 
 use std::sync::atomic::Ordering;
 
 use cluster::disk::memory::{Call, Faults};
 
-use crate::stage::Stage;
+use crate::stage::{Stage, address};
 
 fn next_fails(call: Call) -> Faults {
     Faults {
@@ -23,7 +23,7 @@ fn snapshot_at(stage: &Stage, id: u64) -> u64 {
 fn a_snapshot_that_cannot_be_written_is_tried_again() {
     let stage = Stage::new(1, |config| config.sale_groups = 1);
     let mut numbers = Vec::new();
-    for (number, call) in (1..).zip([Call::Write, Call::Sync, Call::Other]) {
+    for (number, call) in (1..).zip([Call::Write, Call::Sync, Call::Rename, Call::Other]) {
         stage.commit(1, number);
         numbers.push(number);
         let before = snapshot_at(&stage, 1);
@@ -38,4 +38,43 @@ fn a_snapshot_that_cannot_be_written_is_tried_again() {
     numbers.push(9);
     stage.until_all_have(1, &numbers);
     assert!(!stage.node(1).halted.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_fault_while_a_snapshot_is_installed_ends_the_process() {
+    let mut stage = Stage::new(3, |config| {
+        config.sale_groups = 1;
+        config.keep_entries = 1;
+    });
+    stage.commit(1, 0);
+    stage.until_all_have(1, &[0]);
+    let (log, snapshots) = stage.kill(3);
+    let numbers: Vec<u64> = (0..60).collect();
+    for number in &numbers[1..] {
+        stage.commit(1, *number);
+    }
+    for id in [1, 2] {
+        let cluster = &stage.node(id).cluster;
+        stage.on(id, cluster.snapshot(1)).expect("is begun");
+    }
+    stage.until("the log is purged", |stage| {
+        [1, 2].iter().all(|id| {
+            let status = stage.node(*id).cluster.status();
+            let group = status.iter().find(|status| status.group == 1);
+            group.is_some_and(|group| group.purged > 40)
+        })
+    });
+    stage.wires.isolate(&address(3));
+    stage.start_on(3, log, snapshots);
+    // Received whole and synced: then it gets its name.
+    let renaming = next_fails(Call::Rename);
+    stage.node(3).snapshot_disk.set_faults(renaming);
+    stage.wires.heal();
+    stage.until("it ends itself", |stage| {
+        stage.node(3).halted.load(Ordering::SeqCst)
+    });
+    let (log, snapshots) = stage.kill(3);
+    snapshots.set_faults(Faults::default());
+    stage.start_on(3, log, snapshots);
+    stage.until_all_have(1, &numbers);
 }
