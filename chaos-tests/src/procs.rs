@@ -39,3 +39,14 @@ pub type Trouble = Box<dyn std::error::Error + Send + Sync>;
 pub fn trouble(words: impl Into<String>) -> Trouble {
     words.into().into()
 }
+
+/// A trouble and what is behind it, on one line.
+pub fn words(trouble: &Trouble) -> String {
+    let mut words = trouble.to_string();
+    let mut behind = trouble.source();
+    while let Some(cause) = behind {
+        words.push_str(&format!(": {cause}"));
+        behind = cause.source();
+    }
+    words
+}

@@ -12,7 +12,7 @@ use chaos_tests::procs::cluster::{self, Plan};
 use chaos_tests::procs::facility::Facilities;
 use chaos_tests::procs::scenario::{self, Scenario, Wishes};
 use chaos_tests::procs::sum::{Outcome, Sum};
-use chaos_tests::procs::{Trouble, leftovers};
+use chaos_tests::procs::{Trouble, leftovers, words};
 use clap::Parser;
 
 /// Real nodes, driven through the public API, under real faults.
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("procs: {error}");
+            eprintln!("procs: {}", words(&error));
             ExitCode::FAILURE
         }
     }

@@ -23,7 +23,7 @@ use super::shop::buyer::best;
 use super::shop::call::{Manner, Wish};
 use super::stage::{Ending, Stage};
 use super::sum::Report;
-use super::{Trouble, trouble};
+use super::{Trouble, trouble, words};
 use crate::history::record::{Call, Id};
 
 const EVERY: Duration = Duration::from_millis(10);
@@ -63,7 +63,7 @@ pub fn play(
         match round(&mut stage, kind) {
             Ok(silence) => report.silences_ms.push(silence.as_secs_f64() * 1e3),
             Err(error) => {
-                stage.found.push(error.to_string());
+                stage.found.push(words(&error));
                 break;
             }
         }

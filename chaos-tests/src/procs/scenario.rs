@@ -7,7 +7,7 @@ use super::facility::{Facilities, Need};
 use super::fault::Kind;
 use super::stage::{Ending, Stage};
 use super::sum::{Outcome, Report};
-use super::{Trouble, failover, mix};
+use super::{Trouble, failover, mix, words};
 
 pub struct Scenario {
     pub name: &'static str,
@@ -137,7 +137,7 @@ impl Scenario {
         }
         match self.play(wishes, facilities, &mut report) {
             Ok(ending) => report.close(ending),
-            Err(error) => report.fail(error.to_string()),
+            Err(error) => report.fail(words(&error)),
         }
         for (kind, _) in self.strikes {
             if report.faults.get(kind).copied().unwrap_or(0) == 0 {
@@ -166,7 +166,7 @@ impl Scenario {
         let mut stage = Stage::open(plan, facilities, wishes.buyers, wishes.seed, limit)?;
         for _ in 0..wishes.rounds {
             if let Err(error) = self.strike_all(&mut stage) {
-                stage.found.push(error.to_string());
+                stage.found.push(words(&error));
                 break;
             }
         }

@@ -15,7 +15,7 @@ use super::fault::Kind;
 use super::nemesis::Active;
 use super::shop::Shop;
 use super::verdict::{self, Verdict};
-use super::{Trouble, trouble};
+use super::{Trouble, trouble, words};
 use crate::history::record::{Call, Done, Id, Op, Outcome};
 
 pub struct Stage {
@@ -212,7 +212,7 @@ impl Stage {
         std::thread::sleep(AFTERMATH);
         self.shop.set_stormy(false);
         if let Err(error) = self.sells_on() {
-            self.found.push(error.to_string());
+            self.found.push(words(&error));
         }
         self.shop.close()?;
         let verdict = verdict::pass(&self)?;
