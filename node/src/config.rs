@@ -155,7 +155,7 @@ pub struct SaleConfig {
     pub batch_bytes: usize,
     /// Proposals of one sale under way.
     pub in_flight: usize,
-    /// Changes kept for watchers; a reader further behind takes a new snapshot.
+    /// Changes kept for watchers, fewer by small sales; a reader further behind takes a new snapshot.
     pub changes_kept: usize,
 }
 
