@@ -79,6 +79,7 @@ fn the_shapes_run_on_three_nodes() {
         eprintln!("{storm:?}");
         assert!(storm.visitors.retried > 0, "nobody called again: {storm:?}");
         assert!(storm.worst_per_s < storm.before_per_s);
-        assert!(storm.recovered_s.is_some(), "{storm:?}");
+        let ended = storm.visitors;
+        assert!(ended.served * 10 >= ended.offered * 9, "{storm:?}");
     });
 }

@@ -108,10 +108,14 @@ pub async fn measure(
     let windows = |from: u64| (from..end - WINDOW_US).step_by(SLOT_US as usize);
     let goodput = |from: u64| tally.goodput_per_s(from..from + WINDOW_US);
     let worst_per_s = windows(pulled).map(goodput).fold(f64::INFINITY, f64::min);
+    // Fewer come in one second than in another: who came and was served is enough.
+    let came = |from: u64| {
+        let offered = tally.sum(from..from + WINDOW_US).offered;
+        offered as f64 * 1e6 / WINDOW_US as f64
+    };
+    let is_bad = |from: &u64| goodput(*from) < BACK * before_per_s.min(came(*from));
     // Back for good: after the last second that was worse.
-    let last_bad = windows(released)
-        .filter(|from| goodput(*from) < BACK * before_per_s)
-        .last();
+    let last_bad = windows(released).filter(is_bad).last();
     let recovered_s = match last_bad {
         None => Some(0.0),
         Some(from) if from + 2 * WINDOW_US >= end => None,
