@@ -52,6 +52,8 @@ pub async fn serve(
     let config = partners.config.clone();
     let whereabouts = partners.whereabouts.clone();
     let (health, health_service) = tonic_health::server::health_reporter();
+    // Before the first connection is taken: no service is ever unknown.
+    tell_health(&health, ServingStatus::NotServing).await;
     let mut services = RoutesBuilder::default();
     services.add_service(health_service);
     services.add_service(descriptors().build_v1()?);
@@ -96,7 +98,7 @@ pub async fn serve(
     tokio::select! {
         served = served => Ok(served?),
         () = drained => Ok(()),
-        never = tell_health(health, whereabouts, partners.going_down.clone()) => match never {},
+        never = follow_readiness(health, whereabouts, partners.going_down.clone()) => match never {},
     }
 }
 
@@ -135,28 +137,30 @@ pub fn for_peers(whereabouts: Arc<dyn Whereabouts>) -> Routes {
 }
 
 /// Serving while the node is ready and not going down.
-async fn tell_health(
+async fn follow_readiness(
     health: HealthReporter,
     whereabouts: Arc<dyn Whereabouts>,
     going_down: tokio::sync::watch::Receiver<bool>,
 ) -> Infallible {
-    let mut told = None;
+    let mut told = ServingStatus::NotServing;
     let mut look = tokio::time::interval(READINESS_EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         look.tick().await;
-        let serves = whereabouts.is_ready() && !*going_down.borrow();
-        if told != Some(serves) {
-            let status = if serves {
-                ServingStatus::Serving
-            } else {
-                ServingStatus::NotServing
-            };
-            for service in std::iter::once("").chain(SERVICES) {
-                health.set_service_status(service, status).await;
-            }
-            told = Some(serves);
+        let status = match whereabouts.is_ready() && !*going_down.borrow() {
+            true => ServingStatus::Serving,
+            false => ServingStatus::NotServing,
+        };
+        if told != status {
+            tell_health(&health, status).await;
+            told = status;
         }
+    }
+}
+
+async fn tell_health(health: &HealthReporter, status: ServingStatus) {
+    for service in std::iter::once("").chain(SERVICES) {
+        health.set_service_status(service, status).await;
     }
 }
 
