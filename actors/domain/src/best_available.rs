@@ -36,6 +36,7 @@ pub(crate) use split::SplitPlan;
 
 use crate::outcome::SeatRun;
 use crate::seats::{Layout, Seats, Stretch, Word};
+use crate::warm::warm_first;
 use tree::Tree;
 
 /// The largest party with a tree of its own.
@@ -66,6 +67,19 @@ impl Finder {
             waiting: [const { Vec::new() }; TREES],
             built: 0,
             ranges: Vec::new(),
+        }
+    }
+
+    /// See `Sale::warm`.
+    #[inline]
+    pub(crate) fn warm(&self) {
+        warm_first(&self.waits);
+        warm_first(&self.ranges);
+        for waiting in &self.waiting {
+            warm_first(waiting);
+        }
+        for tree in self.trees.iter().flatten() {
+            tree.warm();
         }
     }
 

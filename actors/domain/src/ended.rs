@@ -5,6 +5,7 @@
 //! unknown. The rings are read only when a hold is not found, by scanning. A hold id may be used
 //! again once its hold has ended: the idempotency key, not this ring, guards against repetition.
 
+use core::hint::black_box;
 use std::collections::VecDeque;
 
 use crate::ids::HoldId;
@@ -32,6 +33,12 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
+    /// See `Sale::warm`.
+    #[inline]
+    pub(crate) fn warm(&self) {
+        black_box(self.confirmed.back().copied());
+    }
+
     pub(crate) fn record(&mut self, hold: HoldId, ending: Ending) {
         let ring = match ending {
             Ending::Confirmed => &mut self.confirmed,

@@ -4,6 +4,8 @@
 //! sequence of places, because a restored sale fills them in another sequence. Called by the sale
 //! for its holds, orders and buyers.
 
+use core::hint::black_box;
+
 use crate::digest::hash_id;
 use crate::tag_index::TagIndex;
 
@@ -23,6 +25,14 @@ impl<V> IdTable<V> {
             slab: Vec::new(),
             vacant: Vec::new(),
         }
+    }
+
+    /// See `Sale::warm`.
+    #[inline]
+    pub(crate) fn warm(&self) {
+        self.index.warm(0);
+        black_box(self.slab.last().map(Option::is_some));
+        black_box(self.vacant.last().copied());
     }
 
     pub(crate) fn len(&self) -> usize {

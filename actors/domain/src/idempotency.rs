@@ -13,6 +13,7 @@
 
 mod slot;
 
+use core::hint::black_box;
 use std::collections::VecDeque;
 
 use crate::bugs::{Bug, planted};
@@ -83,6 +84,19 @@ impl Idempotency {
             index: TagIndex::default(),
             watermarks: Vec::new(),
         }
+    }
+
+    /// See `Sale::warm`.
+    #[inline]
+    pub(crate) fn warm(&self) {
+        black_box(self.successes.front().map(|slot| slot.at_ms));
+        black_box(self.successes.back().map(|slot| slot.at_ms));
+    }
+
+    /// As `warm`, for a key that is about to be recalled.
+    #[inline]
+    pub(crate) fn warm_key(&self, partner: PartnerId, key: IdempotencyKey) {
+        self.index.warm(self.hash(Key::new(partner, key)));
     }
 
     fn hash(&self, key: Key) -> u64 {

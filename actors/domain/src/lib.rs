@@ -51,6 +51,7 @@ mod seats;
 pub mod state;
 mod tag_index;
 pub mod venue;
+mod warm;
 
 pub use sale::Sale;
 pub use seats::SectionPlanes;

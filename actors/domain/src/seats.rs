@@ -15,6 +15,7 @@ use crate::change::SeatState;
 use crate::ids::SeatRef;
 use crate::outcome::SeatRun;
 use crate::venue::{Venue, VenueFault};
+use crate::warm::warm_first;
 
 /// The planes of up to 64 seats of one stretch, indexed by `SeatState`. A seat's bit is set in
 /// exactly one of them; bits past the stretch's end are set in none, so they are never free.
@@ -97,6 +98,16 @@ impl Seats {
             totals,
             finder,
         })
+    }
+
+    /// See `Sale::warm`.
+    #[inline]
+    pub(crate) fn warm(&self) {
+        self.layout.warm();
+        warm_first(&self.words);
+        warm_first(&self.tallies);
+        warm_first(&self.group_tallies);
+        self.finder.warm();
     }
 
     /// The state of a seat; `None` if the venue has no such seat.

@@ -8,6 +8,7 @@ use domain::Sale;
 use domain::ids::SaleId;
 use domain::sale::Counts;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
+use tokio::task::JoinHandle;
 
 use super::change_log::ChangeLog;
 use super::handle::{SaleHandle, Shared};
@@ -33,9 +34,22 @@ pub(crate) enum Origin {
 
 struct SaleActor;
 
-struct ActorState {
+/// What the actor decides with; until it begins.
+type ActorState = Option<Desk>;
+
+struct Desk {
     owner: Owner,
     inbox: Inbox<Message, Note>,
+}
+
+/// The task in which a sale answers its doorbell: woken for each delivery, it is polled alone,
+/// without the ports and the supervision around the actor, which waits for its end.
+struct Answering(JoinHandle<()>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Messages handled before other actors get their turn.
@@ -46,7 +60,7 @@ const MESSAGES_MAX: usize = 4096;
 
 /// Each seat held, sold, and as often given back.
 const CHANGES_PER_SEAT: usize = 8;
-const CHANGES_MIN: usize = 4096;
+const CHANGES_MIN: usize = 512;
 
 /// Starts the actor of a sale under its supervisor.
 pub(crate) async fn spawn(
@@ -94,6 +108,7 @@ pub(crate) async fn spawn(
         time: SaleTime::new(now_ms),
         next_proposal: 1,
         waiting: Default::default(),
+        patience: 0,
         in_flight: InFlights::default(),
         stalled: None,
         refusals: Default::default(),
@@ -102,11 +117,11 @@ pub(crate) async fn spawn(
         changes: Vec::new(),
     };
     // No name: ractor's registry is global to the process, where simulated nodes live together.
-    let state = ActorState {
+    let desk = Desk {
         owner,
         inbox: Inbox::default(),
     };
-    let (actor, _joined) = Actor::spawn_linked(None, SaleActor, state, supervisor).await?;
+    let (actor, _joined) = Actor::spawn_linked(None, SaleActor, Some(desk), supervisor).await?;
     shared.mailbox.connect(actor);
     Ok(SaleHandle { shared })
 }
@@ -147,20 +162,34 @@ impl Actor for SaleActor {
         &self,
         _: ActorRef<Begin>,
         _: Begin,
-        ActorState { owner, inbox }: &mut ActorState,
+        state: &mut ActorState,
     ) -> Result<(), ActorProcessingErr> {
-        let shared = Arc::clone(&owner.shared);
-        while shared.mailbox.rung().await {
-            shared.mailbox.take(inbox);
-            while one_round(owner, inbox) {
-                tokio::task::yield_now().await;
-            }
+        let Some(desk) = state.take() else {
+            return Ok(());
+        };
+        let mut answering = Answering(tokio::spawn(answer(desk)));
+        match (&mut answering.0).await {
+            Ok(()) => Ok(()),
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(cancelled) => Err(cancelled.into()),
+            },
         }
-        Ok(())
     }
 }
 
-impl Drop for ActorState {
+async fn answer(mut desk: Desk) {
+    let shared = Arc::clone(&desk.owner.shared);
+    while shared.mailbox.rung().await {
+        let Desk { owner, inbox } = &mut desk;
+        shared.mailbox.take(inbox);
+        while one_round(owner, inbox) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Drop for Desk {
     /// However the actor ends: who waits for an answer learns that none comes.
     fn drop(&mut self) {
         self.owner.shared.mailbox.close();

@@ -70,6 +70,9 @@ impl Owner {
         let mut broken: Option<(u32, String)> = None;
         let mut count = OutcomeCount::default();
         if let State::Live { sale, journal } = &mut self.state {
+            warm(sale, &records);
+            journal.warm();
+            self.change_log.warm();
             for (number, bytes) in (0..).zip(Records::new(&records)) {
                 match apply_one(
                     sale,
@@ -162,6 +165,19 @@ impl Owner {
                 self.change_log.restart(self.revision());
             }
             Err(why) => tracing::error!(sale = self.id.0, why, "frozen sale cannot be released"),
+        }
+    }
+}
+
+/// Commands whose keys are worth a look ahead.
+const WARMED_MAX: usize = 16;
+
+/// See `Sale::warm`.
+fn warm(sale: &Sale, records: &[u8]) {
+    sale.warm();
+    for bytes in Records::new(records).take(WARMED_MAX) {
+        if let Some((header, _)) = record::split(bytes) {
+            sale.warm_key(header.partner, header.key);
         }
     }
 }

@@ -6,6 +6,7 @@
 //! the revision has moved.
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use domain::change::Change;
@@ -59,6 +60,11 @@ impl ChangeLog {
             },
             moved,
         )
+    }
+
+    /// See `Sale::warm`.
+    pub fn warm(&self) {
+        black_box(self.ring.back().map(|change| change.revision));
     }
 
     /// Adds the changes of one batch.

@@ -6,6 +6,7 @@
 //! as long as what it follows, so a small sale keeps little and no sale exports often. An idle sale
 //! keeps only what it was created with.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
@@ -50,7 +51,7 @@ pub(crate) struct Journal {
 
 const ENTRY_HEADER_LEN: usize = 12;
 /// A journal is not cut below this.
-const CUT_MIN_BYTES: usize = 256 << 10;
+const CUT_MIN_BYTES: usize = 64 << 10;
 /// A row of a checkpoint takes about so many bytes.
 const ROW_BYTES: usize = 96;
 
@@ -65,6 +66,11 @@ impl Journal {
             bytes_max,
             cut_at: cut_at.min(bytes_max),
         }
+    }
+
+    /// See `Sale::warm`.
+    pub fn warm(&self) {
+        black_box(self.entries.last().copied());
     }
 
     pub fn add(&mut self, at_ms: u64, records: &[u8]) {

@@ -3,6 +3,8 @@
 //! It knows nothing of seats. A key ends in the stretch's number, so equal scores go to the lowest
 //! stretch and no two keys are equal.
 
+use crate::warm::warm_first;
+
 /// No window fits.
 pub(super) const NOTHING: u64 = u64::MAX;
 
@@ -32,6 +34,13 @@ impl Tree {
             tree.put(node, least);
         }
         tree
+    }
+
+    /// See `Sale::warm`.
+    #[inline]
+    pub(super) fn warm(&self) {
+        warm_first(&self.nodes);
+        warm_first(&self.starts);
     }
 
     fn width(&self) -> usize {

@@ -6,6 +6,7 @@ use crate::command::{Command, Request};
 use crate::digest::mix;
 use crate::digest_words::rejection_words;
 use crate::idempotency::Recall;
+use crate::ids::{IdempotencyKey, PartnerId};
 use crate::outcome::{Done, Outcome, SeatRuns};
 use crate::rejection::Rejection;
 use crate::sale::Sale;
@@ -34,6 +35,24 @@ impl Sale {
         self.update_digest(request, &outcome);
         self.changing = false;
         outcome
+    }
+
+    /// Reads a little of all that a command needs and drops it: of a sale that sells now and then
+    /// nothing is in the processor's caches, and these reads overlap, while a command's wait for one
+    /// another. Worth its while once for the commands that come together.
+    pub fn warm(&self) {
+        self.memory.warm();
+        self.seats.warm();
+        self.holds.warm();
+        self.orders.warm();
+        self.deadlines.warm();
+        self.usage.warm();
+        self.ended.warm();
+    }
+
+    /// As `warm`, for one command among those that come together.
+    pub fn warm_key(&self, partner: PartnerId, key: IdempotencyKey) {
+        self.memory.warm_key(partner, key);
     }
 
     /// Whether the last command was cut off (by a panic) while it was changing the sale. Then the

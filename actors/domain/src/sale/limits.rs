@@ -17,6 +17,7 @@ use crate::order::OrderState;
 use crate::rejection::Rejection;
 use crate::rules::{ChannelRules, SaleRules};
 use crate::sale::Sale;
+use crate::warm::warm_first;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Usage {
@@ -36,6 +37,15 @@ impl Usage {
             counts_buyers: rules.buyer_limit > 0,
             buyers: IdTable::new(seed),
             channels: Vec::new(),
+        }
+    }
+
+    /// See `Sale::warm`.
+    #[inline]
+    pub(crate) fn warm(&self) {
+        warm_first(&self.channels);
+        if self.counts_buyers {
+            self.buyers.warm();
         }
     }
 

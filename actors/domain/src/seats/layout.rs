@@ -6,10 +6,12 @@
 //! category. Stretches are numbered by (class, category, section, seat), so a group, a pool and a
 //! whole class are ranges of stretches. Built once per sale; called by `Seats` and best available.
 
+use core::hint::black_box;
 use core::ops::Range;
 
 use crate::ids::SeatRef;
 use crate::venue::{Attributes, RowPlan, SEATS_MAX, SeatPlan, SectionPlan, Venue, VenueFault};
+use crate::warm::warm_first;
 
 /// Distances are cut off here (tenths of the plan's unit), so that the penalty stays above them.
 pub(crate) const DISTANCE_MAX: u64 = (1 << 22) - 1;
@@ -94,6 +96,18 @@ struct Draft<'a> {
 }
 
 impl Layout {
+    /// See `Sale::warm`.
+    #[inline]
+    pub(crate) fn warm(&self) {
+        warm_first(&self.sections);
+        warm_first(&self.seat_stretches);
+        warm_first(&self.stretches);
+        black_box(self.pools.first().map(|pool| pool.category));
+        black_box(self.groups.first().map(|group| group.category));
+        warm_first(&self.prefixes);
+        warm_first(&self.wheelchairs);
+    }
+
     pub(crate) fn new(venue: &Venue) -> Result<Layout, VenueFault> {
         let mut drafts = Vec::new();
         let mut sections = Vec::with_capacity(venue.sections.len());
