@@ -16,6 +16,10 @@ pub struct OrderId(pub u128);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BuyerId(pub u128);
 
+/// Who waits in a waiting room: an opaque key under which all partners know the same person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VisitorId(pub u128);
+
 /// The partner's idempotency key, a UUIDv7: its first 48 bits are Unix milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdempotencyKey(pub u128);

@@ -45,6 +45,7 @@ pub mod invariants;
 pub mod order;
 pub mod outcome;
 pub mod rejection;
+pub mod room;
 pub mod rules;
 pub mod sale;
 mod seats;

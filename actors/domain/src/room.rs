@@ -1,0 +1,559 @@
+//! The waiting room of a sale: who waits, in which sequence, who was let in and what their passes
+//! are still good for.
+//!
+//! Before the sale opens visitors gather in the lobby; when it closes, by log time, the lobby is
+//! shuffled by a seed whose hash was published before (`shuffle`), and whoever comes later stands
+//! behind in the sequence of coming. Visitors wait in lanes (a partner's share, members,
+//! wheelchair users), which are served by weight, each in sequence. The room knows no seats and no
+//! clock: who is to be let in, and when, is decided outside (`pace`) and comes as a command.
+//!
+//! A visitor costs 32 bytes and some 20 of index and lane, so that ten million fit into one node.
+//!
+//! ```text
+//!   join ─► lobby ─(opening: shuffle)─► lanes ─ release by weight ─► pass ─ spend ─► served
+//!             └────────── leave, remove: never without a reason ──────┘ └ time over ► expired
+//! ```
+
+mod gone;
+mod lane;
+pub mod merkle;
+pub mod pace;
+pub mod permutation;
+pub mod shuffle;
+mod status;
+mod visitors;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::ids::{ChannelId, PartnerId, VisitorId};
+use lane::Lane;
+use merkle::Hash;
+use shuffle::{Evidence, Seed};
+pub use status::{Status, Turn};
+use visitors::{State, Visitor, Visitors};
+
+/// Lanes of a room at most.
+pub const LANES_MAX: usize = 64;
+
+/// What a room is opened with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// From when on visitors may come.
+    pub lobby_at_ms: u64,
+    /// When the lobby closes and the first are let in.
+    pub open_at_ms: u64,
+    /// Chosen at random by whoever proposes the room; secret until the lobby has closed.
+    pub seed: Seed,
+    /// An outside value is mixed into the seed after the lobby has closed; until then nobody is let in.
+    pub waits_for_beacon: bool,
+    /// A pass is good for so long, and for so many tickets.
+    pub pass_life_ms: u32,
+    pub pass_tickets: u16,
+    /// A visitor takes the first lane that is theirs; at least one is everybody's.
+    pub lanes: Vec<LaneRules>,
+}
+
+/// Whose lane it is and how often its turn comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneRules {
+    /// `None`: of any channel.
+    pub channel: Option<ChannelId>,
+    /// `None`: of any class.
+    pub class: Option<u8>,
+    /// Of all the weights of lanes where somebody waits, this share of those let in. At least 1.
+    pub weight: u16,
+}
+
+/// Who comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    pub visitor: VisitorId,
+    pub partner: PartnerId,
+    pub channel: ChannelId,
+    /// A priority class that the partner vouches for; 0 is ordinary.
+    pub class: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Weights of 0, no lane for everybody, too many lanes, an opening before the lobby.
+    PlanInvalid,
+    LobbyNotOpen {
+        lobby_at_ms: u64,
+    },
+    /// The time has come already.
+    LobbyClosed,
+    /// No beacon is waited for, or not yet.
+    NoBeaconAwaited,
+    UnknownVisitor,
+    /// Came through another partner, whose visitor they stay.
+    ElsewhereAlready {
+        partner: PartnerId,
+    },
+    Removed {
+        reason: u32,
+    },
+    /// Not let in yet.
+    NotAdmitted,
+    PassExpired,
+    /// More tickets than the pass is still good for.
+    PassSpent {
+        left: u16,
+    },
+    Full,
+}
+
+/// Why somebody does not wait any more although nobody let them in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// They went away.
+    Left,
+    /// By a rule; which one, the operator's record with this number says.
+    Rule(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// The visitor's number in the sequence of coming.
+    pub number: u32,
+    pub at_ms: u64,
+    pub reason: Reason,
+}
+
+/// Where a visitor stands after coming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// In the sequence of coming, all lanes together.
+    pub number: u32,
+    pub is_new: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Until the opening: visitors come, none is let in.
+    Gathering,
+    /// The lobby has closed and waits for the beacon.
+    AwaitsBeacon,
+    Open,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pass {
+    ends_ms: u64,
+    spent: u16,
+}
+
+/// How many are where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Have come, whatever became of them.
+    pub joined: u64,
+    pub waiting: u64,
+    /// Were ever let in.
+    pub released: u64,
+    /// Have a pass and have not used it yet.
+    pub at_the_desk: u64,
+    /// Took tickets.
+    pub served: u64,
+    /// Let their pass run out unused: no-shows.
+    pub expired: u64,
+    pub left: u64,
+    pub removed: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Room {
+    plan: Plan,
+    phase: Phase,
+    is_paused: bool,
+    visitors: Visitors,
+    lanes: Vec<Lane>,
+    /// Over everybody who came before the lobby closed.
+    tree: merkle::Tree,
+    shuffled_by: Option<Seed>,
+    beacon: Option<Hash>,
+    removals: Vec<Removal>,
+    /// Visitors' numbers in the sequence in which they were let in.
+    released: Vec<u32>,
+    /// Passes whose time is not over, by visitor's number.
+    passes: BTreeMap<u32, Pass>,
+    /// In the sequence in which they were given.
+    ends: VecDeque<(u64, u32)>,
+    census: Census,
+}
+
+impl Room {
+    /// A room where nobody is yet.
+    pub fn new(hash_seed: u64, plan: Plan) -> Result<Room, Refusal> {
+        if !is_valid(&plan) {
+            return Err(Refusal::PlanInvalid);
+        }
+        Ok(Room {
+            lanes: plan.lanes.iter().map(|rules| Lane::new(*rules)).collect(),
+            visitors: Visitors::new(hash_seed, plan.lobby_at_ms),
+            phase: Phase::Gathering,
+            is_paused: false,
+            tree: merkle::Tree::default(),
+            shuffled_by: None,
+            beacon: None,
+            removals: Vec::new(),
+            released: Vec::new(),
+            passes: BTreeMap::new(),
+            ends: VecDeque::new(),
+            census: Census::default(),
+            plan,
+        })
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub fn census(&self) -> Census {
+        self.census
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// While paused nobody is let in; passes that were given go on.
+    pub fn set_paused(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+    }
+
+    /// Moves lobby and opening, as long as the lobby has not closed: who waits keeps waiting.
+    pub fn move_times(&mut self, lobby_at_ms: u64, open_at_ms: u64) -> Result<(), Refusal> {
+        if self.phase != Phase::Gathering {
+            return Err(Refusal::LobbyClosed);
+        }
+        if open_at_ms < lobby_at_ms {
+            return Err(Refusal::PlanInvalid);
+        }
+        self.plan.lobby_at_ms = lobby_at_ms;
+        self.plan.open_at_ms = open_at_ms;
+        Ok(())
+    }
+
+    /// New weights, by lane; whose lane it is stays.
+    pub fn set_weights(&mut self, weights: &[u16]) -> Result<(), Refusal> {
+        if weights.len() != self.lanes.len() || weights.contains(&0) {
+            return Err(Refusal::PlanInvalid);
+        }
+        for ((lane, rules), weight) in self.lanes.iter_mut().zip(&mut self.plan.lanes).zip(weights)
+        {
+            rules.weight = *weight;
+            lane.set_weight(*weight);
+        }
+        Ok(())
+    }
+
+    /// When log time alone changes something next: the opening, or the end of a pass.
+    pub fn next_event_ms(&self) -> Option<u64> {
+        let opening = (self.phase == Phase::Gathering).then_some(self.plan.open_at_ms);
+        let end = self.ends.front().map(|(ends_ms, _)| *ends_ms);
+        match (opening, end) {
+            (Some(opening), Some(end)) => Some(opening.min(end)),
+            (opening, end) => opening.or(end),
+        }
+    }
+
+    /// What log time alone does. Called before every command of the sale.
+    pub fn pass_time(&mut self, now_ms: u64) {
+        if self.phase == Phase::Gathering && now_ms >= self.plan.open_at_ms {
+            self.lanes.iter_mut().for_each(Lane::close_lobby);
+            match self.plan.waits_for_beacon {
+                true => self.phase = Phase::AwaitsBeacon,
+                false => self.open(),
+            }
+        }
+        while let Some((ends_ms, number)) = self.ends.front().copied()
+            && ends_ms <= now_ms
+        {
+            self.ends.pop_front();
+            self.end_pass(number);
+        }
+    }
+
+    /// The outside value, made known after the lobby has closed.
+    pub fn set_beacon(&mut self, beacon: Hash) -> Result<(), Refusal> {
+        if self.phase != Phase::AwaitsBeacon {
+            return Err(Refusal::NoBeaconAwaited);
+        }
+        self.beacon = Some(beacon);
+        self.open();
+        Ok(())
+    }
+
+    /// Somebody comes. Who is here already keeps their place; who has left and comes back stands at
+    /// the end.
+    pub fn join(&mut self, arrival: &Arrival, now_ms: u64) -> Result<Joined, Refusal> {
+        if now_ms < self.plan.lobby_at_ms {
+            return Err(Refusal::LobbyNotOpen {
+                lobby_at_ms: self.plan.lobby_at_ms,
+            });
+        }
+        if let Some((number, known)) = self.visitors.find(arrival.visitor) {
+            match known.state() {
+                State::Removed => return Err(self.removal_of(number)),
+                State::Left => {}
+                _ if known.partner != arrival.partner => {
+                    return Err(Refusal::ElsewhereAlready {
+                        partner: known.partner,
+                    });
+                }
+                _ => {
+                    return Ok(Joined {
+                        number,
+                        is_new: false,
+                    });
+                }
+            }
+        }
+        let Some(at) = self.lane_of(arrival) else {
+            return Err(Refusal::PlanInvalid);
+        };
+        let Some(lane) = self.lanes.get_mut(at) else {
+            return Err(Refusal::PlanInvalid);
+        };
+        let Some(number) = self.visitors.next_number() else {
+            return Err(Refusal::Full);
+        };
+        let rank = lane.add(number);
+        let lane = at as u8;
+        self.visitors
+            .push(Visitor::new(arrival, lane, rank), now_ms);
+        if self.phase == Phase::Gathering {
+            let leaf = shuffle::leaf(number, arrival.visitor, lane);
+            self.tree.push(leaf);
+        }
+        self.census.joined = self.census.joined.saturating_add(1);
+        self.census.waiting = self.census.waiting.saturating_add(1);
+        Ok(Joined {
+            number,
+            is_new: true,
+        })
+    }
+
+    /// Somebody goes away: nothing is left to do for who was let in already.
+    pub fn leave(&mut self, visitor: VisitorId, now_ms: u64) -> Result<(), Refusal> {
+        self.take_away(visitor, Reason::Left, now_ms)
+    }
+
+    /// Takes somebody out by a rule, with a pass or without.
+    pub fn remove(&mut self, visitor: VisitorId, reason: u32, now_ms: u64) -> Result<(), Refusal> {
+        self.take_away(visitor, Reason::Rule(reason), now_ms)
+    }
+
+    fn take_away(
+        &mut self,
+        visitor: VisitorId,
+        reason: Reason,
+        now_ms: u64,
+    ) -> Result<(), Refusal> {
+        let Some((number, known)) = self.visitors.find(visitor) else {
+            return Err(Refusal::UnknownVisitor);
+        };
+        let (state, lane, rank) = (known.state(), known.lane, known.rank);
+        match state {
+            State::Left => return Ok(()),
+            State::Removed => return Err(self.removal_of(number)),
+            State::Served | State::Expired => return Ok(()),
+            State::Waiting => {
+                if let Some(lane) = self.lanes.get_mut(usize::from(lane)) {
+                    lane.drop_out(rank);
+                }
+                self.census.waiting = self.census.waiting.saturating_sub(1);
+            }
+            State::Admitted => {
+                let spent = self.passes.remove(&number).map_or(0, |pass| pass.spent);
+                if spent == 0 {
+                    self.census.at_the_desk = self.census.at_the_desk.saturating_sub(1);
+                }
+            }
+        }
+        let state = match reason {
+            Reason::Left => {
+                self.census.left = self.census.left.saturating_add(1);
+                State::Left
+            }
+            Reason::Rule(_) => {
+                self.census.removed = self.census.removed.saturating_add(1);
+                State::Removed
+            }
+        };
+        self.visitors.set_state(number, state);
+        self.removals.push(Removal {
+            number,
+            at_ms: now_ms,
+            reason,
+        });
+        Ok(())
+    }
+
+    /// Lets visitors in until so many were let in over all time, or nobody waits; tells each to
+    /// `released`. Said twice it does nothing the second time.
+    pub fn release(&mut self, up_to: u64, now_ms: u64, mut released: impl FnMut(u32)) {
+        if self.phase != Phase::Open || self.is_paused {
+            return;
+        }
+        while self.census.released < up_to {
+            let Some(number) = self.next() else { return };
+            let ends_ms = now_ms.saturating_add(u64::from(self.plan.pass_life_ms));
+            self.passes.insert(number, Pass { ends_ms, spent: 0 });
+            self.ends.push_back((ends_ms, number));
+            self.visitors.set_state(number, State::Admitted);
+            self.released.push(number);
+            self.census.released = self.census.released.saturating_add(1);
+            self.census.waiting = self.census.waiting.saturating_sub(1);
+            self.census.at_the_desk = self.census.at_the_desk.saturating_add(1);
+            released(number);
+        }
+    }
+
+    /// Takes the next visitor out of the lane whose turn it is: smooth weighted round robin over the
+    /// lanes where somebody waits, so that turns are spread evenly and none is saved up.
+    fn next(&mut self) -> Option<u32> {
+        let mut total = 0_i64;
+        for lane in self.lanes.iter_mut().filter(|lane| lane.waiting() > 0) {
+            total = total.saturating_add(lane.earn());
+        }
+        let turn = self
+            .lanes
+            .iter_mut()
+            .filter(|lane| lane.waiting() > 0)
+            .reduce(|best, lane| match lane.credit() > best.credit() {
+                true => lane,
+                false => best,
+            })?;
+        turn.pay(total);
+        turn.next()
+    }
+
+    /// Takes tickets on a visitor's pass.
+    pub fn spend(&mut self, visitor: VisitorId, tickets: u16) -> Result<(), Refusal> {
+        let Some((number, known)) = self.visitors.find(visitor) else {
+            return Err(Refusal::UnknownVisitor);
+        };
+        match known.state() {
+            State::Removed => return Err(self.removal_of(number)),
+            State::Waiting | State::Left => return Err(Refusal::NotAdmitted),
+            State::Admitted | State::Served | State::Expired => {}
+        }
+        let Some(pass) = self.passes.get_mut(&number) else {
+            return Err(Refusal::PassExpired);
+        };
+        let left = self.plan.pass_tickets.saturating_sub(pass.spent);
+        if tickets > left {
+            return Err(Refusal::PassSpent { left });
+        }
+        if pass.spent == 0 && tickets > 0 {
+            self.census.at_the_desk = self.census.at_the_desk.saturating_sub(1);
+        }
+        pass.spent = pass.spent.saturating_add(tickets);
+        Ok(())
+    }
+
+    /// Tickets taken on the pass came back unpaid: it is good for them again while its time lasts.
+    pub fn give_back(&mut self, visitor: VisitorId, tickets: u16) {
+        let Some((number, _)) = self.visitors.find(visitor) else {
+            return;
+        };
+        let Some(pass) = self.passes.get_mut(&number) else {
+            return;
+        };
+        if pass.spent > 0 && pass.spent <= tickets {
+            self.census.at_the_desk = self.census.at_the_desk.saturating_add(1);
+        }
+        pass.spent = pass.spent.saturating_sub(tickets);
+    }
+
+    fn end_pass(&mut self, number: u32) {
+        let Some(pass) = self.passes.remove(&number) else {
+            return;
+        };
+        let state = match pass.spent {
+            0 => {
+                self.census.at_the_desk = self.census.at_the_desk.saturating_sub(1);
+                self.census.expired = self.census.expired.saturating_add(1);
+                State::Expired
+            }
+            _ => {
+                self.census.served = self.census.served.saturating_add(1);
+                State::Served
+            }
+        };
+        self.visitors.set_state(number, state);
+    }
+
+    /// Shuffles the lobby: from here on places are known.
+    fn open(&mut self) {
+        let seed = self.plan.seed.mixed_with(self.beacon.as_ref());
+        for (number, lane) in (0_u8..).zip(&mut self.lanes) {
+            lane.shuffle(&seed, number);
+        }
+        self.shuffled_by = Some(seed);
+        self.phase = Phase::Open;
+    }
+
+    fn lane_of(&self, arrival: &Arrival) -> Option<usize> {
+        self.plan.lanes.iter().position(|rules| {
+            rules
+                .channel
+                .is_none_or(|channel| channel == arrival.channel)
+                && rules.class.is_none_or(|class| class == arrival.class)
+        })
+    }
+
+    fn removal_of(&self, number: u32) -> Refusal {
+        let removal = self
+            .removals
+            .iter()
+            .rev()
+            .find(|removal| removal.number == number);
+        match removal.map(|removal| removal.reason) {
+            Some(Reason::Rule(reason)) => Refusal::Removed { reason },
+            Some(Reason::Left) | None => Refusal::UnknownVisitor,
+        }
+    }
+
+    /// What anybody needs to compute the sequence anew. The seed only once the lobby has closed.
+    pub fn evidence(&self) -> Evidence {
+        Evidence {
+            commitment: self.plan.seed.commitment(),
+            lobby_root: self.tree.root(),
+            lobby_len: self.tree.len(),
+            lane_lens: self.lanes.iter().map(Lane::lobby_len).collect(),
+            seed: self.shuffled_by.map(|_| self.plan.seed),
+            beacon: self.beacon,
+            removals: self.removals.clone(),
+        }
+    }
+
+    /// The path of a visitor's line to the lobby's root; `None` for who came later.
+    pub fn path(&self, visitor: VisitorId) -> Option<(u32, Vec<Hash>)> {
+        let (number, _) = self.visitors.find(visitor)?;
+        let leaf = |number: u64| self.leaf(number as u32);
+        Some((number, self.tree.path(u64::from(number), leaf)?))
+    }
+
+    fn leaf(&self, number: u32) -> Hash {
+        self.visitors.get(number).map_or([0; 32], |visitor| {
+            shuffle::leaf(number, visitor.id(), visitor.lane)
+        })
+    }
+}
+
+fn is_valid(plan: &Plan) -> bool {
+    let for_everybody = |rules: &LaneRules| rules.channel.is_none() && rules.class.is_none();
+    plan.open_at_ms >= plan.lobby_at_ms
+        && plan.lanes.len() <= LANES_MAX
+        && plan.lanes.iter().all(|rules| rules.weight > 0)
+        && plan.lanes.iter().any(for_everybody)
+        && plan.pass_tickets > 0
+        && plan.pass_life_ms > 0
+}

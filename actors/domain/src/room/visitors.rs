@@ -1,0 +1,129 @@
+//! Everybody who came, in the sequence of coming, and an index by id. Chunks instead of one array, so
+//! that growing never takes twice the room.
+
+use crate::digest::hash_id;
+use crate::ids::{PartnerId, VisitorId};
+use crate::room::Arrival;
+use crate::tag_index::{REFERENCE_MAX, TagIndex};
+
+/// Visitors of a chunk.
+const CHUNK_BITS: u32 = 12;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Waiting,
+    Admitted,
+    Served,
+    Expired,
+    Left,
+    Removed,
+}
+
+/// 32 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Visitor {
+    /// A u128 would want more than its share of bytes.
+    id: [u64; 2],
+    pub(super) partner: PartnerId,
+    /// In the sequence of coming to the lane.
+    pub(super) rank: u32,
+    /// Seconds after the lobby opened.
+    joined_s: u32,
+    pub(super) lane: u8,
+    state: State,
+}
+
+impl Visitor {
+    pub(super) fn new(arrival: &Arrival, lane: u8, rank: u32) -> Visitor {
+        let id = arrival.visitor.0;
+        Visitor {
+            id: [(id >> 64) as u64, id as u64],
+            partner: arrival.partner,
+            rank,
+            joined_s: 0,
+            lane,
+            state: State::Waiting,
+        }
+    }
+
+    pub(super) fn id(&self) -> VisitorId {
+        let [high, low] = self.id;
+        VisitorId(u128::from(high) << 64 | u128::from(low))
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Visitors {
+    hash_seed: u64,
+    lobby_at_ms: u64,
+    chunks: Vec<Vec<Visitor>>,
+    len: u32,
+    /// Of an id that came more than once the last time.
+    index: TagIndex,
+}
+
+impl Visitors {
+    pub(super) fn new(hash_seed: u64, lobby_at_ms: u64) -> Visitors {
+        Visitors {
+            hash_seed,
+            lobby_at_ms,
+            chunks: Vec::new(),
+            len: 0,
+            index: TagIndex::default(),
+        }
+    }
+
+    /// `None` when the room is full, at four thousand million.
+    pub(super) fn next_number(&self) -> Option<u32> {
+        (self.len < REFERENCE_MAX).then_some(self.len)
+    }
+
+    pub(super) fn push(&mut self, mut visitor: Visitor, now_ms: u64) {
+        let seconds = now_ms
+            .saturating_sub(self.lobby_at_ms)
+            .checked_div(1000)
+            .unwrap_or(0);
+        visitor.joined_s = u32::try_from(seconds).unwrap_or(u32::MAX);
+        let hash = hash_id(self.hash_seed, visitor.id().0);
+        if let Some((before, _)) = self.find(visitor.id()) {
+            self.index.remove(hash, before);
+        }
+        self.index.insert(hash, self.len);
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < 1 << CHUNK_BITS => chunk.push(visitor),
+            _ => {
+                let mut chunk = Vec::with_capacity(1 << CHUNK_BITS);
+                chunk.push(visitor);
+                self.chunks.push(chunk);
+            }
+        }
+        self.len = self.len.saturating_add(1);
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&Visitor> {
+        self.chunks
+            .get((number >> CHUNK_BITS) as usize)?
+            .get((number & ((1 << CHUNK_BITS) - 1)) as usize)
+    }
+
+    pub(super) fn find(&self, id: VisitorId) -> Option<(u32, &Visitor)> {
+        let number = self.index.find(hash_id(self.hash_seed, id.0), |number| {
+            self.get(number).is_some_and(|visitor| visitor.id() == id)
+        })?;
+        Some((number, self.get(number)?))
+    }
+
+    pub(super) fn set_state(&mut self, number: u32, state: State) {
+        if let Some(visitor) = self
+            .chunks
+            .get_mut((number >> CHUNK_BITS) as usize)
+            .and_then(|chunk| chunk.get_mut((number & ((1 << CHUNK_BITS) - 1)) as usize))
+        {
+            visitor.state = state;
+        }
+    }
+}

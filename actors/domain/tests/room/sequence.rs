@@ -1,0 +1,524 @@
+//! Coming, waiting, being let in, leaving; lanes, passes, evidence; and a naive clerk who keeps the same
+//! book beside the room.
+
+use std::collections::BTreeMap;
+
+use domain::ids::{ChannelId, PartnerId, VisitorId};
+use domain::room::shuffle::{Evidence, Line, Misfit, Seed, leaf, verify};
+use domain::room::{Arrival, Joined, LANES_MAX, LaneRules, Plan, Refusal, Room, Turn, merkle};
+use proptest::prelude::*;
+
+const LOBBY_MS: u64 = 1_000_000;
+const OPEN_MS: u64 = 1_600_000;
+const LIFE_MS: u32 = 600_000;
+
+fn everybodys(weight: u16) -> LaneRules {
+    LaneRules {
+        channel: None,
+        class: None,
+        weight,
+    }
+}
+
+fn of_class(class: u8, weight: u16) -> LaneRules {
+    LaneRules {
+        class: Some(class),
+        ..everybodys(weight)
+    }
+}
+
+fn plan(lanes: &[LaneRules]) -> Plan {
+    Plan {
+        lobby_at_ms: LOBBY_MS,
+        open_at_ms: OPEN_MS,
+        seed: Seed([7; 32]),
+        waits_for_beacon: false,
+        pass_life_ms: LIFE_MS,
+        pass_tickets: 4,
+        lanes: lanes.to_vec(),
+    }
+}
+
+fn room(lanes: &[LaneRules]) -> Room {
+    Room::new(9, plan(lanes)).unwrap()
+}
+
+fn arrival(visitor: u128, class: u8) -> Arrival {
+    Arrival {
+        visitor: VisitorId(visitor),
+        partner: PartnerId(1),
+        channel: ChannelId(1),
+        class,
+    }
+}
+
+fn full_lobby(visitors: u128) -> Room {
+    let mut room = room(&[everybodys(1)]);
+    for visitor in 0..visitors {
+        room.join(&arrival(visitor, 0), LOBBY_MS).unwrap();
+    }
+    room
+}
+
+fn released(room: &mut Room, up_to: u64, now_ms: u64) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    room.release(up_to, now_ms, |number| numbers.push(number));
+    numbers
+}
+
+fn turn(room: &Room, visitor: u128) -> Turn {
+    room.status(VisitorId(visitor)).unwrap().turn
+}
+
+#[test]
+fn the_lobby_opens_gathers_and_is_shuffled_by_log_time_alone() {
+    let mut room = full_lobby(1_000);
+    let early = room.join(&arrival(5_000, 0), LOBBY_MS - 1);
+    let lobby_at_ms = LOBBY_MS;
+    assert_eq!(early, Err(Refusal::LobbyNotOpen { lobby_at_ms }));
+    assert_eq!(turn(&room, 3), Turn::Lobby);
+    assert_eq!(room.next_event_ms(), Some(OPEN_MS));
+    room.pass_time(OPEN_MS - 1);
+    assert!(released(&mut room, 5, OPEN_MS - 1).is_empty());
+    room.pass_time(OPEN_MS);
+    let late = room.join(&arrival(5_000, 0), OPEN_MS).unwrap();
+    assert_eq!((late.number, late.is_new), (1_000, true));
+    let (place, ahead) = (1_000, 1_000);
+    assert_eq!(turn(&room, 5_000), Turn::Waiting { place, ahead });
+    let first = released(&mut room, 1_000, OPEN_MS);
+    assert_eq!(first.len(), 1_000);
+    assert!(!first.is_sorted(), "the lobby was shuffled");
+    assert_eq!(released(&mut room, 2_000, OPEN_MS), [1_000]);
+}
+
+#[test]
+fn whoever_comes_twice_keeps_the_first_place() {
+    let mut room = full_lobby(10);
+    let again = room.join(&arrival(3, 0), LOBBY_MS + 5).unwrap();
+    assert_eq!((again.number, again.is_new), (3, false));
+    let through_another = Arrival {
+        partner: PartnerId(2),
+        ..arrival(3, 0)
+    };
+    let partner = PartnerId(1);
+    let refused = room.join(&through_another, LOBBY_MS + 5);
+    assert_eq!(refused, Err(Refusal::ElsewhereAlready { partner }));
+    assert_eq!(room.census().joined, 10);
+}
+
+#[test]
+fn whoever_leaves_and_comes_back_stands_at_the_end() {
+    let mut room = full_lobby(10);
+    room.leave(VisitorId(3), LOBBY_MS + 1).unwrap();
+    assert_eq!(turn(&room, 3), Turn::Left);
+    let again = room.join(&arrival(3, 0), LOBBY_MS + 2).unwrap();
+    assert_eq!((again.number, again.is_new), (10, true));
+    room.pass_time(OPEN_MS);
+    let all = released(&mut room, 100, OPEN_MS);
+    assert_eq!(all.len(), 10);
+    assert!(!all.contains(&3) && all.contains(&10));
+    let nobody = room.leave(VisitorId(77), OPEN_MS);
+    assert_eq!(nobody, Err(Refusal::UnknownVisitor));
+}
+
+#[test]
+fn who_is_removed_learns_why_and_does_not_come_back() {
+    let mut room = full_lobby(10);
+    room.remove(VisitorId(3), 42, LOBBY_MS + 1).unwrap();
+    let refused = Err(Refusal::Removed { reason: 42 });
+    assert_eq!(turn(&room, 3), Turn::Removed { reason: 42 });
+    assert_eq!(room.join(&arrival(3, 0), LOBBY_MS + 2), refused.clone());
+    room.pass_time(OPEN_MS);
+    released(&mut room, 100, OPEN_MS);
+    assert_eq!(room.spend(VisitorId(3), 1), refused.map(|_| ()));
+    room.spend(VisitorId(4), 1).unwrap();
+    room.remove(VisitorId(4), 43, OPEN_MS).unwrap();
+    let refused = Err(Refusal::Removed { reason: 43 });
+    assert_eq!(room.spend(VisitorId(4), 1), refused);
+    assert_eq!(room.census().removed, 2);
+}
+
+#[test]
+fn a_pass_is_good_for_its_tickets_and_its_time() {
+    let mut room = full_lobby(3);
+    assert_eq!(room.spend(VisitorId(0), 1), Err(Refusal::NotAdmitted));
+    room.pass_time(OPEN_MS);
+    released(&mut room, 3, OPEN_MS);
+    room.spend(VisitorId(0), 3).unwrap();
+    let refused = room.spend(VisitorId(0), 2);
+    assert_eq!(refused, Err(Refusal::PassSpent { left: 1 }));
+    room.give_back(VisitorId(0), 3);
+    assert_eq!(room.census().at_the_desk, 3);
+    room.spend(VisitorId(0), 4).unwrap();
+    room.spend(VisitorId(1), 1).unwrap();
+    assert_eq!(room.census().at_the_desk, 1);
+    let end_ms = OPEN_MS + u64::from(LIFE_MS);
+    assert_eq!(room.next_event_ms(), Some(end_ms));
+    room.pass_time(end_ms);
+    assert_eq!(room.spend(VisitorId(1), 1), Err(Refusal::PassExpired));
+    let turns = [0, 1, 2].map(|visitor| turn(&room, visitor));
+    assert_eq!(turns, [Turn::Served, Turn::Served, Turn::Expired]);
+    let census = room.census();
+    assert_eq!(
+        (census.served, census.expired, census.at_the_desk),
+        (2, 1, 0)
+    );
+}
+
+#[test]
+fn lanes_are_served_by_weight_and_none_saves_turns_up() {
+    let mut room = room(&[of_class(1, 3), everybodys(1)]);
+    for visitor in 0..400 {
+        let class = u8::from(visitor % 2 == 0);
+        room.join(&arrival(visitor, class), LOBBY_MS).unwrap();
+    }
+    room.pass_time(OPEN_MS);
+    let is_member = |number: &&u32| number.is_multiple_of(2);
+    let first = released(&mut room, 100, OPEN_MS);
+    assert_eq!(first.iter().filter(is_member).count(), 75);
+    // After 200 members and 67 others only others wait; then members come and get no more than 3 of 4.
+    released(&mut room, 300, OPEN_MS);
+    for visitor in 1_000..1_100 {
+        room.join(&arrival(visitor, 1), OPEN_MS).unwrap();
+    }
+    let next = released(&mut room, 340, OPEN_MS);
+    let members = next.iter().filter(|number| **number >= 400).count();
+    assert_eq!(members, 30);
+    room.set_weights(&[1, 1]).unwrap();
+    let next = released(&mut room, 380, OPEN_MS);
+    let members = next.iter().filter(|number| **number >= 400).count();
+    assert!((19..=21).contains(&members), "{members}");
+    assert_eq!(room.set_weights(&[1]), Err(Refusal::PlanInvalid));
+}
+
+#[test]
+fn said_twice_a_release_lets_nobody_in_twice() {
+    let mut room = full_lobby(10);
+    room.pass_time(OPEN_MS);
+    assert_eq!(released(&mut room, 4, OPEN_MS).len(), 4);
+    assert!(released(&mut room, 4, OPEN_MS).is_empty());
+    room.set_paused(true);
+    assert!(released(&mut room, 9, OPEN_MS).is_empty());
+    room.set_paused(false);
+    assert_eq!(released(&mut room, 6, OPEN_MS).len(), 2);
+}
+
+#[test]
+fn the_opening_may_be_moved_until_the_lobby_has_closed() {
+    let mut room = full_lobby(10);
+    room.move_times(LOBBY_MS, OPEN_MS + 1_000).unwrap();
+    room.pass_time(OPEN_MS);
+    assert!(!room.is_open());
+    let backwards = room.move_times(OPEN_MS, LOBBY_MS);
+    assert_eq!(backwards, Err(Refusal::PlanInvalid));
+    room.pass_time(OPEN_MS + 1_000);
+    let late = room.move_times(LOBBY_MS, OPEN_MS + 9_000);
+    assert_eq!(late, Err(Refusal::LobbyClosed));
+}
+
+#[test]
+fn a_beacon_is_waited_for_and_changes_the_sequence() {
+    let with_beacon = |beacon: u8| {
+        let waits_for_beacon = true;
+        let plan = Plan {
+            waits_for_beacon,
+            ..plan(&[everybodys(1)])
+        };
+        let mut room = Room::new(9, plan).unwrap();
+        for visitor in 0..100 {
+            room.join(&arrival(visitor, 0), LOBBY_MS).unwrap();
+        }
+        let early = room.set_beacon([beacon; 32]);
+        assert_eq!(early, Err(Refusal::NoBeaconAwaited));
+        room.pass_time(OPEN_MS);
+        assert!(released(&mut room, 100, OPEN_MS).is_empty());
+        // Whoever comes meanwhile stands behind the lobby.
+        room.join(&arrival(500, 0), OPEN_MS + 1).unwrap();
+        room.set_beacon([beacon; 32]).unwrap();
+        assert_eq!(verify(&room.evidence(), &room.lines()), Ok(()));
+        released(&mut room, 101, OPEN_MS + 2)
+    };
+    assert_ne!(with_beacon(1), with_beacon(2));
+}
+
+#[test]
+fn plans_that_cannot_work_are_refused() {
+    let invalid = |plan: Plan| assert_eq!(Room::new(1, plan).err(), Some(Refusal::PlanInvalid));
+    invalid(plan(&[]));
+    invalid(plan(&[of_class(1, 1)]));
+    invalid(plan(&[everybodys(0)]));
+    invalid(plan(&[everybodys(1); LANES_MAX + 1]));
+    let good = plan(&[everybodys(1)]);
+    invalid(Plan {
+        pass_tickets: 0,
+        ..good.clone()
+    });
+    invalid(Plan {
+        pass_life_ms: 0,
+        ..good.clone()
+    });
+    invalid(Plan {
+        open_at_ms: LOBBY_MS - 1,
+        ..good
+    });
+}
+
+/// A room after a while: three lanes, people who left, were removed, let in.
+fn busy_room() -> Room {
+    let mut room = room(&[of_class(1, 5), of_class(2, 2), everybodys(1)]);
+    for visitor in 0..3_000_u128 {
+        let class = (visitor % 5) as u8;
+        room.join(&arrival(visitor, class), LOBBY_MS).unwrap();
+    }
+    (0..3_000).step_by(41).for_each(|visitor| {
+        room.leave(VisitorId(visitor), LOBBY_MS).unwrap();
+    });
+    room.pass_time(OPEN_MS);
+    released(&mut room, 700, OPEN_MS);
+    for visitor in 2_900..3_500_u128 {
+        let class = (visitor % 5) as u8;
+        room.join(&arrival(visitor, class), OPEN_MS + 5).unwrap();
+    }
+    (5..3_500).step_by(97).for_each(|visitor| {
+        // Some have left already.
+        let _ = room.remove(VisitorId(visitor), 3, OPEN_MS + 6);
+    });
+    released(&mut room, 1_500, OPEN_MS + 7);
+    room
+}
+
+#[test]
+fn the_evidence_holds_and_any_change_of_it_does_not() {
+    let room = busy_room();
+    let (evidence, lines) = (room.evidence(), room.lines());
+    assert_eq!(verify(&evidence, &lines), Ok(()));
+    let fails = |evidence: &Evidence, lines: &[Line]| assert!(verify(evidence, lines).is_err());
+    for byte in 0..32 {
+        let mut other = evidence.clone();
+        other.commitment[byte] ^= 1;
+        fails(&other, &lines);
+        let mut other = evidence.clone();
+        other.lobby_root[byte] ^= 0x80;
+        fails(&other, &lines);
+        let mut seed = Seed([7; 32]);
+        seed.0[byte] ^= 4;
+        fails(
+            &Evidence {
+                seed: Some(seed),
+                ..evidence.clone()
+            },
+            &lines,
+        );
+    }
+    fails(
+        &Evidence {
+            beacon: Some([0; 32]),
+            ..evidence.clone()
+        },
+        &lines,
+    );
+    fails(
+        &Evidence {
+            lobby_len: evidence.lobby_len - 1,
+            ..evidence.clone()
+        },
+        &lines,
+    );
+    let hidden = Evidence {
+        seed: None,
+        ..evidence.clone()
+    };
+    assert_eq!(verify(&hidden, &lines), Err(Misfit::SeedHidden));
+    for at in (0..evidence.removals.len()).step_by(3) {
+        let mut other = evidence.clone();
+        other.removals.remove(at);
+        let number = evidence.removals[at].number as usize;
+        // A removal nobody stood behind or who had been let in hides nothing.
+        if lines[number].released_as.is_none() && verify(&other, &lines).is_ok() {
+            let lane = lines[number].lane;
+            let behind = lines
+                .iter()
+                .filter(|line| line.lane == lane && line.place > lines[number].place);
+            assert!(behind.clone().all(|line| line.released_as.is_none()));
+        }
+        let mut other = evidence.clone();
+        other.removals.push(evidence.removals[at]);
+        fails(&other, &lines);
+    }
+    for at in (0..lines.len()).step_by(7) {
+        let mut other = lines.clone();
+        other[at].visitor.0 ^= 1;
+        if (at as u64) < evidence.lobby_len {
+            fails(&evidence, &other);
+        }
+        let mut other = lines.clone();
+        other[at].place ^= 1;
+        fails(&evidence, &other);
+        let mut other = lines.clone();
+        other[at].lane ^= 1;
+        fails(&evidence, &other);
+    }
+    let mut other = lines.clone();
+    let last = other
+        .iter()
+        .filter(|line| line.lane == 2)
+        .max_by_key(|line| line.place)
+        .unwrap()
+        .visitor;
+    let last = other.iter_mut().rfind(|line| line.visitor == last).unwrap();
+    assert_eq!(last.released_as, None);
+    last.released_as = Some(9_999);
+    assert!(matches!(
+        verify(&evidence, &other),
+        Err(Misfit::Overtaken { .. })
+    ));
+}
+
+#[test]
+fn a_visitor_of_the_lobby_gets_a_path_and_no_other() {
+    let room = busy_room();
+    let evidence = room.evidence();
+    let lines = room.lines();
+    for visitor in [1, 2, 1_500, 2_899] {
+        let (number, path) = room.path(VisitorId(visitor)).unwrap();
+        let lane = lines[number as usize].lane;
+        let line = leaf(number, VisitorId(visitor), lane);
+        let (len, root) = (evidence.lobby_len, &evidence.lobby_root);
+        assert!(merkle::is_included(
+            line,
+            u64::from(number),
+            len,
+            &path,
+            root
+        ));
+        let forged = leaf(number, VisitorId(visitor ^ 1), lane);
+        assert!(!merkle::is_included(
+            forged,
+            u64::from(number),
+            len,
+            &path,
+            root
+        ));
+    }
+    assert_eq!(room.path(VisitorId(3_400)), None, "came after the lobby");
+}
+
+/// What may happen in a room.
+#[derive(Clone, Debug)]
+enum Step {
+    Join { visitor: u8, class: u8 },
+    Leave { visitor: u8 },
+    Remove { visitor: u8 },
+    Release { more: u8 },
+    Spend { visitor: u8, tickets: u8 },
+    GiveBack { visitor: u8, tickets: u8 },
+    Pass { seconds: u16 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let visitor = 0..40_u8;
+    prop_oneof![
+        6 => (visitor.clone(), 0..3_u8).prop_map(|(visitor, class)| Step::Join { visitor, class }),
+        1 => visitor.clone().prop_map(|visitor| Step::Leave { visitor }),
+        1 => visitor.clone().prop_map(|visitor| Step::Remove { visitor }),
+        2 => (0..6_u8).prop_map(|more| Step::Release { more }),
+        2 => (visitor.clone(), 0..6_u8)
+            .prop_map(|(visitor, tickets)| Step::Spend { visitor, tickets }),
+        1 => (visitor, 0..6_u8)
+            .prop_map(|(visitor, tickets)| Step::GiveBack { visitor, tickets }),
+        1 => (0..400_u16).prop_map(|seconds| Step::Pass { seconds }),
+    ]
+}
+
+/// What a naive clerk knows: who waits, and everybody's tickets.
+#[derive(Default)]
+struct Clerk {
+    /// By number: visitor, and whether they still wait.
+    waits: Vec<(u128, bool)>,
+    tickets: BTreeMap<u128, u16>,
+}
+
+impl Clerk {
+    fn stop_waiting(&mut self, visitor: u128) {
+        let of_visitor = self.waits.iter_mut().filter(|(known, _)| *known == visitor);
+        of_visitor.for_each(|(_, waits)| *waits = false);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_clerk_finds_nothing_wrong(steps in proptest::collection::vec(step(), 1..250)) {
+        let mut room = room(&[of_class(1, 3), of_class(2, 2), everybodys(1)]);
+        let mut now_ms = LOBBY_MS;
+        let mut clerk = Clerk::default();
+        for step in steps {
+            match step {
+                Step::Join { visitor, class } => {
+                    let visitor = u128::from(visitor);
+                    if let Ok(Joined { number, is_new: true }) =
+                        room.join(&arrival(visitor, class), now_ms)
+                    {
+                        prop_assert_eq!(number as usize, clerk.waits.len());
+                        prop_assert!(clerk.waits.iter().all(|known| *known != (visitor, true)));
+                        clerk.waits.push((visitor, true));
+                    }
+                }
+                Step::Leave { visitor } => {
+                    if room.leave(VisitorId(visitor.into()), now_ms).is_ok() {
+                        clerk.stop_waiting(visitor.into());
+                    }
+                }
+                Step::Remove { visitor } => {
+                    if room.remove(VisitorId(visitor.into()), 1, now_ms).is_ok() {
+                        clerk.stop_waiting(visitor.into());
+                    }
+                }
+                Step::Release { more } => {
+                    let up_to = room.census().released + u64::from(more);
+                    for number in released(&mut room, up_to, now_ms) {
+                        let (visitor, waits) = &mut clerk.waits[number as usize];
+                        prop_assert!(core::mem::replace(waits, false), "{} let in twice", number);
+                        clerk.tickets.insert(*visitor, 0);
+                    }
+                }
+                Step::Spend { visitor, tickets } => {
+                    let visitor = u128::from(visitor);
+                    let spent = room.spend(VisitorId(visitor), tickets.into());
+                    if spent.is_ok() {
+                        let has = clerk.tickets.get_mut(&visitor).expect("was never let in");
+                        *has += u16::from(tickets);
+                        prop_assert!(*has <= 4, "{} tickets on one pass", has);
+                    }
+                }
+                Step::GiveBack { visitor, tickets } => {
+                    let has = clerk.tickets.get_mut(&u128::from(visitor));
+                    if let Some(has) = has.filter(|has| **has >= u16::from(tickets)) {
+                        room.give_back(VisitorId(visitor.into()), tickets.into());
+                        *has -= u16::from(tickets);
+                    }
+                }
+                Step::Pass { seconds } => {
+                    now_ms += u64::from(seconds) * 1000;
+                    room.pass_time(now_ms);
+                }
+            }
+            let census = room.census();
+            let waiting = clerk.waits.iter().filter(|(_, waits)| *waits).count();
+            prop_assert_eq!(census.waiting as usize, waiting);
+            prop_assert_eq!(census.joined as usize, clerk.waits.len());
+        }
+        if room.is_open() {
+            prop_assert_eq!(verify(&room.evidence(), &room.lines()), Ok(()));
+            for number in 0..room.census().joined as u32 {
+                let (visitor, waits) = clerk.waits[number as usize];
+                if let Turn::Waiting { place, ahead } = turn(&room, visitor) && waits {
+                    let lane = room.lines()[number as usize].lane;
+                    let before = room.lines().iter().zip(&clerk.waits).filter(|(line, (_, waits))| {
+                        *waits && line.lane == lane && line.place < place
+                    }).count();
+                    prop_assert_eq!(ahead as usize, before);
+                }
+            }
+        }
+    }
+}
