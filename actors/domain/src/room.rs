@@ -20,6 +20,7 @@ pub mod merkle;
 pub mod pace;
 pub mod permutation;
 pub mod shuffle;
+pub mod state;
 mod status;
 mod visitors;
 
@@ -30,7 +31,8 @@ use lane::Lane;
 use merkle::Hash;
 use shuffle::{Evidence, Seed};
 pub use status::{Status, Turn};
-use visitors::{State, Visitor, Visitors};
+pub use visitors::VisitorPhase;
+use visitors::{Visitor, Visitors};
 
 /// Lanes of a room at most.
 pub const LANES_MAX: usize = 64;
@@ -129,7 +131,7 @@ pub struct Joined {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub enum RoomPhase {
     /// Until the opening: visitors come, none is let in.
     Gathering,
     /// The lobby has closed and waits for the beacon.
@@ -164,7 +166,7 @@ pub struct Census {
 #[derive(Clone, Debug)]
 pub struct Room {
     plan: Plan,
-    phase: Phase,
+    phase: RoomPhase,
     is_paused: bool,
     visitors: Visitors,
     lanes: Vec<Lane>,
@@ -191,7 +193,7 @@ impl Room {
         Ok(Room {
             lanes: plan.lanes.iter().map(|rules| Lane::new(*rules)).collect(),
             visitors: Visitors::new(hash_seed, plan.lobby_at_ms),
-            phase: Phase::Gathering,
+            phase: RoomPhase::Gathering,
             is_paused: false,
             tree: merkle::Tree::default(),
             shuffled_by: None,
@@ -214,7 +216,7 @@ impl Room {
     }
 
     pub fn is_open(&self) -> bool {
-        self.phase == Phase::Open
+        self.phase == RoomPhase::Open
     }
 
     pub fn is_paused(&self) -> bool {
@@ -228,7 +230,7 @@ impl Room {
 
     /// Moves lobby and opening, as long as the lobby has not closed: who waits keeps waiting.
     pub fn move_times(&mut self, lobby_at_ms: u64, open_at_ms: u64) -> Result<(), Refusal> {
-        if self.phase != Phase::Gathering {
+        if self.phase != RoomPhase::Gathering {
             return Err(Refusal::LobbyClosed);
         }
         if open_at_ms < lobby_at_ms {
@@ -254,7 +256,7 @@ impl Room {
 
     /// When log time alone changes something next: the opening, or the end of a pass.
     pub fn next_event_ms(&self) -> Option<u64> {
-        let opening = (self.phase == Phase::Gathering).then_some(self.plan.open_at_ms);
+        let opening = (self.phase == RoomPhase::Gathering).then_some(self.plan.open_at_ms);
         let end = self.ends.front().map(|(ends_ms, _)| *ends_ms);
         match (opening, end) {
             (Some(opening), Some(end)) => Some(opening.min(end)),
@@ -264,10 +266,10 @@ impl Room {
 
     /// What log time alone does. Called before every command of the sale.
     pub fn pass_time(&mut self, now_ms: u64) {
-        if self.phase == Phase::Gathering && now_ms >= self.plan.open_at_ms {
+        if self.phase == RoomPhase::Gathering && now_ms >= self.plan.open_at_ms {
             self.lanes.iter_mut().for_each(Lane::close_lobby);
             match self.plan.waits_for_beacon {
-                true => self.phase = Phase::AwaitsBeacon,
+                true => self.phase = RoomPhase::AwaitsBeacon,
                 false => self.open(),
             }
         }
@@ -276,12 +278,22 @@ impl Room {
         {
             self.ends.pop_front();
             self.end_pass(number);
+            self.drop_ended();
+        }
+    }
+
+    /// The first that ends is a pass that is still there.
+    fn drop_ended(&mut self) {
+        while let Some((_, number)) = self.ends.front()
+            && !self.passes.contains_key(number)
+        {
+            self.ends.pop_front();
         }
     }
 
     /// The outside value, made known after the lobby has closed.
     pub fn set_beacon(&mut self, beacon: Hash) -> Result<(), Refusal> {
-        if self.phase != Phase::AwaitsBeacon {
+        if self.phase != RoomPhase::AwaitsBeacon {
             return Err(Refusal::NoBeaconAwaited);
         }
         self.beacon = Some(beacon);
@@ -298,9 +310,9 @@ impl Room {
             });
         }
         if let Some((number, known)) = self.visitors.find(arrival.visitor) {
-            match known.state() {
-                State::Removed => return Err(self.removal_of(number)),
-                State::Left => {}
+            match known.phase() {
+                VisitorPhase::Removed => return Err(self.removal_of(number)),
+                VisitorPhase::Left => {}
                 _ if known.partner != arrival.partner => {
                     return Err(Refusal::ElsewhereAlready {
                         partner: known.partner,
@@ -327,7 +339,7 @@ impl Room {
         let lane = at as u8;
         self.visitors
             .push(Visitor::new(arrival, lane, rank), now_ms);
-        if self.phase == Phase::Gathering {
+        if self.phase == RoomPhase::Gathering {
             let leaf = shuffle::leaf(number, arrival.visitor, lane);
             self.tree.push(leaf);
         }
@@ -358,35 +370,36 @@ impl Room {
         let Some((number, known)) = self.visitors.find(visitor) else {
             return Err(Refusal::UnknownVisitor);
         };
-        let (state, lane, rank) = (known.state(), known.lane, known.rank);
-        match state {
-            State::Left => return Ok(()),
-            State::Removed => return Err(self.removal_of(number)),
-            State::Served | State::Expired => return Ok(()),
-            State::Waiting => {
+        let (phase, lane, rank) = (known.phase(), known.lane, known.rank);
+        match phase {
+            VisitorPhase::Left => return Ok(()),
+            VisitorPhase::Removed => return Err(self.removal_of(number)),
+            VisitorPhase::Served | VisitorPhase::Expired => return Ok(()),
+            VisitorPhase::Waiting => {
                 if let Some(lane) = self.lanes.get_mut(usize::from(lane)) {
                     lane.drop_out(rank);
                 }
                 self.census.waiting = self.census.waiting.saturating_sub(1);
             }
-            State::Admitted => {
+            VisitorPhase::Admitted => {
                 let spent = self.passes.remove(&number).map_or(0, |pass| pass.spent);
                 if spent == 0 {
                     self.census.at_the_desk = self.census.at_the_desk.saturating_sub(1);
                 }
+                self.drop_ended();
             }
         }
-        let state = match reason {
+        let phase = match reason {
             Reason::Left => {
                 self.census.left = self.census.left.saturating_add(1);
-                State::Left
+                VisitorPhase::Left
             }
             Reason::Rule(_) => {
                 self.census.removed = self.census.removed.saturating_add(1);
-                State::Removed
+                VisitorPhase::Removed
             }
         };
-        self.visitors.set_state(number, state);
+        self.visitors.set_phase(number, phase);
         self.removals.push(Removal {
             number,
             at_ms: now_ms,
@@ -398,7 +411,7 @@ impl Room {
     /// Lets visitors in until so many were let in over all time, or nobody waits; tells each to
     /// `released`. Said twice it does nothing the second time.
     pub fn release(&mut self, up_to: u64, now_ms: u64, mut released: impl FnMut(u32)) {
-        if self.phase != Phase::Open || self.is_paused {
+        if self.phase != RoomPhase::Open || self.is_paused {
             return;
         }
         while self.census.released < up_to {
@@ -406,7 +419,7 @@ impl Room {
             let ends_ms = now_ms.saturating_add(u64::from(self.plan.pass_life_ms));
             self.passes.insert(number, Pass { ends_ms, spent: 0 });
             self.ends.push_back((ends_ms, number));
-            self.visitors.set_state(number, State::Admitted);
+            self.visitors.set_phase(number, VisitorPhase::Admitted);
             self.released.push(number);
             self.census.released = self.census.released.saturating_add(1);
             self.census.waiting = self.census.waiting.saturating_sub(1);
@@ -439,10 +452,10 @@ impl Room {
         let Some((number, known)) = self.visitors.find(visitor) else {
             return Err(Refusal::UnknownVisitor);
         };
-        match known.state() {
-            State::Removed => return Err(self.removal_of(number)),
-            State::Waiting | State::Left => return Err(Refusal::NotAdmitted),
-            State::Admitted | State::Served | State::Expired => {}
+        match known.phase() {
+            VisitorPhase::Removed => return Err(self.removal_of(number)),
+            VisitorPhase::Waiting | VisitorPhase::Left => return Err(Refusal::NotAdmitted),
+            VisitorPhase::Admitted | VisitorPhase::Served | VisitorPhase::Expired => {}
         }
         let Some(pass) = self.passes.get_mut(&number) else {
             return Err(Refusal::PassExpired);
@@ -476,18 +489,18 @@ impl Room {
         let Some(pass) = self.passes.remove(&number) else {
             return;
         };
-        let state = match pass.spent {
+        let phase = match pass.spent {
             0 => {
                 self.census.at_the_desk = self.census.at_the_desk.saturating_sub(1);
                 self.census.expired = self.census.expired.saturating_add(1);
-                State::Expired
+                VisitorPhase::Expired
             }
             _ => {
                 self.census.served = self.census.served.saturating_add(1);
-                State::Served
+                VisitorPhase::Served
             }
         };
-        self.visitors.set_state(number, state);
+        self.visitors.set_phase(number, phase);
     }
 
     /// Shuffles the lobby: from here on places are known.
@@ -497,7 +510,7 @@ impl Room {
             lane.shuffle(&seed, number);
         }
         self.shuffled_by = Some(seed);
-        self.phase = Phase::Open;
+        self.phase = RoomPhase::Open;
     }
 
     fn lane_of(&self, arrival: &Arrival) -> Option<usize> {

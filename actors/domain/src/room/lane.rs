@@ -49,6 +49,10 @@ impl Lane {
         self.credit
     }
 
+    pub(super) fn set_credit(&mut self, credit: i64) {
+        self.credit = credit;
+    }
+
     /// Adds the weight to the credit; returns the weight.
     pub(super) fn earn(&mut self) -> i64 {
         self.credit = self.credit.saturating_add(self.weight);
@@ -109,6 +113,28 @@ impl Lane {
         place
             .saturating_sub(self.cursor)
             .saturating_sub(self.gone.between(self.cursor, place))
+    }
+
+    /// While a lane is restored: the next who was let in; `false` if that was not their turn.
+    pub(super) fn restore_release(&mut self, rank: u32) -> bool {
+        match self.place(rank) {
+            Some(place) if place >= self.cursor => {
+                self.cursor = place.saturating_add(1);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// While a lane is restored: whether the turn of that rank is over.
+    pub(super) fn is_over(&self, rank: u32) -> bool {
+        self.place(rank).is_some_and(|place| place < self.cursor)
+    }
+
+    /// While a lane is restored: who waits is counted when all are there.
+    pub(super) fn recount(&mut self) {
+        let len = self.members.len() as u32;
+        self.waiting = self.ahead_of(len);
     }
 
     /// Takes out the visitor with the lowest place.

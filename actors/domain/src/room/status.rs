@@ -1,8 +1,7 @@
 //! What a visitor is told of their own place.
 
 use crate::ids::VisitorId;
-use crate::room::visitors::State;
-use crate::room::{Refusal, Room};
+use crate::room::{Refusal, Room, VisitorPhase};
 
 /// Where a visitor stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +39,13 @@ pub enum Turn {
 impl Room {
     pub fn status(&self, visitor: VisitorId) -> Option<Status> {
         let (number, known) = self.visitors.find(visitor)?;
-        let turn = match known.state() {
-            State::Waiting => self.waiting(known.lane, known.rank),
-            State::Admitted => self.admitted(number),
-            State::Served => Turn::Served,
-            State::Expired => Turn::Expired,
-            State::Left => Turn::Left,
-            State::Removed => match self.removal_of(number) {
+        let turn = match known.phase() {
+            VisitorPhase::Waiting => self.waiting(known.lane, known.rank),
+            VisitorPhase::Admitted => self.admitted(number),
+            VisitorPhase::Served => Turn::Served,
+            VisitorPhase::Expired => Turn::Expired,
+            VisitorPhase::Left => Turn::Left,
+            VisitorPhase::Removed => match self.removal_of(number) {
                 Refusal::Removed { reason } => Turn::Removed { reason },
                 _ => Turn::Left,
             },

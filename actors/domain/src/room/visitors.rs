@@ -10,7 +10,7 @@ use crate::tag_index::{REFERENCE_MAX, TagIndex};
 const CHUNK_BITS: u32 = 12;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub enum VisitorPhase {
     Waiting,
     Admitted,
     Served,
@@ -30,7 +30,7 @@ pub(super) struct Visitor {
     /// Seconds after the lobby opened.
     joined_s: u32,
     pub(super) lane: u8,
-    state: State,
+    phase: VisitorPhase,
 }
 
 impl Visitor {
@@ -42,7 +42,7 @@ impl Visitor {
             rank,
             joined_s: 0,
             lane,
-            state: State::Waiting,
+            phase: VisitorPhase::Waiting,
         }
     }
 
@@ -51,8 +51,12 @@ impl Visitor {
         VisitorId(u128::from(high) << 64 | u128::from(low))
     }
 
-    pub(super) fn state(&self) -> State {
-        self.state
+    pub(super) fn joined_s(&self) -> u32 {
+        self.joined_s
+    }
+
+    pub(super) fn phase(&self) -> VisitorPhase {
+        self.phase
     }
 }
 
@@ -82,12 +86,17 @@ impl Visitors {
         (self.len < REFERENCE_MAX).then_some(self.len)
     }
 
-    pub(super) fn push(&mut self, mut visitor: Visitor, now_ms: u64) {
+    pub(super) fn push(&mut self, visitor: Visitor, now_ms: u64) {
         let seconds = now_ms
             .saturating_sub(self.lobby_at_ms)
             .checked_div(1000)
             .unwrap_or(0);
-        visitor.joined_s = u32::try_from(seconds).unwrap_or(u32::MAX);
+        self.push_after(visitor, u32::try_from(seconds).unwrap_or(u32::MAX));
+    }
+
+    /// So many seconds after the lobby opened.
+    pub(super) fn push_after(&mut self, mut visitor: Visitor, joined_s: u32) {
+        visitor.joined_s = joined_s;
         let hash = hash_id(self.hash_seed, visitor.id().0);
         if let Some((before, _)) = self.find(visitor.id()) {
             self.index.remove(hash, before);
@@ -104,6 +113,11 @@ impl Visitors {
         self.len = self.len.saturating_add(1);
     }
 
+    /// In the sequence of coming.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Visitor> {
+        self.chunks.iter().flatten()
+    }
+
     pub(super) fn get(&self, number: u32) -> Option<&Visitor> {
         self.chunks
             .get((number >> CHUNK_BITS) as usize)?
@@ -117,13 +131,13 @@ impl Visitors {
         Some((number, self.get(number)?))
     }
 
-    pub(super) fn set_state(&mut self, number: u32, state: State) {
+    pub(super) fn set_phase(&mut self, number: u32, phase: VisitorPhase) {
         if let Some(visitor) = self
             .chunks
             .get_mut((number >> CHUNK_BITS) as usize)
             .and_then(|chunk| chunk.get_mut((number & ((1 << CHUNK_BITS) - 1)) as usize))
         {
-            visitor.state = state;
+            visitor.phase = phase;
         }
     }
 }

@@ -445,6 +445,35 @@ impl Clerk {
     }
 }
 
+/// A room that was exported and restored does what the first one does.
+fn goes_on_alike(room: &Room, now_ms: u64) -> Result<(), TestCaseError> {
+    let state = room.export();
+    let mut restored = Room::restore(9, state.clone()).expect("its own state");
+    prop_assert_eq!(&restored.export(), &state);
+    prop_assert_eq!(restored.census(), room.census());
+    prop_assert_eq!(restored.next_event_ms(), room.next_event_ms());
+    prop_assert_eq!(restored.evidence(), room.evidence());
+    let mut room = room.clone();
+    for visitor in 0..45 {
+        let visitor = VisitorId(visitor);
+        prop_assert_eq!(restored.status(visitor), room.status(visitor));
+    }
+    for visitor in [7, 100, 101, 102] {
+        let arrival = arrival(visitor, (visitor % 3) as u8);
+        prop_assert_eq!(restored.join(&arrival, now_ms), room.join(&arrival, now_ms));
+    }
+    let later_ms = now_ms + OPEN_MS;
+    for room in [&mut restored, &mut room] {
+        room.pass_time(later_ms);
+    }
+    prop_assert_eq!(
+        released(&mut restored, 1_000, later_ms),
+        released(&mut room, 1_000, later_ms)
+    );
+    prop_assert_eq!(restored.census(), room.census());
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn a_clerk_finds_nothing_wrong(steps in proptest::collection::vec(step(), 1..250)) {
@@ -507,13 +536,15 @@ proptest! {
             prop_assert_eq!(census.waiting as usize, waiting);
             prop_assert_eq!(census.joined as usize, clerk.waits.len());
         }
+        goes_on_alike(&room, now_ms)?;
         if room.is_open() {
-            prop_assert_eq!(verify(&room.evidence(), &room.lines()), Ok(()));
+            let lines = room.lines();
+            prop_assert_eq!(verify(&room.evidence(), &lines), Ok(()));
             for number in 0..room.census().joined as u32 {
                 let (visitor, waits) = clerk.waits[number as usize];
                 if let Turn::Waiting { place, ahead } = turn(&room, visitor) && waits {
-                    let lane = room.lines()[number as usize].lane;
-                    let before = room.lines().iter().zip(&clerk.waits).filter(|(line, (_, waits))| {
+                    let lane = lines[number as usize].lane;
+                    let before = lines.iter().zip(&clerk.waits).filter(|(line, (_, waits))| {
                         *waits && line.lane == lane && line.place < place
                     }).count();
                     prop_assert_eq!(ahead as usize, before);
@@ -521,4 +552,49 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_state_that_cannot_have_been_is_refused() {
+    use domain::room::state::{RoomFault, RoomState, VisitorState};
+    use domain::room::{RoomPhase, VisitorPhase};
+    let state = busy_room().export();
+    assert!(Room::restore(9, state.clone()).is_ok());
+    let refused = |change: &dyn Fn(&mut RoomState), fault: RoomFault| {
+        let mut state = state.clone();
+        change(&mut state);
+        assert_eq!(Room::restore(9, state).map(|_| ()), Err(fault));
+    };
+    refused(&|state| state.plan.lanes.clear(), RoomFault::Plan);
+    refused(&|state| state.lobby_len = u32::MAX, RoomFault::Lobby);
+    refused(
+        &|state| state.phase = RoomPhase::Gathering,
+        RoomFault::Lobby,
+    );
+    refused(&|state| _ = state.credits.pop(), RoomFault::Credits);
+    let number = 17;
+    refused(
+        &|state| state.visitors[17].lane = 3,
+        RoomFault::Visitor { number },
+    );
+    let number = state.released[0];
+    let fault = RoomFault::Released { number };
+    refused(&|state| state.released.push(number), fault);
+    refused(&|state| state.phase = RoomPhase::AwaitsBeacon, fault);
+    let waits = |visitor: &VisitorState| visitor.phase == VisitorPhase::Waiting;
+    let number = state.visitors.iter().position(waits).unwrap();
+    let set = |phase| move |state: &mut RoomState| state.visitors[number].phase = phase;
+    let fault = RoomFault::Released {
+        number: number as u32,
+    };
+    refused(&set(VisitorPhase::Served), fault);
+    let number = state.passes[3].number;
+    let fault = RoomFault::Pass { number };
+    refused(&|state| _ = state.passes.remove(3), fault);
+    let number = state.removals[0].number;
+    let fault = RoomFault::Removal { number };
+    refused(
+        &|state| state.visitors[number as usize].phase = VisitorPhase::Waiting,
+        fault,
+    );
 }

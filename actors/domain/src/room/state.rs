@@ -1,0 +1,305 @@
+//! A room's whole state as plain values, and back: what snapshots are made of. Lanes, places, the tree
+//! and all counts are derived again, and nonsense is refused.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::ids::{ChannelId, PartnerId, VisitorId};
+use crate::room::lane::Lane;
+use crate::room::merkle::{self, Hash};
+use crate::room::shuffle;
+use crate::room::visitors::{Visitor, Visitors};
+use crate::room::{Arrival, Census, Pass, Plan, Removal, Room, RoomPhase, VisitorPhase, is_valid};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomState {
+    pub plan: Plan,
+    pub phase: RoomPhase,
+    pub is_paused: bool,
+    pub beacon: Option<Hash>,
+    /// How many of the visitors came before the lobby closed.
+    pub lobby_len: u32,
+    /// In the sequence of coming.
+    pub visitors: Vec<VisitorState>,
+    /// By lane: what its turns have earned.
+    pub credits: Vec<i64>,
+    /// In the sequence in which they happened.
+    pub removals: Vec<Removal>,
+    /// Numbers in the sequence of being let in.
+    pub released: Vec<u32>,
+    /// By number.
+    pub passes: Vec<PassState>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VisitorState {
+    pub visitor: VisitorId,
+    pub partner: PartnerId,
+    /// Seconds after the lobby opened.
+    pub joined_s: u32,
+    pub lane: u8,
+    pub phase: VisitorPhase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassState {
+    pub number: u32,
+    pub ends_ms: u64,
+    pub spent: u16,
+}
+
+/// Why a state cannot have been a room's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomFault {
+    Plan,
+    /// The lobby is longer than the list, or its length does not fit the phase.
+    Lobby,
+    Credits,
+    /// A visitor of a lane that does not exist.
+    Visitor {
+        number: u32,
+    },
+    /// Let in twice, before the opening, or out of sequence.
+    Released {
+        number: u32,
+    },
+    /// A pass of somebody who was not let in, or none of somebody who was.
+    Pass {
+        number: u32,
+    },
+    /// Of somebody who is there, or of nobody.
+    Removal {
+        number: u32,
+    },
+}
+
+impl Room {
+    pub fn export(&self) -> RoomState {
+        RoomState {
+            plan: self.plan.clone(),
+            phase: self.phase,
+            is_paused: self.is_paused,
+            beacon: self.beacon,
+            lobby_len: self.tree.len() as u32,
+            visitors: self.visitors.iter().map(exported).collect(),
+            credits: self.lanes.iter().map(Lane::credit).collect(),
+            removals: self.removals.clone(),
+            released: self.released.clone(),
+            passes: self
+                .passes
+                .iter()
+                .map(|(number, Pass { ends_ms, spent })| PassState {
+                    number: *number,
+                    ends_ms: *ends_ms,
+                    spent: *spent,
+                })
+                .collect(),
+        }
+    }
+
+    /// A room that goes on exactly as the exported one would have.
+    pub fn restore(hash_seed: u64, state: RoomState) -> Result<Room, RoomFault> {
+        let RoomState {
+            plan,
+            phase,
+            is_paused,
+            beacon,
+            lobby_len,
+            visitors,
+            credits,
+            removals,
+            released,
+            passes,
+        } = state;
+        if !is_valid(&plan) {
+            return Err(RoomFault::Plan);
+        }
+        let mut room = Room {
+            lanes: plan.lanes.iter().map(|rules| Lane::new(*rules)).collect(),
+            visitors: Visitors::new(hash_seed, plan.lobby_at_ms),
+            phase: RoomPhase::Gathering,
+            is_paused,
+            tree: merkle::Tree::default(),
+            shuffled_by: None,
+            beacon,
+            removals,
+            released: Vec::new(),
+            passes: BTreeMap::new(),
+            ends: VecDeque::new(),
+            census: Census::default(),
+            plan,
+        };
+        let gathers = phase == RoomPhase::Gathering;
+        if lobby_len as usize > visitors.len() || gathers && lobby_len as usize != visitors.len() {
+            return Err(RoomFault::Lobby);
+        }
+        for (number, visitor) in (0_u32..).zip(&visitors) {
+            if number == lobby_len {
+                room.lanes.iter_mut().for_each(Lane::close_lobby);
+            }
+            room.restore_visitor(number, visitor, number < lobby_len)?;
+        }
+        if !gathers && lobby_len as usize == visitors.len() {
+            room.lanes.iter_mut().for_each(Lane::close_lobby);
+        }
+        room.phase = phase;
+        if phase == RoomPhase::Open {
+            room.open();
+        }
+        room.restore_releases(released, &passes)?;
+        room.restore_removals(&visitors)?;
+        if credits.len() != room.lanes.len() {
+            return Err(RoomFault::Credits);
+        }
+        for (lane, credit) in room.lanes.iter_mut().zip(credits) {
+            lane.set_credit(credit);
+        }
+        Ok(room)
+    }
+
+    fn restore_visitor(
+        &mut self,
+        number: u32,
+        visitor: &VisitorState,
+        is_of_lobby: bool,
+    ) -> Result<(), RoomFault> {
+        let VisitorState {
+            visitor: id,
+            partner,
+            joined_s,
+            lane,
+            phase,
+        } = *visitor;
+        let Some(found) = self.lanes.get_mut(usize::from(lane)) else {
+            return Err(RoomFault::Visitor { number });
+        };
+        let rank = found.add(number);
+        let arrival = Arrival {
+            visitor: id,
+            partner,
+            channel: ChannelId(0),
+            class: 0,
+        };
+        let visitor = Visitor::new(&arrival, lane, rank);
+        self.visitors.push_after(visitor, joined_s);
+        self.visitors.set_phase(number, phase);
+        if is_of_lobby {
+            self.tree.push(shuffle::leaf(number, id, lane));
+        }
+        let Census {
+            joined,
+            waiting,
+            released: _,
+            at_the_desk: _,
+            served,
+            expired,
+            left,
+            removed,
+        } = &mut self.census;
+        *joined = joined.saturating_add(1);
+        let count = match phase {
+            VisitorPhase::Waiting => waiting,
+            VisitorPhase::Served => served,
+            VisitorPhase::Expired => expired,
+            VisitorPhase::Left => left,
+            VisitorPhase::Removed => removed,
+            VisitorPhase::Admitted => return Ok(()),
+        };
+        *count = count.saturating_add(1);
+        Ok(())
+    }
+
+    /// Each lane in the sequence of its places, as far as the list of those let in says.
+    fn restore_releases(
+        &mut self,
+        released: Vec<u32>,
+        passes: &[PassState],
+    ) -> Result<(), RoomFault> {
+        if !passes.is_sorted_by(|a, b| a.number < b.number) {
+            let number = passes.first().map_or(0, |pass| pass.number);
+            return Err(RoomFault::Pass { number });
+        }
+        for number in &released {
+            let fault = RoomFault::Released { number: *number };
+            let visitor = *self.visitors.get(*number).ok_or(fault)?;
+            let lane = self.lanes.get_mut(usize::from(visitor.lane)).ok_or(fault)?;
+            if self.phase != RoomPhase::Open
+                || visitor.phase() == VisitorPhase::Waiting
+                || !lane.restore_release(visitor.rank)
+            {
+                return Err(fault);
+            }
+            let at = passes.binary_search_by_key(number, |pass| pass.number);
+            match at.ok().and_then(|at| passes.get(at)) {
+                Some(pass) if visitor.phase() == VisitorPhase::Admitted => {
+                    let PassState { ends_ms, spent, .. } = *pass;
+                    self.passes.insert(*number, Pass { ends_ms, spent });
+                    self.ends.push_back((ends_ms, *number));
+                    if spent == 0 {
+                        self.census.at_the_desk = self.census.at_the_desk.saturating_add(1);
+                    }
+                }
+                None if visitor.phase() != VisitorPhase::Admitted => {}
+                _ => return Err(RoomFault::Pass { number: *number }),
+            }
+        }
+        if let Some(pass) = passes
+            .iter()
+            .find(|pass| !self.passes.contains_key(&pass.number))
+        {
+            let number = pass.number;
+            return Err(RoomFault::Pass { number });
+        }
+        self.census.released = released.len() as u64;
+        self.released = released;
+        Ok(())
+    }
+
+    /// Whoever is gone without having been let in is skipped.
+    fn restore_removals(&mut self, visitors: &[VisitorState]) -> Result<(), RoomFault> {
+        for removal in &self.removals {
+            let number = removal.number;
+            let state = self.visitors.get(number).map(Visitor::phase);
+            if !matches!(state, Some(VisitorPhase::Left | VisitorPhase::Removed)) {
+                return Err(RoomFault::Removal { number });
+            }
+        }
+        let mut was_released = vec![false; visitors.len()];
+        for number in &self.released {
+            if let Some(was_released) = was_released.get_mut(*number as usize) {
+                *was_released = true;
+            }
+        }
+        for ((number, visitor), was_released) in (0_u32..).zip(visitors).zip(was_released) {
+            let known = self.visitors.get(number);
+            let lane = self.lanes.get_mut(usize::from(visitor.lane));
+            let (Some(known), Some(lane)) = (known, lane) else {
+                return Err(RoomFault::Visitor { number });
+            };
+            match visitor.phase {
+                VisitorPhase::Waiting if !lane.is_over(known.rank) => {}
+                VisitorPhase::Left | VisitorPhase::Removed => {
+                    if !was_released {
+                        lane.drop_out(known.rank);
+                    }
+                }
+                VisitorPhase::Admitted | VisitorPhase::Served | VisitorPhase::Expired
+                    if was_released => {}
+                _ => return Err(RoomFault::Released { number }),
+            }
+        }
+        for lane in &mut self.lanes {
+            lane.recount();
+        }
+        Ok(())
+    }
+}
+
+fn exported(visitor: &Visitor) -> VisitorState {
+    VisitorState {
+        visitor: visitor.id(),
+        partner: visitor.partner,
+        joined_s: visitor.joined_s(),
+        lane: visitor.lane,
+        phase: visitor.phase(),
+    }
+}
