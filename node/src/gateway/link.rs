@@ -27,7 +27,7 @@ use crate::bugs::{Bug, planted};
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// The owner answers by the deadline; when it has not by then and so long, it is silent.
-const SILENCE_MAX: Duration = Duration::from_millis(500);
+const SILENCE_MAX: Duration = Duration::from_millis(250);
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 /// Frames handed to the stream and not yet taken by its connection.
 const STREAM_QUEUE: usize = 64;
@@ -116,13 +116,21 @@ async fn run(
     mut queued: mpsc::Receiver<(SaleId, Calls)>,
     outstanding: Arc<AtomicUsize>,
 ) {
-    while let Some((sale, calls)) = queued.recv().await {
+    let mut next = VecDeque::new();
+    loop {
+        if next.is_empty() {
+            match queued.recv().await {
+                Some(batch) => next.push_back(batch),
+                None => return,
+            }
+        }
         let mut client = ForwardServiceClient::new(channel.clone())
             .max_decoding_message_size(FRAME_BYTES_MAX)
             .max_encoding_message_size(FRAME_BYTES_MAX);
         let (requests, outgoing) = mpsc::channel(STREAM_QUEUE);
-        let opened = client.forward(ReceiverStream::new(outgoing));
-        match tokio::time::timeout(CONNECT_MAX, opened).await {
+        let opening = client.forward(ReceiverStream::new(outgoing));
+        let opening = tokio::time::timeout(CONNECT_MAX, opening);
+        match opened(opening, &mut next, &mut queued, &outstanding).await {
             Ok(Ok(response)) => {
                 let mut stream = Stream {
                     requests,
@@ -130,15 +138,18 @@ async fn run(
                     last_batch_id: 0,
                     outstanding: &outstanding,
                 };
-                let first = VecDeque::from([(sale, calls)]);
                 stream
-                    .carry(first, &mut queued, response.into_inner())
+                    .carry(
+                        std::mem::take(&mut next),
+                        &mut queued,
+                        response.into_inner(),
+                    )
                     .await;
             }
             _ => {
-                never_sent(&calls, &outstanding);
-                while let Ok((_, calls)) = queued.try_recv() {
-                    never_sent(&calls, &outstanding);
+                take_all(&mut next, &mut queued);
+                for (_, calls) in next.drain(..) {
+                    never_sent(&calls, FailureReason::NoLeader, &outstanding);
                 }
                 tokio::time::sleep(RECONNECT_PAUSE).await;
             }
@@ -146,9 +157,57 @@ async fn run(
     }
 }
 
-fn never_sent(calls: &Calls, outstanding: &AtomicUsize) {
+/// Waits for a stream that is being opened. Whose deadline passes meanwhile is told in time, however
+/// long a silent way takes to be given up.
+async fn opened<T>(
+    opening: impl Future<Output = T>,
+    next: &mut VecDeque<(SaleId, Calls)>,
+    queued: &mut mpsc::Receiver<(SaleId, Calls)>,
+    outstanding: &AtomicUsize,
+) -> T {
+    let mut sweep = sweep();
+    let mut opening = std::pin::pin!(opening);
+    loop {
+        tokio::select! {
+            biased;
+            opened = &mut opening => return opened,
+            _ = sweep.tick() => fail_overdue(next, queued, outstanding),
+        }
+    }
+}
+
+fn sweep() -> tokio::time::Interval {
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    sweep
+}
+
+fn take_all(next: &mut VecDeque<(SaleId, Calls)>, queued: &mut mpsc::Receiver<(SaleId, Calls)>) {
+    while let Ok(batch) = queued.try_recv() {
+        next.push_back(batch);
+    }
+}
+
+/// Answers the calls that were not sent by their deadline.
+fn fail_overdue(
+    next: &mut VecDeque<(SaleId, Calls)>,
+    queued: &mut mpsc::Receiver<(SaleId, Calls)>,
+    outstanding: &AtomicUsize,
+) {
+    take_all(next, queued);
+    let now = Instant::now();
+    next.retain(|(_, calls)| {
+        let is_in_time = calls.deadline > now;
+        if !is_in_time {
+            never_sent(calls, FailureReason::DeadlinePassed, outstanding);
+        }
+        is_in_time
+    });
+}
+
+fn never_sent(calls: &Calls, reason: FailureReason, outstanding: &AtomicUsize) {
     outstanding.fetch_sub(calls.call_ids.len(), Ordering::Relaxed);
-    let (packed, count) = failed(&calls.call_ids, FailureReason::NoLeader, 0);
+    let (packed, count) = failed(&calls.call_ids, reason, 0);
     calls.answers.answer(packed, count);
 }
 
@@ -176,8 +235,7 @@ impl Stream<'_> {
         queued: &mut mpsc::Receiver<(SaleId, Calls)>,
         mut responses: Streaming<ForwardResponse>,
     ) {
-        let mut sweep = tokio::time::interval(SWEEP_EVERY);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sweep = sweep();
         let requests = self.requests.clone();
         loop {
             tokio::select! {
@@ -198,11 +256,14 @@ impl Stream<'_> {
                     Some(batch) => next.push_back(batch),
                     None => break,
                 },
-                _ = sweep.tick(), if !self.waiting.is_empty() => self.give_up_on_silence(),
+                _ = sweep.tick(), if !(self.waiting.is_empty() && next.is_empty()) => {
+                    self.give_up_on_silence();
+                    fail_overdue(&mut next, queued, self.outstanding);
+                }
             }
         }
         for (_, calls) in next {
-            never_sent(&calls, self.outstanding);
+            never_sent(&calls, FailureReason::NoLeader, self.outstanding);
         }
         for (_, waiting) in std::mem::take(&mut self.waiting) {
             self.doubt(waiting);

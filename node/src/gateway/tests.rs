@@ -123,6 +123,13 @@ fn records(keys: &[u32]) -> Bytes {
 
 /// Submits calls with these ids (their keys are the same numbers) and gathers their answers.
 async fn ask(gateway: &Gateway, ids: &[u32], wait: Duration) -> Vec<(u32, Answer)> {
+    let all = ask_some(gateway, ids, wait).await;
+    assert_eq!(gateway.calls_under_way(), 0);
+    all
+}
+
+/// As `ask`, while others may ask.
+async fn ask_some(gateway: &Gateway, ids: &[u32], wait: Duration) -> Vec<(u32, Answer)> {
     let (answered, mut answers) = mpsc::unbounded_channel();
     gateway.submit(
         SALE,
@@ -138,7 +145,6 @@ async fn ask(gateway: &Gateway, ids: &[u32], wait: Duration) -> Vec<(u32, Answer
         let next = tokio::time::timeout(Duration::from_secs(60), answers.recv()).await;
         all.push(next.expect("every call is answered").expect("once"));
     }
-    assert_eq!(gateway.calls_under_way(), 0);
     all.sort_by_key(|(call_id, _)| *call_id);
     all
 }
@@ -375,4 +381,35 @@ async fn a_peer_that_cannot_be_reached_is_a_certain_failure() {
     *near.peer.lock().unwrap() = Some(boxed(channel));
     assert_eq!(ask(&gateway(&near), &[1], WAIT).await, [(1, done())]);
     assert_eq!(near.seen().len(), 2);
+}
+
+/// Seed 199 of the simulation: after a partition the way to a peer swallowed everything, and calls
+/// waited for as long as it took to give it up.
+#[tokio::test(start_paused = true)]
+async fn a_way_that_never_opens_keeps_nobody_beyond_the_deadline() {
+    let near = Script::new(std::iter::repeat_with(|| Step::Elsewhere(2)).take(1000));
+    let swallowing = tower::service_fn(|_: tonic::codegen::http::Uri| {
+        std::future::pending::<
+            Result<hyper_util::rt::TokioIo<tokio::io::DuplexStream>, std::io::Error>,
+        >()
+    });
+    let channel = Endpoint::from_static("http://peer").connect_with_connector_lazy(swallowing);
+    *near.peer.lock().unwrap() = Some(boxed(channel));
+    let gateway = gateway(&near);
+    let waits = [30, 700, 1_050, 1_900].map(Duration::from_millis);
+    let asked = waits.map(async |wait| {
+        let began = Instant::now();
+        let answers = ask_some(&gateway, &[7], wait).await;
+        assert!(
+            matches!(answers[..], [(7, Answer::Failed { .. })]),
+            "{answers:?}"
+        );
+        let late = began.elapsed().saturating_sub(wait);
+        assert!(
+            late <= Duration::from_millis(150),
+            "{late:?} after {wait:?}"
+        );
+    });
+    futures::future::join_all(asked).await;
+    assert_eq!(gateway.calls_under_way(), 0);
 }
