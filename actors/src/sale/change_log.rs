@@ -160,3 +160,56 @@ impl ChangeFeed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::change::Fact;
+
+    use super::*;
+
+    fn changes(revisions: std::ops::RangeInclusive<u64>) -> Vec<Change> {
+        revisions
+            .map(|revision| Change {
+                revision: Revision(revision),
+                at_ms: 0,
+                fact: Fact::RulesSet,
+            })
+            .collect()
+    }
+
+    fn revisions(log: &mut ChangeLog, after: u64) -> Result<Vec<u64>, WatchFailure> {
+        let told = log.after(Revision(after))?;
+        Ok(told.iter().map(|change| change.revision.0).collect())
+    }
+
+    #[test]
+    fn the_last_changes_are_kept_and_older_ones_are_compacted() {
+        let (mut log, _moved) = ChangeLog::new(Revision(10), 5);
+        log.push(&changes(11..=13));
+        assert_eq!(revisions(&mut log, 10), Ok(vec![11, 12, 13]));
+        assert_eq!(revisions(&mut log, 13), Ok(vec![]));
+        assert_eq!(revisions(&mut log, 14), Err(WatchFailure::FromTheFuture));
+        log.push(&changes(14..=17));
+        assert_eq!(revisions(&mut log, 12), Ok(vec![13, 14, 15, 16, 17]));
+        assert_eq!(revisions(&mut log, 11), Err(WatchFailure::Compacted));
+    }
+
+    #[test]
+    fn of_a_batch_longer_than_what_is_kept_the_end_is_kept() {
+        let (mut log, _moved) = ChangeLog::new(Revision(0), 5);
+        log.push(&changes(1..=2));
+        log.push(&changes(3..=11));
+        assert_eq!(revisions(&mut log, 6), Ok(vec![7, 8, 9, 10, 11]));
+        assert_eq!(revisions(&mut log, 5), Err(WatchFailure::Compacted));
+    }
+
+    #[test]
+    fn a_snapshot_forgets_everything_before_it() {
+        let (mut log, moved) = ChangeLog::new(Revision(0), 5);
+        log.push(&changes(1..=2));
+        log.restart(Revision(40));
+        assert_eq!(revisions(&mut log, 2), Err(WatchFailure::Compacted));
+        assert_eq!(revisions(&mut log, 40), Ok(vec![]));
+        assert_eq!(*moved.borrow(), Revision(40));
+    }
+}

@@ -110,6 +110,7 @@ fn rows(state: &SaleState) -> usize {
         + state.orders.len()
         + state.holds.len()
         + state.ended.len()
+        + state.room.as_ref().map_or(0, |room| room.visitors.len())
 }
 
 fn split(mut entries: Bytes) -> Vec<JournalEntry> {
@@ -121,4 +122,79 @@ fn split(mut entries: Bytes) -> Vec<JournalEntry> {
         journal.push(JournalEntry { at_ms, records });
     }
     journal
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::rules::SaleRules;
+    use domain::venue::{SectionPlan, Venue};
+
+    use super::*;
+
+    fn sale() -> Sale {
+        let venue = Venue {
+            sections: vec![SectionPlan::General {
+                capacity: 10,
+                category: 0,
+            }],
+        };
+        Sale::new(&venue, SaleRules::default(), 1).expect("a valid venue")
+    }
+
+    fn frost() -> Frost {
+        Frost {
+            log_index: 1,
+            command: 0,
+            why: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_added_comes_back_entry_by_entry() {
+        let mut journal = Journal::new(&sale(), 1 << 20);
+        let entries: [(u64, &[u8]); 3] = [(5, b"one"), (5, b""), (9, b"three")];
+        for (at_ms, records) in entries {
+            journal.add(at_ms, records);
+        }
+        let back = journal.freeze(frost()).journal;
+        let back: Vec<(u64, &[u8])> = back
+            .iter()
+            .map(|entry| (entry.at_ms, &entry.records[..]))
+            .collect();
+        assert_eq!(back, entries);
+        assert!(journal.freeze(frost()).journal.is_empty(), "handed over");
+    }
+
+    #[test]
+    fn a_long_journal_begins_anew_from_the_present_state() {
+        let mut sale = sale();
+        let mut journal = Journal::new(&sale, 1 << 20);
+        journal.add(1, &vec![0; CUT_MIN_BYTES - 2 * ENTRY_HEADER_LEN]);
+        journal.cut_when_long(&sale);
+        assert_eq!(journal.freeze(frost()).journal.len(), 1, "not long yet");
+        let mut journal = Journal::new(&sale, 1 << 20);
+        journal.add(1, &vec![0; CUT_MIN_BYTES]);
+        let sweep = domain::command::Request {
+            partner: domain::ids::PartnerId(0),
+            channel: domain::ids::ChannelId(0),
+            key: domain::ids::IdempotencyKey(0),
+            hash: 0,
+            command: domain::command::Command::ExpireHolds,
+        };
+        sale.apply(77, &sweep, &mut Vec::new());
+        journal.cut_when_long(&sale);
+        let frozen = journal.freeze(frost());
+        assert!(frozen.journal.is_empty());
+        assert_eq!(frozen.checkpoint.now_ms, 77);
+        assert_eq!(frozen.checkpoint_hash, sale.full_hash());
+    }
+
+    #[test]
+    fn no_journal_outgrows_what_is_allowed() {
+        let sale = sale();
+        let mut journal = Journal::new(&sale, 100);
+        journal.add(1, &[0; 100]);
+        journal.cut_when_long(&sale);
+        assert!(journal.freeze(frost()).journal.is_empty());
+    }
 }
