@@ -6,6 +6,7 @@ pub mod answer;
 pub mod command;
 pub mod record;
 pub mod rejection;
+pub mod room;
 pub mod rules;
 pub mod snapshot;
 pub mod venue;

@@ -1,6 +1,10 @@
 //! What can be asked of a sale. Imperative; borrowed from the entry it was decoded from.
 
-use crate::ids::{BuyerId, ChannelId, HoldId, IdempotencyKey, OrderId, PartnerId, SeatRef};
+use crate::ids::{
+    BuyerId, ChannelId, HoldId, IdempotencyKey, OrderId, PartnerId, SeatRef, VisitorId,
+};
+use crate::room::Plan;
+use crate::room::merkle::Hash;
 use crate::rules::SaleRules;
 
 /// One command with who asks and the key that makes a retry safe.
@@ -8,7 +12,7 @@ use crate::rules::SaleRules;
 pub struct Request<'a> {
     pub partner: PartnerId,
     pub channel: ChannelId,
-    /// Zero for the leader's own `ExpireHolds`, which is never remembered.
+    /// Zero for what the leader proposes by itself, which is never remembered.
     pub key: IdempotencyKey,
     /// Hash over kind and body as they were sent: tells a retry from another request.
     pub hash: u64,
@@ -48,6 +52,39 @@ pub enum Command<'a> {
     },
     /// Proposed by the leader when something is due; it only moves the sale's `now`.
     ExpireHolds,
+
+    /// Gives an announced sale a waiting room, which opens the sale when it opens.
+    OpenRoom(Box<Plan>),
+    MoveRoom {
+        lobby_at_ms: u64,
+        open_at_ms: u64,
+    },
+    /// While paused nobody is let in. No weights: they stay.
+    SetRoom {
+        is_paused: bool,
+        weights: &'a [u16],
+    },
+    SetBeacon {
+        beacon: Hash,
+    },
+    /// By a rule, whose number the visitor is told.
+    RemoveVisitor {
+        visitor: VisitorId,
+        reason: u32,
+    },
+    /// Who comes is one and the same person as a buyer with this id. Never remembered under its
+    /// key: who is there keeps their place.
+    JoinRoom {
+        visitor: VisitorId,
+        class: u8,
+    },
+    LeaveRoom {
+        visitor: VisitorId,
+    },
+    /// Proposed by the leader: visitors are let in until so many were over all time.
+    ReleaseVisitors {
+        up_to: u64,
+    },
 }
 
 /// Seats set aside for a buyer. All lines or none.

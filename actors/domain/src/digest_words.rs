@@ -63,5 +63,18 @@ pub(crate) fn rejection_words(rejection: Rejection) -> [u64; 3] {
         KeyFromFuture => [32, 0, 0],
         KeyMissing => [33, 0, 0],
         Bug => [34, 0, 0],
+        QueueRequired => [35, 0, 0],
+        NoRoom => [36, 0, 0],
+        RoomExists => [37, 0, 0],
+        RoomPlanInvalid => [38, 0, 0],
+        LobbyNotOpen { lobby_at_ms } => [39, lobby_at_ms, 0],
+        LobbyClosed => [40, 0, 0],
+        NoBeaconAwaited => [41, 0, 0],
+        UnknownVisitor => [42, 0, 0],
+        VisitorOfAnotherPartner => [43, 0, 0],
+        VisitorRemoved { reason } => [44, u64::from(reason), 0],
+        PassExpired => [45, 0, 0],
+        PassSpent { left } => [46, u64::from(left), 0],
+        RoomFull => [47, 0, 0],
     }
 }

@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 use crate::change::SeatState;
 use crate::order::OrderState;
 use crate::outcome::SeatRun;
+use crate::room::Room;
+use crate::room::shuffle::verify;
 use crate::sale::Sale;
 use crate::seats::{Seats, Section, SectionPlanes, set_bits};
 
@@ -34,6 +36,7 @@ pub fn check(sale: &Sale) -> Vec<Violation> {
     check_deadlines(sale, &mut claim);
     check_usage(sale, &mut claim);
     check_memory(sale, &mut claim);
+    check_room(sale, &mut claim);
     let stale = sale.seats.stale_leaves();
     claim(
         "trees equal recomputation",
@@ -293,4 +296,31 @@ fn check_memory(sale: &Sale, claim: &mut Claim<'_>) {
     );
     let sorted = watermarks.is_sorted_by(|a, b| a.partner < b.partner);
     claim("watermarks are sorted", sorted, format!("{watermarks:?}"));
+}
+
+/// What the room counts and derives is what its plain values say.
+fn check_room(sale: &Sale, claim: &mut Claim<'_>) {
+    let Some(room) = &sale.room else { return };
+    match Room::restore(sale.hash_seed, room.export()) {
+        Ok(restored) => claim(
+            "the room's counts are what its visitors add up to",
+            restored.census() == room.census(),
+            format!("{:?}, not {:?}", room.census(), restored.census()),
+        ),
+        Err(fault) => claim("the room can be restored", false, format!("{fault:?}")),
+    }
+    let due = room.next_event_ms().filter(|at_ms| *at_ms <= sale.now_ms);
+    claim(
+        "nothing due remains in the room",
+        due.is_none(),
+        format!("{due:?}"),
+    );
+    if room.is_open() {
+        let verified = verify(&room.evidence(), &room.lines());
+        claim(
+            "the room's sequence can be proved",
+            verified.is_ok(),
+            format!("{verified:?}"),
+        );
+    }
 }

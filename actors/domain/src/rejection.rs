@@ -95,6 +95,30 @@ pub enum Rejection {
     OrderCancelled,
     OrderOfAnotherPartner,
 
+    // The waiting room.
+    /// The sale has a waiting room, and the buyer was not let in.
+    QueueRequired,
+    NoRoom,
+    RoomExists,
+    RoomPlanInvalid,
+    LobbyNotOpen {
+        lobby_at_ms: u64,
+    },
+    LobbyClosed,
+    NoBeaconAwaited,
+    UnknownVisitor,
+    VisitorOfAnotherPartner,
+    VisitorRemoved {
+        /// As the operator numbered it.
+        reason: u32,
+    },
+    PassExpired,
+    /// More tickets than the pass is still good for.
+    PassSpent {
+        left: u16,
+    },
+    RoomFull,
+
     // The idempotency key.
     KeyReused,
     KeyExpired,
@@ -122,7 +146,7 @@ impl Rejection {
                 phase: Phase::Announced | Phase::Paused,
             } => Retry::Later,
             SoldOut { held, .. } if held > 0 => Retry::Later,
-            ChannelQuota { .. } => Retry::Later,
+            ChannelQuota { .. } | QueueRequired | LobbyNotOpen { .. } => Retry::Later,
             SeatTaken { .. }
             | SeatBlocked { .. }
             | NotEnoughAdjacent { .. }

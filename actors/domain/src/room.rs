@@ -89,9 +89,7 @@ pub enum Refusal {
     NoBeaconAwaited,
     UnknownVisitor,
     /// Came through another partner, whose visitor they stay.
-    ElsewhereAlready {
-        partner: PartnerId,
-    },
+    ElsewhereAlready,
     Removed {
         reason: u32,
     },
@@ -314,9 +312,7 @@ impl Room {
                 VisitorPhase::Removed => return Err(self.removal_of(number)),
                 VisitorPhase::Left => {}
                 _ if known.partner != arrival.partner => {
-                    return Err(Refusal::ElsewhereAlready {
-                        partner: known.partner,
-                    });
+                    return Err(Refusal::ElsewhereAlready);
                 }
                 _ => {
                     return Ok(Joined {
@@ -352,7 +348,17 @@ impl Room {
     }
 
     /// Somebody goes away: nothing is left to do for who was let in already.
-    pub fn leave(&mut self, visitor: VisitorId, now_ms: u64) -> Result<(), Refusal> {
+    pub fn leave(
+        &mut self,
+        visitor: VisitorId,
+        partner: PartnerId,
+        now_ms: u64,
+    ) -> Result<(), Refusal> {
+        match self.visitors.find(visitor) {
+            None => return Err(Refusal::UnknownVisitor),
+            Some((_, known)) if known.partner != partner => return Err(Refusal::ElsewhereAlready),
+            Some(_) => {}
+        }
         self.take_away(visitor, Reason::Left, now_ms)
     }
 
@@ -447,32 +453,52 @@ impl Room {
         turn.next()
     }
 
-    /// Takes tickets on a visitor's pass.
-    pub fn spend(&mut self, visitor: VisitorId, tickets: u16) -> Result<(), Refusal> {
+    /// Whether a visitor's pass is good for so many tickets.
+    pub fn may_spend(
+        &self,
+        visitor: VisitorId,
+        partner: PartnerId,
+        tickets: u32,
+    ) -> Result<(), Refusal> {
         let Some((number, known)) = self.visitors.find(visitor) else {
-            return Err(Refusal::UnknownVisitor);
+            return Err(Refusal::NotAdmitted);
         };
         match known.phase() {
             VisitorPhase::Removed => return Err(self.removal_of(number)),
             VisitorPhase::Waiting | VisitorPhase::Left => return Err(Refusal::NotAdmitted),
             VisitorPhase::Admitted | VisitorPhase::Served | VisitorPhase::Expired => {}
         }
-        let Some(pass) = self.passes.get_mut(&number) else {
+        if known.partner != partner {
+            return Err(Refusal::ElsewhereAlready);
+        }
+        let Some(pass) = self.passes.get(&number) else {
             return Err(Refusal::PassExpired);
         };
         let left = self.plan.pass_tickets.saturating_sub(pass.spent);
-        if tickets > left {
-            return Err(Refusal::PassSpent { left });
+        match tickets <= u32::from(left) {
+            true => Ok(()),
+            false => Err(Refusal::PassSpent { left }),
         }
+    }
+
+    /// Takes tickets on a visitor's pass; the caller has asked whether it may.
+    pub fn spend(&mut self, visitor: VisitorId, tickets: u32) {
+        let tickets = u16::try_from(tickets).unwrap_or(u16::MAX);
+        let Some((number, _)) = self.visitors.find(visitor) else {
+            return;
+        };
+        let Some(pass) = self.passes.get_mut(&number) else {
+            return;
+        };
         if pass.spent == 0 && tickets > 0 {
             self.census.at_the_desk = self.census.at_the_desk.saturating_sub(1);
         }
         pass.spent = pass.spent.saturating_add(tickets);
-        Ok(())
     }
 
     /// Tickets taken on the pass came back unpaid: it is good for them again while its time lasts.
-    pub fn give_back(&mut self, visitor: VisitorId, tickets: u16) {
+    pub fn give_back(&mut self, visitor: VisitorId, tickets: u32) {
+        let tickets = u16::try_from(tickets).unwrap_or(u16::MAX);
         let Some((number, _)) = self.visitors.find(visitor) else {
             return;
         };

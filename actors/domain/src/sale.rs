@@ -19,6 +19,7 @@ mod place_hold;
 mod release_hold;
 mod reopen_sale;
 mod resume_sale;
+mod room;
 mod set_rules;
 mod unblock_seats;
 mod views;
@@ -36,6 +37,7 @@ use crate::ids::{HoldId, Revision};
 use crate::order::Order;
 use crate::outcome::SeatRun;
 use crate::rejection::Phase;
+use crate::room::Room;
 use crate::rules::SaleRules;
 use crate::seats::Seats;
 use crate::venue::{Venue, VenueFault};
@@ -60,6 +62,7 @@ pub struct Sale {
     pub(crate) usage: Usage,
     pub(crate) ended: Ended,
     pub(crate) memory: Idempotency,
+    pub(crate) room: Option<Box<Room>>,
     /// See `is_changing`.
     pub(crate) changing: bool,
     /// Room that `place_hold` uses again; empty between commands as far as anybody can tell.
@@ -77,6 +80,7 @@ impl Sale {
             venue: venue.clone(),
             usage: Usage::new(hash_seed, &rules),
             memory: Idempotency::new(hash_seed, seats.layout.seats_total),
+            room: None,
             rules,
             hash_seed,
             phase: Phase::Announced,

@@ -15,6 +15,7 @@ use crate::ids::{IdempotencyKey, PartnerId, Revision};
 use crate::order::Order;
 use crate::outcome::Done;
 use crate::rejection::{Phase, Rejection};
+use crate::room::state::RoomState;
 use crate::rules::SaleRules;
 use crate::seats::SectionPlanes;
 use crate::venue::Venue;
@@ -42,6 +43,7 @@ pub struct SaleState {
     pub rejections: Vec<RememberedRejection>,
     /// Sorted by partner, each at most once.
     pub watermarks: Vec<Watermark>,
+    pub room: Option<RoomState>,
 }
 
 /// A success the idempotency table remembers.

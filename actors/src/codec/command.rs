@@ -1,11 +1,11 @@
 //! Bodies of command records, one layout per kind.
 
 use domain::command::{CategoryChoice, Command, HoldLine, PaymentReference, PlaceHold};
-use domain::ids::{BuyerId, HoldId, OrderId, SeatRef};
+use domain::ids::{BuyerId, HoldId, OrderId, SeatRef, VisitorId};
 use prost::Message as _;
 
 use super::record::kind;
-use super::{Fields, rules};
+use super::{Fields, room, rules};
 
 /// A record whose bytes are no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +17,7 @@ pub struct Malformed;
 pub struct Scratch {
     lines: Vec<HoldLine>,
     seats: Vec<SeatRef>,
+    /// Or weights of lanes.
     sections: Vec<u16>,
 }
 
@@ -49,6 +50,14 @@ pub fn kind_of(command: &Command<'_>) -> u8 {
         Command::ConfirmHold { .. } => kind::CONFIRM_HOLD,
         Command::CancelOrder { .. } => kind::CANCEL_ORDER,
         Command::ExpireHolds => kind::EXPIRE_HOLDS,
+        Command::OpenRoom(_) => kind::OPEN_ROOM,
+        Command::MoveRoom { .. } => kind::MOVE_ROOM,
+        Command::SetRoom { .. } => kind::SET_ROOM,
+        Command::SetBeacon { .. } => kind::SET_BEACON,
+        Command::RemoveVisitor { .. } => kind::REMOVE_VISITOR,
+        Command::JoinRoom { .. } => kind::JOIN_ROOM,
+        Command::LeaveRoom { .. } => kind::LEAVE_ROOM,
+        Command::ReleaseVisitors { .. } => kind::RELEASE_VISITORS,
     }
 }
 
@@ -88,6 +97,35 @@ pub fn encode_body(command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Malfo
             out.extend_from_slice(payment.as_bytes());
         }
         Command::CancelOrder { order } => out.extend_from_slice(&order.0.to_be_bytes()),
+        Command::OpenRoom(plan) => {
+            room::plan_to_proto(plan)
+                .encode(out)
+                .map_err(|_| Malformed)?;
+        }
+        Command::MoveRoom {
+            lobby_at_ms,
+            open_at_ms,
+        } => {
+            out.extend_from_slice(&lobby_at_ms.to_le_bytes());
+            out.extend_from_slice(&open_at_ms.to_le_bytes());
+        }
+        Command::SetRoom { is_paused, weights } => {
+            out.push(u8::from(*is_paused));
+            weights
+                .iter()
+                .for_each(|weight| out.extend_from_slice(&weight.to_le_bytes()));
+        }
+        Command::SetBeacon { beacon } => out.extend_from_slice(beacon),
+        Command::RemoveVisitor { visitor, reason } => {
+            out.extend_from_slice(&visitor.0.to_be_bytes());
+            out.extend_from_slice(&reason.to_le_bytes());
+        }
+        Command::JoinRoom { visitor, class } => {
+            out.extend_from_slice(&visitor.0.to_be_bytes());
+            out.push(*class);
+        }
+        Command::LeaveRoom { visitor } => out.extend_from_slice(&visitor.0.to_be_bytes()),
+        Command::ReleaseVisitors { up_to } => out.extend_from_slice(&up_to.to_le_bytes()),
     }
     Ok(())
 }
@@ -218,6 +256,46 @@ fn decode_fields<'a>(
         }
         kind::CANCEL_ORDER => Command::CancelOrder {
             order: OrderId(fields.id()?),
+        },
+        kind::OPEN_ROOM => {
+            let message = proto::log::v1::RoomPlan::decode(std::mem::take(&mut fields.0)).ok()?;
+            Command::OpenRoom(Box::new(room::plan_from_proto(&message)?))
+        }
+        kind::MOVE_ROOM => Command::MoveRoom {
+            lobby_at_ms: fields.u64()?,
+            open_at_ms: fields.u64()?,
+        },
+        kind::SET_ROOM => {
+            let is_paused = match fields.u8()? {
+                0 => false,
+                1 => true,
+                _ => return None,
+            };
+            scratch.sections.clear();
+            while !fields.is_empty() {
+                scratch.sections.push(fields.u16()?);
+            }
+            Command::SetRoom {
+                is_paused,
+                weights: &scratch.sections,
+            }
+        }
+        kind::SET_BEACON => Command::SetBeacon {
+            beacon: fields.take(32)?.try_into().ok()?,
+        },
+        kind::REMOVE_VISITOR => Command::RemoveVisitor {
+            visitor: VisitorId(fields.id()?),
+            reason: fields.u32()?,
+        },
+        kind::JOIN_ROOM => Command::JoinRoom {
+            visitor: VisitorId(fields.id()?),
+            class: fields.u8()?,
+        },
+        kind::LEAVE_ROOM => Command::LeaveRoom {
+            visitor: VisitorId(fields.id()?),
+        },
+        kind::RELEASE_VISITORS => Command::ReleaseVisitors {
+            up_to: fields.u64()?,
         },
         _ => return None,
     })

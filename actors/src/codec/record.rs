@@ -28,6 +28,14 @@ pub mod kind {
     pub const BLOCK_SEATS: u8 = 37;
     pub const UNBLOCK_SEATS: u8 = 38;
     pub const SET_RULES: u8 = 39;
+    pub const OPEN_ROOM: u8 = 40;
+    pub const MOVE_ROOM: u8 = 41;
+    pub const SET_ROOM: u8 = 42;
+    pub const SET_BEACON: u8 = 43;
+    pub const REMOVE_VISITOR: u8 = 44;
+    pub const JOIN_ROOM: u8 = 60;
+    pub const LEAVE_ROOM: u8 = 61;
+    pub const RELEASE_VISITORS: u8 = 62;
     pub const EXPIRE_HOLDS: u8 = 63;
 
     /// What a partner may send; the rest is for operators and the leader itself.

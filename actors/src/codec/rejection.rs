@@ -17,7 +17,7 @@ pub struct Packed {
 /// `a` and `b` by reason: TOO_MANY_SEATS asked, max; PHASE_FORBIDS and NOT_ON_SALE phase;
 /// SEAT_TAKEN and SEAT_BLOCKED how many; NOT_ENOUGH_ADJACENT longest, free; SOLD_OUT free | held
 /// << 32, next deadline; LIMIT_PER_BUYER limit, already; CHANNEL_QUOTA left; EXTENSION_TOO_LONG
-/// latest deadline.
+/// latest deadline; LOBBY_NOT_OPEN when it does; VISITOR_REMOVED the reason; PASS_SPENT left.
 pub fn pack(rejection: Rejection) -> Packed {
     use Rejection::*;
     let plain = |reason| Packed {
@@ -85,6 +85,19 @@ pub fn pack(rejection: Rejection) -> Packed {
         KeyFromFuture => plain(32),
         KeyMissing => plain(33),
         Bug => plain(34),
+        QueueRequired => plain(35),
+        NoRoom => plain(36),
+        RoomExists => plain(37),
+        RoomPlanInvalid => plain(38),
+        LobbyNotOpen { lobby_at_ms } => numbers(39, lobby_at_ms, 0),
+        LobbyClosed => plain(40),
+        NoBeaconAwaited => plain(41),
+        UnknownVisitor => plain(42),
+        VisitorOfAnotherPartner => plain(43),
+        VisitorRemoved { reason } => numbers(44, reason.into(), 0),
+        PassExpired => plain(45),
+        PassSpent { left } => numbers(46, left.into(), 0),
+        RoomFull => plain(47),
     }
 }
 
@@ -160,6 +173,19 @@ pub fn unpack(packed: Packed) -> Option<Rejection> {
         32 => KeyFromFuture,
         33 => KeyMissing,
         34 => Bug,
+        35 => QueueRequired,
+        36 => NoRoom,
+        37 => RoomExists,
+        38 => RoomPlanInvalid,
+        39 => LobbyNotOpen { lobby_at_ms: a },
+        40 => LobbyClosed,
+        41 => NoBeaconAwaited,
+        42 => UnknownVisitor,
+        43 => VisitorOfAnotherPartner,
+        44 => VisitorRemoved { reason: low },
+        45 => PassExpired,
+        46 => PassSpent { left: a as u16 },
+        47 => RoomFull,
         _ => return None,
     })
 }
@@ -206,6 +232,6 @@ mod tests {
             let name = proto::channel::v1::RejectionReason::try_from(i32::from(reason));
             assert!(name.is_ok(), "reason {reason} has no name in the protocol");
         }
-        assert_eq!(seen, 34);
+        assert_eq!(seen, 47);
     }
 }

@@ -13,7 +13,7 @@ use domain::state::{
 };
 use proto::log::v1 as log;
 
-use super::{Fields, rejection, rules, venue};
+use super::{Fields, rejection, room, rules, venue};
 
 /// Why durable bytes are not a sale.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,7 @@ pub fn to_proto(state: &SaleState, full_hash: u64) -> log::SaleContents {
         successes,
         rejections,
         watermarks,
+        room,
     } = state;
     log::SaleContents {
         venue: Some(venue::to_proto(venue)),
@@ -62,6 +63,7 @@ pub fn to_proto(state: &SaleState, full_hash: u64) -> log::SaleContents {
         rejections: pack(rejections, put_rejection),
         watermarks: pack(watermarks, put_watermark),
         full_hash,
+        room: room.as_ref().map(room::to_proto),
     }
 }
 
@@ -83,6 +85,7 @@ pub fn restore(contents: &log::SaleContents) -> Result<Sale, Unreadable> {
         rejections,
         watermarks,
         full_hash,
+        room: stored_room,
     } = contents;
     let state = SaleState {
         venue: stored_venue
@@ -110,6 +113,10 @@ pub fn restore(contents: &log::SaleContents) -> Result<Sale, Unreadable> {
         rejections: unpack(rejections, remembered_rejection)
             .ok_or(Unreadable::Field("rejections"))?,
         watermarks: unpack(watermarks, watermark).ok_or(Unreadable::Field("watermarks"))?,
+        room: match stored_room {
+            Some(room) => Some(room::from_proto(room).ok_or(Unreadable::Field("room"))?),
+            None => None,
+        },
     };
     let sale =
         Sale::restore(state).map_err(|fault| Unreadable::Inconsistent(format!("{fault:?}")))?;
@@ -122,13 +129,13 @@ pub fn restore(contents: &log::SaleContents) -> Result<Sale, Unreadable> {
     }
 }
 
-fn pack<T>(items: &[T], put: fn(&T, &mut Vec<u8>)) -> Bytes {
+pub(super) fn pack<T>(items: &[T], put: fn(&T, &mut Vec<u8>)) -> Bytes {
     let mut out = Vec::with_capacity(items.len() * 64);
     items.iter().for_each(|item| put(item, &mut out));
     out.into()
 }
 
-fn unpack<T>(bytes: &[u8], read: fn(&mut Fields<'_>) -> Option<T>) -> Option<Vec<T>> {
+pub(super) fn unpack<T>(bytes: &[u8], read: fn(&mut Fields<'_>) -> Option<T>) -> Option<Vec<T>> {
     let mut fields = Fields(bytes);
     let mut items = Vec::new();
     while !fields.is_empty() {

@@ -391,6 +391,61 @@ fn rejection_row(rejection: Rejection) -> Row {
             vec![],
         ),
         Rejection::KeyMissing => row(422, "KEY_MISSING", "an Idempotency-Key is needed", vec![]),
+        Rejection::QueueRequired => row(
+            409,
+            "QUEUE_REQUIRED",
+            "the event has a waiting room, and the buyer was not let in",
+            vec![],
+        ),
+        Rejection::NoRoom => row(409, "NO_ROOM", "the event has no waiting room", vec![]),
+        Rejection::RoomExists => row(
+            409,
+            "ROOM_EXISTS",
+            "the event has a waiting room already",
+            vec![],
+        ),
+        Rejection::RoomPlanInvalid => row(
+            422,
+            "ROOM_PLAN_INVALID",
+            "no waiting room works like that",
+            vec![],
+        ),
+        Rejection::LobbyNotOpen { lobby_at_ms } => row(
+            409,
+            "LOBBY_NOT_OPEN",
+            "the lobby is not open yet",
+            vec![n("lobby_at_ms", &lobby_at_ms)],
+        ),
+        Rejection::LobbyClosed => row(409, "LOBBY_CLOSED", "the lobby has closed", vec![]),
+        Rejection::NoBeaconAwaited => row(
+            409,
+            "NO_BEACON_AWAITED",
+            "no beacon is waited for, or not yet",
+            vec![],
+        ),
+        Rejection::UnknownVisitor => {
+            row(404, "UNKNOWN_VISITOR", "there is no such visitor", vec![])
+        }
+        Rejection::VisitorOfAnotherPartner => row(
+            403,
+            "VISITOR_OF_ANOTHER_PARTNER",
+            "the visitor came through another partner",
+            vec![],
+        ),
+        Rejection::VisitorRemoved { reason } => row(
+            403,
+            "VISITOR_REMOVED",
+            "the visitor was taken out of the waiting room",
+            vec![n("reason", &reason)],
+        ),
+        Rejection::PassExpired => row(409, "PASS_EXPIRED", "the pass has run out", vec![]),
+        Rejection::PassSpent { left } => row(
+            409,
+            "PASS_SPENT",
+            "the pass is not good for so many tickets",
+            vec![n("left", &left)],
+        ),
+        Rejection::RoomFull => row(409, "ROOM_FULL", "the waiting room is full", vec![]),
         Rejection::Bug => row(
             500,
             "BUG",

@@ -31,6 +31,7 @@ impl Sale {
         if !planted(Bug::OnlySweepsExpire) || request.command == Command::ExpireHolds {
             self.expire_due(changes);
         }
+        self.pass_room_time(changes);
         let outcome = self.answer(request, changes);
         self.update_digest(request, &outcome);
         self.changing = false;
@@ -68,8 +69,11 @@ impl Sale {
     }
 
     fn answer(&mut self, request: &Request<'_>, changes: &mut Vec<Change>) -> Outcome {
-        if request.command == Command::ExpireHolds {
-            return Outcome::Done(self.done(0, SeatRuns::default()));
+        if !is_remembered(&request.command) {
+            return match self.decide(request, changes) {
+                Ok(done) => Outcome::Done(done),
+                Err(rejection) => Outcome::Rejected(rejection),
+            };
         }
         self.memory.forget_old(self.now_ms);
         match self
@@ -121,6 +125,17 @@ impl Sale {
             } => self.confirm_hold(request, *hold, *order, *payment, changes),
             Command::CancelOrder { order } => self.cancel_order(request, *order, changes),
             Command::ExpireHolds => Ok(self.done(0, SeatRuns::default())),
+            Command::OpenRoom(plan) => self.open_room(plan),
+            Command::MoveRoom {
+                lobby_at_ms,
+                open_at_ms,
+            } => self.move_room(*lobby_at_ms, *open_at_ms),
+            Command::SetRoom { is_paused, weights } => self.set_room(*is_paused, weights),
+            Command::SetBeacon { beacon } => self.set_beacon(*beacon, changes),
+            Command::RemoveVisitor { visitor, reason } => self.remove_visitor(*visitor, *reason),
+            Command::JoinRoom { visitor, class } => self.join_room(request, *visitor, *class),
+            Command::LeaveRoom { visitor } => self.leave_room(request, *visitor),
+            Command::ReleaseVisitors { up_to } => self.release_visitors(*up_to),
         }
     }
 
@@ -158,4 +173,16 @@ impl Sale {
         }
         self.digest = digest;
     }
+}
+
+/// What the leader proposes by itself says how far it is to go, and who comes or goes twice has come or
+/// gone: a million visitors must not push what buyers were told out of the table.
+fn is_remembered(command: &Command<'_>) -> bool {
+    !matches!(
+        command,
+        Command::ExpireHolds
+            | Command::ReleaseVisitors { .. }
+            | Command::JoinRoom { .. }
+            | Command::LeaveRoom { .. }
+    )
 }

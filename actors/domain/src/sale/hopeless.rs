@@ -22,8 +22,7 @@ impl Sale {
         };
         let now_ms = self.now_ms.max(now_ms.min(TIME_MAX_MS));
         if self
-            .deadlines
-            .next_ms()
+            .next_deadline_ms()
             .is_some_and(|deadline_ms| deadline_ms <= now_ms)
         {
             return None;

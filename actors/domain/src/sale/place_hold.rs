@@ -2,8 +2,8 @@
 //!
 //! Checked in this sequence, the first that fails is the answer: the sale is open; the hold id is
 //! not in use; the lines ask for something and for not too much; the hold time; the seats and
-//! sections exist and are of the right kind; the buyer's limit and the channel's quota; then line
-//! by line whether the seats are to be had. Later lines see the seats of earlier lines as taken.
+//! sections exist and are of the right kind; the buyer was let in, if there is a waiting room; the
+//! buyer's limit and the channel's quota; then line by line whether the seats are to be had. Later lines see the seats of earlier lines as taken.
 //! Which seats a line gets is decided in `place_hold/lines.rs`.
 
 mod lines;
@@ -80,6 +80,7 @@ impl Sale {
             seats: seats.clone(),
         };
         self.usage.take(hold.buyer, hold.channel, terms.seats);
+        self.spend_pass(hold.buyer, terms.seats);
         self.keep_hold(hold);
         let (partner, channel) = (request.partner, request.channel);
         let (hold, buyer, count) = (ask.hold, ask.buyer, terms.seats);
@@ -124,6 +125,7 @@ impl Sale {
             return Err(Rejection::ExtensionTooLong { latest_deadline_ms });
         }
         self.check_places(ask)?;
+        self.check_pass(ask.buyer, request.partner, seats)?;
         self.check_limits(ask.buyer, request.channel, seats)?;
         Ok(Terms { seats, ttl_ms })
     }

@@ -5,6 +5,7 @@ use crate::hold::Hold;
 use crate::ids::{ChannelId, HoldId, OrderId, Revision};
 use crate::order::Order;
 use crate::rejection::Phase;
+use crate::room::Room;
 use crate::rules::SaleRules;
 use crate::sale::Sale;
 use crate::seats::SectionPlanes;
@@ -59,9 +60,18 @@ impl Sale {
         }
     }
 
-    /// When the next hold expires, log time in Unix milliseconds.
+    /// When log time alone changes something next, Unix milliseconds: a hold expires, the room opens,
+    /// a pass runs out.
     pub fn next_deadline_ms(&self) -> Option<u64> {
-        self.deadlines.next_ms()
+        let in_room = self.room.as_ref().and_then(|room| room.next_event_ms());
+        match (self.deadlines.next_ms(), in_room) {
+            (Some(hold_ms), Some(room_ms)) => Some(hold_ms.min(room_ms)),
+            (hold_ms, room_ms) => hold_ms.or(room_ms),
+        }
+    }
+
+    pub fn room(&self) -> Option<&Room> {
+        self.room.as_deref()
     }
 
     pub fn hold(&self, id: HoldId) -> Option<&Hold> {

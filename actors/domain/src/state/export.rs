@@ -25,6 +25,7 @@ impl Sale {
             successes,
             rejections,
             watermarks,
+            room: self.room.as_ref().map(|room| room.export()),
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Every struct is taken apart completely, so that a new field does not compile until it is hashed.
 
+mod room;
+
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::digest_words::rejection_words;
@@ -56,6 +58,7 @@ impl SaleState {
             successes,
             rejections,
             watermarks,
+            room,
         } = self;
         let mut words = Words {
             hasher: Xxh3::with_seed(*hash_seed),
@@ -84,6 +87,10 @@ impl SaleState {
                 words.add(*made_at_ms);
             },
         );
+        words.add(u64::from(room.is_some()));
+        if let Some(room) = room {
+            room::hash_room(room, &mut words);
+        }
         words.flush();
         words.hasher.digest()
     }

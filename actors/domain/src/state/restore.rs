@@ -8,6 +8,8 @@ use crate::ended::ENDED_MAX;
 use crate::ended::Ending;
 use crate::order::OrderState;
 use crate::outcome::{SeatRun, SeatRuns};
+use crate::room::Room;
+use crate::room::state::RoomFault;
 use crate::sale::{Sale, TIME_MAX_MS};
 use crate::seats::{Section, SectionPlanes, low_bits, set_bits};
 use crate::state::SaleState;
@@ -37,6 +39,7 @@ pub enum StateFault {
     Ended,
     /// The idempotency table is too long, out of sequence, later than log time, or has a key twice.
     Idempotency,
+    Room(RoomFault),
 }
 
 impl core::fmt::Display for StateFault {
@@ -52,6 +55,7 @@ impl core::fmt::Display for StateFault {
             StateFault::OwnerlessSeats => write!(f, "held or sold seats belong to nobody"),
             StateFault::Ended => write!(f, "the list of ended holds is not valid"),
             StateFault::Idempotency => write!(f, "the idempotency table is not valid"),
+            StateFault::Room(fault) => write!(f, "the waiting room is not valid: {fault:?}"),
         }
     }
 }
@@ -76,6 +80,7 @@ impl Sale {
             successes,
             rejections,
             watermarks,
+            room,
         } = state;
         let mut sale = Sale::new(&venue, rules, hash_seed).map_err(StateFault::Venue)?;
         sale.phase = phase;
@@ -140,6 +145,10 @@ impl Sale {
                 .restore(&successes, &rejections, watermarks, now_ms)
         {
             return Err(StateFault::Idempotency);
+        }
+        if let Some(room) = room {
+            let room = Room::restore(hash_seed, room).map_err(StateFault::Room)?;
+            sale.room = Some(Box::new(room));
         }
         Ok(sale)
     }

@@ -66,6 +66,13 @@ fn released(room: &mut Room, up_to: u64, now_ms: u64) -> Vec<u32> {
     numbers
 }
 
+/// As the sale does it.
+fn spend(room: &mut Room, visitor: u128, tickets: u32) -> Result<(), Refusal> {
+    room.may_spend(VisitorId(visitor), PartnerId(1), tickets)?;
+    room.spend(VisitorId(visitor), tickets);
+    Ok(())
+}
+
 fn turn(room: &Room, visitor: u128) -> Turn {
     room.status(VisitorId(visitor)).unwrap().turn
 }
@@ -100,16 +107,18 @@ fn whoever_comes_twice_keeps_the_first_place() {
         partner: PartnerId(2),
         ..arrival(3, 0)
     };
-    let partner = PartnerId(1);
     let refused = room.join(&through_another, LOBBY_MS + 5);
-    assert_eq!(refused, Err(Refusal::ElsewhereAlready { partner }));
+    assert_eq!(refused, Err(Refusal::ElsewhereAlready));
+    let left = room.leave(VisitorId(3), PartnerId(2), LOBBY_MS + 5);
+    assert_eq!(left, Err(Refusal::ElsewhereAlready));
     assert_eq!(room.census().joined, 10);
 }
 
 #[test]
 fn whoever_leaves_and_comes_back_stands_at_the_end() {
     let mut room = full_lobby(10);
-    room.leave(VisitorId(3), LOBBY_MS + 1).unwrap();
+    room.leave(VisitorId(3), PartnerId(1), LOBBY_MS + 1)
+        .unwrap();
     assert_eq!(turn(&room, 3), Turn::Left);
     let again = room.join(&arrival(3, 0), LOBBY_MS + 2).unwrap();
     assert_eq!((again.number, again.is_new), (10, true));
@@ -117,7 +126,7 @@ fn whoever_leaves_and_comes_back_stands_at_the_end() {
     let all = released(&mut room, 100, OPEN_MS);
     assert_eq!(all.len(), 10);
     assert!(!all.contains(&3) && all.contains(&10));
-    let nobody = room.leave(VisitorId(77), OPEN_MS);
+    let nobody = room.leave(VisitorId(77), PartnerId(1), OPEN_MS);
     assert_eq!(nobody, Err(Refusal::UnknownVisitor));
 }
 
@@ -130,32 +139,32 @@ fn who_is_removed_learns_why_and_does_not_come_back() {
     assert_eq!(room.join(&arrival(3, 0), LOBBY_MS + 2), refused.clone());
     room.pass_time(OPEN_MS);
     released(&mut room, 100, OPEN_MS);
-    assert_eq!(room.spend(VisitorId(3), 1), refused.map(|_| ()));
-    room.spend(VisitorId(4), 1).unwrap();
+    assert_eq!(spend(&mut room, 3, 1), refused.map(|_| ()));
+    spend(&mut room, 4, 1).unwrap();
     room.remove(VisitorId(4), 43, OPEN_MS).unwrap();
     let refused = Err(Refusal::Removed { reason: 43 });
-    assert_eq!(room.spend(VisitorId(4), 1), refused);
+    assert_eq!(spend(&mut room, 4, 1), refused);
     assert_eq!(room.census().removed, 2);
 }
 
 #[test]
 fn a_pass_is_good_for_its_tickets_and_its_time() {
     let mut room = full_lobby(3);
-    assert_eq!(room.spend(VisitorId(0), 1), Err(Refusal::NotAdmitted));
+    assert_eq!(spend(&mut room, 0, 1), Err(Refusal::NotAdmitted));
     room.pass_time(OPEN_MS);
     released(&mut room, 3, OPEN_MS);
-    room.spend(VisitorId(0), 3).unwrap();
-    let refused = room.spend(VisitorId(0), 2);
+    spend(&mut room, 0, 3).unwrap();
+    let refused = spend(&mut room, 0, 2);
     assert_eq!(refused, Err(Refusal::PassSpent { left: 1 }));
     room.give_back(VisitorId(0), 3);
     assert_eq!(room.census().at_the_desk, 3);
-    room.spend(VisitorId(0), 4).unwrap();
-    room.spend(VisitorId(1), 1).unwrap();
+    spend(&mut room, 0, 4).unwrap();
+    spend(&mut room, 1, 1).unwrap();
     assert_eq!(room.census().at_the_desk, 1);
     let end_ms = OPEN_MS + u64::from(LIFE_MS);
     assert_eq!(room.next_event_ms(), Some(end_ms));
     room.pass_time(end_ms);
-    assert_eq!(room.spend(VisitorId(1), 1), Err(Refusal::PassExpired));
+    assert_eq!(spend(&mut room, 1, 1), Err(Refusal::PassExpired));
     let turns = [0, 1, 2].map(|visitor| turn(&room, visitor));
     assert_eq!(turns, [Turn::Served, Turn::Served, Turn::Expired]);
     let census = room.census();
@@ -271,7 +280,8 @@ fn busy_room() -> Room {
         room.join(&arrival(visitor, class), LOBBY_MS).unwrap();
     }
     (0..3_000).step_by(41).for_each(|visitor| {
-        room.leave(VisitorId(visitor), LOBBY_MS).unwrap();
+        room.leave(VisitorId(visitor), PartnerId(1), LOBBY_MS)
+            .unwrap();
     });
     room.pass_time(OPEN_MS);
     released(&mut room, 700, OPEN_MS);
@@ -493,7 +503,7 @@ proptest! {
                     }
                 }
                 Step::Leave { visitor } => {
-                    if room.leave(VisitorId(visitor.into()), now_ms).is_ok() {
+                    if room.leave(VisitorId(visitor.into()), PartnerId(1), now_ms).is_ok() {
                         clerk.stop_waiting(visitor.into());
                     }
                 }
@@ -512,7 +522,7 @@ proptest! {
                 }
                 Step::Spend { visitor, tickets } => {
                     let visitor = u128::from(visitor);
-                    let spent = room.spend(VisitorId(visitor), tickets.into());
+                    let spent = spend(&mut room, visitor, tickets.into());
                     if spent.is_ok() {
                         let has = clerk.tickets.get_mut(&visitor).expect("was never let in");
                         *has += u16::from(tickets);

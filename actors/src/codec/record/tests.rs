@@ -1,5 +1,7 @@
 use domain::command::{CategoryChoice, Command, HoldLine, PaymentReference, PlaceHold};
-use domain::ids::{BuyerId, HoldId, OrderId, SeatRef};
+use domain::ids::{BuyerId, HoldId, OrderId, SeatRef, VisitorId};
+use domain::room::shuffle::Seed;
+use domain::room::{LaneRules, Plan};
 use domain::rules::SaleRules;
 use proptest::prelude::*;
 
@@ -87,6 +89,38 @@ fn every_command_comes_back_as_it_went() {
         buyer_limit: 4,
         ..SaleRules::default()
     })));
+    let lane = |channel, class| LaneRules {
+        channel,
+        class,
+        weight: 7,
+    };
+    round_trip(Command::OpenRoom(Box::new(Plan {
+        lobby_at_ms: 1_000,
+        open_at_ms: 2_000,
+        seed: Seed([9; 32]),
+        waits_for_beacon: true,
+        pass_life_ms: 600_000,
+        pass_tickets: 4,
+        lanes: vec![lane(Some(ChannelId(3)), Some(1)), lane(None, None)],
+    })));
+    round_trip(Command::MoveRoom {
+        lobby_at_ms: 5,
+        open_at_ms: u64::MAX,
+    });
+    round_trip(Command::SetRoom {
+        is_paused: true,
+        weights: &[1, 2, 500],
+    });
+    round_trip(Command::SetRoom {
+        is_paused: false,
+        weights: &[],
+    });
+    round_trip(Command::SetBeacon { beacon: [3; 32] });
+    let visitor = VisitorId(77);
+    round_trip(Command::RemoveVisitor { visitor, reason: 3 });
+    round_trip(Command::JoinRoom { visitor, class: 2 });
+    round_trip(Command::LeaveRoom { visitor });
+    round_trip(Command::ReleaseVisitors { up_to: 1 << 40 });
     for command in [
         Command::OpenSale,
         Command::PauseSale,

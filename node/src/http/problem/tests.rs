@@ -73,6 +73,19 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::KeyFromFuture,
         Rejection::KeyMissing,
         Rejection::Bug,
+        Rejection::QueueRequired,
+        Rejection::NoRoom,
+        Rejection::RoomExists,
+        Rejection::RoomPlanInvalid,
+        Rejection::LobbyNotOpen { lobby_at_ms: 1_000 },
+        Rejection::LobbyClosed,
+        Rejection::NoBeaconAwaited,
+        Rejection::UnknownVisitor,
+        Rejection::VisitorOfAnotherPartner,
+        Rejection::VisitorRemoved { reason: 3 },
+        Rejection::PassExpired,
+        Rejection::PassSpent { left: 1 },
+        Rejection::RoomFull,
     ]
 }
 

@@ -1,0 +1,97 @@
+//! A waiting room's part of the hash.
+
+use super::{Words, hash_all};
+use crate::room::state::{PassState, RoomState, VisitorState};
+use crate::room::{LaneRules, Plan, Reason, Removal};
+
+pub(super) fn hash_room(room: &RoomState, words: &mut Words) {
+    let RoomState {
+        plan,
+        phase,
+        is_paused,
+        beacon,
+        lobby_len,
+        visitors,
+        credits,
+        removals,
+        released,
+        passes,
+    } = room;
+    hash_plan(plan, words);
+    for word in [*phase as u64, u64::from(*is_paused), u64::from(*lobby_len)] {
+        words.add(word);
+    }
+    hash_bytes(
+        beacon.as_ref().map_or(&[], |beacon| beacon.as_slice()),
+        words,
+    );
+    hash_all(visitors, words, |visitor, words| {
+        let VisitorState {
+            visitor,
+            partner,
+            joined_s,
+            lane,
+            phase,
+        } = visitor;
+        words.add_id(visitor.0);
+        words.add(u64::from(partner.0) << 32 | u64::from(*joined_s));
+        words.add(u64::from(*lane) << 8 | *phase as u64);
+    });
+    hash_all(credits, words, |credit, words| words.add(*credit as u64));
+    hash_all(removals, words, |removal, words| {
+        let Removal {
+            number,
+            at_ms,
+            reason,
+        } = removal;
+        words.add(u64::from(*number));
+        words.add(*at_ms);
+        words.add(match reason {
+            Reason::Left => 0,
+            Reason::Rule(rule) => 1 << 32 | u64::from(*rule),
+        });
+    });
+    hash_all(released, words, |number, words| {
+        words.add(u64::from(*number))
+    });
+    hash_all(passes, words, |pass, words| {
+        let PassState {
+            number,
+            ends_ms,
+            spent,
+        } = pass;
+        words.add(u64::from(*number) << 16 | u64::from(*spent));
+        words.add(*ends_ms);
+    });
+}
+
+fn hash_plan(plan: &Plan, words: &mut Words) {
+    let Plan {
+        lobby_at_ms,
+        open_at_ms,
+        seed,
+        waits_for_beacon,
+        pass_life_ms,
+        pass_tickets,
+        lanes,
+    } = plan;
+    words.add(*lobby_at_ms);
+    words.add(*open_at_ms);
+    hash_bytes(&seed.0, words);
+    words.add(u64::from(*waits_for_beacon));
+    words.add(u64::from(*pass_life_ms) << 16 | u64::from(*pass_tickets));
+    hash_all(lanes, words, |lane, words| {
+        let LaneRules {
+            channel,
+            class,
+            weight,
+        } = lane;
+        words.add(channel.map_or(0, |channel| 1 << 16 | u64::from(channel.0)));
+        words.add(class.map_or(0, |class| 1 << 8 | u64::from(class)));
+        words.add(u64::from(*weight));
+    });
+}
+
+fn hash_bytes(bytes: &[u8], words: &mut Words) {
+    hash_all(bytes, words, |byte, words| words.add(u64::from(*byte)));
+}
