@@ -56,7 +56,12 @@ kinds! {
     MembershipChange = "membership_change",
     SnapshotInterrupted = "snapshot_interrupted",
     DuplicateCall = "duplicate_call",
+    LeaderDeposed = "leader_deposed",
 }
+
+/// Seeds draw from the kinds before this one. Later ones are asked for by name: one more to draw from
+/// would make another run of every seed.
+pub const DRAWN: usize = Kind::LeaderDeposed as usize;
 
 impl Kind {
     /// What a plan may draw. The others come with these: torn and lost writes with power cuts.

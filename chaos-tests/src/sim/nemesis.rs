@@ -35,6 +35,8 @@ pub struct Nemesis {
     cuts: Vec<PowerCut>,
     /// Leaderships asked to be handed over, until the answer.
     transfers: Vec<Receiver<bool>>,
+    /// As above, of a leader that is not to hear of the one that follows.
+    deposed: Option<Deposed>,
     /// The next node that is at a snapshot file loses its process.
     interrupts: bool,
     /// Processes that were asked to leave in good order, until they have.
@@ -60,6 +62,11 @@ struct PowerCut {
     nodes: Vec<NodeId>,
     /// The latest moment.
     limit: Duration,
+}
+
+struct Deposed {
+    leader: NodeId,
+    asked: Receiver<bool>,
 }
 
 struct Leaving {
@@ -101,6 +108,7 @@ impl Nemesis {
             struck: BTreeSet::new(),
             cuts: Vec::new(),
             transfers: Vec::new(),
+            deposed: None,
             interrupts: false,
             leaving: BTreeMap::new(),
             suspects: BTreeSet::new(),
@@ -119,7 +127,8 @@ impl Nemesis {
     /// Called between ticks while faults may strike.
     pub fn strike(&mut self, world: &mut World) {
         self.tend(world);
-        if world.elapsed() < self.next {
+        let is_alone = self.active.is_empty() && self.deposed.is_none();
+        if world.elapsed() < self.next || !(is_alone || self.plan.overlaps) {
             return;
         }
         let is_late = world.elapsed() > self.until;
@@ -169,6 +178,7 @@ impl Nemesis {
         self.see_ends(world);
         self.see_cuts(world);
         self.see_transfers();
+        self.see_deposed(world);
         self.see_snapshots(world);
         self.see_leaving(world);
         self.see_damaged(world);
@@ -183,6 +193,7 @@ impl Nemesis {
     /// Ends everything and brings everybody back.
     pub fn heal(&mut self, world: &mut World) {
         self.cuts.clear();
+        self.deposed = None;
         for active in std::mem::take(&mut self.active) {
             let strobes = match active.undo {
                 // One more jump would begin another.
@@ -249,8 +260,8 @@ impl Nemesis {
                 self.harm_network(world, kind)
             }
             KillNode | KillLeader | KillAll | GracefulRestart | PowerCutOne | PowerCutAll
-            | Suspend | LeaderTransfer | MembershipChange | SnapshotInterrupted | ClockForward
-            | ClockBack | ClockDrift | ClockStrobe => self.harm_node(world, kind),
+            | Suspend | LeaderTransfer | LeaderDeposed | MembershipChange | SnapshotInterrupted
+            | ClockForward | ClockBack | ClockDrift | ClockStrobe => self.harm_node(world, kind),
             SlowDisk | HungDisk | WriteError | ReadError | FailedSync | DiskFull | LogBitFlip
             | SnapshotBitFlip | MisdirectedWrite | LostDisk => self.harm_disk(world, kind),
             TornWrites | LostWrites | DuplicateCall => None,
@@ -408,6 +419,7 @@ fn told_later(kind: Kind) -> bool {
             | Kind::PowerCutOne
             | Kind::PowerCutAll
             | Kind::LeaderTransfer
+            | Kind::LeaderDeposed
             | Kind::SnapshotInterrupted
     )
 }

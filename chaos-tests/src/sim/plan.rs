@@ -13,7 +13,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::components::{PARTNER_PORT, PEER_PORT};
 use super::computer::name;
-use super::fault::Kind;
+use super::fault::{DRAWN, Kind};
 
 /// Raft's times, in milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +57,8 @@ pub struct Plan {
     pub safety: Duration,
     /// From one fault to the next, at most.
     pub between_ms: u64,
+    /// Whether a fault may strike before the one before it has ended.
+    pub overlaps: bool,
 }
 
 /// Set for all nodes of all runs.
@@ -117,6 +119,7 @@ impl Plan {
             faults: draw_faults(seed),
             safety: Duration::from_secs(rng.random_range(15..=40)),
             between_ms: rng.random_range(1_000..=6_000),
+            overlaps: true,
         }
     }
 
@@ -227,7 +230,7 @@ fn draw_faults(seed: u64) -> Vec<Kind> {
     }
     let enabled = rng.random_range(1..=FAULTS_MAX);
     while drawn.len() < enabled {
-        let kind = Kind::ALL[rng.random_range(0..Kind::ALL.len())];
+        let kind = Kind::ALL[rng.random_range(0..DRAWN)];
         // A run replaces one computer at most: three nodes can spare one.
         let replaced = drawn.iter().any(|kind| kind.needs_replacement());
         if kind.is_drawn() && !drawn.contains(&kind) && !(replaced && kind.needs_replacement()) {

@@ -8,8 +8,10 @@ use futures::FutureExt as _;
 use rand::RngExt as _;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::{Active, Leaving, Nemesis, PowerCut, Undo};
+use super::{Active, Deposed, Leaving, Nemesis, PowerCut, Undo};
+use crate::sim::computer::name;
 use crate::sim::fault::Kind;
+use crate::sim::links::Damage;
 use crate::sim::world::World;
 
 const LEAVE_LIMIT: Duration = Duration::from_secs(4);
@@ -85,6 +87,7 @@ impl Nemesis {
                 Some(format!("n{node} by {by_ms} ms"))
             }
             Kind::LeaderTransfer => self.transfer(world),
+            Kind::LeaderDeposed => self.depose(world),
             Kind::SnapshotInterrupted => self.interrupt_snapshot(world),
             Kind::MembershipChange => {
                 if self.replacement.is_some() {
@@ -185,6 +188,49 @@ impl Nemesis {
             Err(TryRecvError::Empty) => true,
         });
         self.counts.add(Kind::LeaderTransfer, begun);
+    }
+
+    /// A sale's leader hands over and hears nothing from then on: for as long as its last word from a
+    /// quorum counts it takes itself for the leader, while another leads. A leader that is only cut off
+    /// stops before the others elect.
+    fn depose(&mut self, world: &World) -> Option<String> {
+        if self.deposed.is_some() {
+            return None;
+        }
+        let group = self.rng.random_range(1..=self.plan.sale_groups);
+        let up = world.up();
+        let leads = |id: &NodeId| {
+            let hands = world.hands(*id);
+            hands.is_some_and(|hands| hands.cluster.leader(group) == Some(*id))
+        };
+        let leader = up.iter().copied().find(leads)?;
+        let others: Vec<NodeId> = up.into_iter().filter(|id| *id != leader).collect();
+        let to = self.any(&others)?;
+        let asked = world.ask(leader, move |hands| {
+            async move { hands.cluster.transfer_leader(group, to).await.is_ok() }.boxed()
+        });
+        self.deposed = Some(Deposed { leader, asked });
+        Some(format!("n{leader} of group {group} by n{to}"))
+    }
+
+    pub(super) fn see_deposed(&mut self, world: &mut World) {
+        let Some(mut deposed) = self.deposed.take() else {
+            return;
+        };
+        match deposed.asked.try_recv() {
+            Ok(true) => {
+                let deaf = name(deposed.leader);
+                let others = world.computers.keys().filter(|id| **id != deposed.leader);
+                let cut = others.map(|id| (name(*id), deaf.clone())).collect();
+                let fault = world.damage(Damage::Cut(cut));
+                // Its last word from a quorum counts for the longest election timeout.
+                let least_ms = self.plan.times.election_max;
+                self.for_a_while(world, Undo::Links(fault), least_ms..3 * least_ms);
+                self.counts.add(Kind::LeaderDeposed, 1);
+            }
+            Ok(false) | Err(TryRecvError::Closed) => {}
+            Err(TryRecvError::Empty) => self.deposed = Some(deposed),
+        }
     }
 
     /// Snapshots are begun and take long; the first node that is seen at one, writing its own or
