@@ -59,6 +59,10 @@ pub struct Plan {
     pub between_ms: u64,
     /// Whether a fault may strike before the one before it has ended.
     pub overlaps: bool,
+    /// Who only looks, all the time, at what anybody was told.
+    pub watchers: usize,
+    /// How long after its answer a call may be repeated.
+    pub repeats_after_ms: u64,
 }
 
 /// Set for all nodes of all runs.
@@ -120,6 +124,8 @@ impl Plan {
             safety: Duration::from_secs(rng.random_range(15..=40)),
             between_ms: rng.random_range(1_000..=6_000),
             overlaps: true,
+            watchers: 0,
+            repeats_after_ms: 0,
         }
     }
 

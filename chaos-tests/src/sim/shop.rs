@@ -8,6 +8,7 @@ pub mod ledger;
 mod request;
 mod session;
 mod unary;
+mod watcher;
 pub mod wires;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -84,6 +85,14 @@ impl Shop {
                 shop.inner.working.fetch_sub(1, Ordering::Relaxed);
             });
         }
+        for number in 0..self.inner.plan.watchers {
+            self.inner.working.fetch_add(1, Ordering::Relaxed);
+            let shop = self.clone();
+            tokio::spawn(async move {
+                watcher::watch(&shop, number as u64).await;
+                shop.inner.working.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
         let mut errands = {
             let mut errands = self
                 .inner
@@ -118,7 +127,7 @@ impl Shop {
         self.inner.stop.load(Ordering::Relaxed)
     }
 
-    /// Buyers still at work.
+    /// Buyers and watchers still at work.
     pub fn working(&self) -> usize {
         self.inner.working.load(Ordering::Relaxed)
     }

@@ -120,7 +120,7 @@ async fn look_at_order(shop: &Shop, rng: &mut StdRng, bought: &[Bought]) {
 }
 
 /// A proved read is no older than what anybody was told before it began.
-async fn look_at_seats(shop: &Shop, rng: &mut StdRng, sale: u64) {
+pub(super) async fn look_at_seats(shop: &Shop, rng: &mut StdRng, sale: u64) {
     let known = shop.ledger().revisions.get(&sale).copied().unwrap_or(0);
     let node = shop.any_node(rng);
     let Ok(seen) = shop.read_seats(node, sale).await else {

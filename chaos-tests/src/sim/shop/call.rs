@@ -102,6 +102,10 @@ impl Shop {
 
     /// The same call again must get the same answer.
     async fn repeat(&self, rng: &mut StdRng, act: &Act, receipt: &Receipt) {
+        let after_ms = self.inner.plan.repeats_after_ms;
+        if after_ms > 0 {
+            sleep(Duration::from_millis(rng.random_range(0..after_ms))).await;
+        }
         let node = self.any_node(rng);
         let way = self.any_way(rng);
         let attempt = self.attempt(way, node, act.sale, act.key, act.hold, &act.wish);
