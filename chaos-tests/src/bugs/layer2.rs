@@ -2,6 +2,8 @@
 //! seed runs in a process of its own, which is given up when it does not end: some bugs make a run go
 //! on for ever, or end the process, and either is found out by that.
 
+mod shape;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -36,6 +38,8 @@ enum Ground {
     PowerCuts,
     /// These alone, one soon after the other.
     Faults(&'static [Kind]),
+    /// As above, in a cluster and among partners of this shape.
+    Shaped(&'static [Kind], fn(&mut Plan)),
 }
 
 impl Bug {
@@ -67,28 +71,32 @@ impl Bug {
         match self {
             Bug::Replication(bug) => match bug {
                 AckBeforeQuorum => Ground::Faults(&[Kind::PartitionHalves, Kind::KillLeader]),
-                AckBeforeSync | LeaderRestored | TornTailKept => Ground::PowerCuts,
+                AckBeforeSync | LeaderRestored => Ground::PowerCuts,
                 SyncSkipped | SnapshotUnsynced => Ground::Faults(&[Kind::PowerCutOne]),
                 SyncRetried => Ground::Faults(&[Kind::FailedSync, Kind::PowerCutOne]),
                 VoteForgotten => Ground::Faults(&[Kind::KillAll, Kind::KillLeader]),
-                ReadUnproved => Ground::Faults(&[Kind::LeaderInMinority]),
-                ReadOvertakes => Ground::Faults(&[Kind::KillLeader, Kind::SlowDisk]),
-                TruncatedAtDamage => Ground::Faults(&[Kind::LogBitFlip, Kind::KillLeader]),
-                DiscardedIsFailed => {
-                    Ground::Faults(&[Kind::LeaderTransfer, Kind::LinksHeld, Kind::Delay])
+                TornTailKept => {
+                    Ground::Shaped(&[Kind::PowerCutAll, Kind::PowerCutOne], shape::torn)
                 }
+                ReadUnproved => Ground::Shaped(&[Kind::LeaderInMinority], shape::watched),
+                ReadOvertakes => Ground::Shaped(&[Kind::KillLeader], shape::watched_closely),
+                TruncatedAtDamage => Ground::Faults(&[Kind::LogBitFlip, Kind::KillLeader]),
+                DiscardedIsFailed => Ground::Shaped(&[Kind::LeaderDeposed], shape::hurried),
                 BarrierLate => Ground::Faults(&[Kind::KillNode]),
                 InstalledUnsynced => Ground::Faults(&[Kind::PowerCutOne, Kind::PowerCutAll]),
             },
             Bug::Actors(bug) => match bug {
                 Actors::ExpiryByOwnClock => Ground::Drawn,
                 Actors::WallClockStamps => Ground::Faults(&[Kind::ClockForward, Kind::KillLeader]),
-                Actors::DedupByNode => Ground::Faults(&[Kind::KillLeader, Kind::LeaderTransfer]),
-                Actors::RefusedUnproved => Ground::Faults(&[Kind::LeaderTransfer, Kind::Delay]),
-                Actors::OverdueIsFailed => Ground::Faults(&[Kind::LinksHeld, Kind::Delay]),
+                Actors::DedupByNode => Ground::Shaped(
+                    &[Kind::KillLeader, Kind::LeaderTransfer, Kind::DuplicateCall],
+                    shape::repeated,
+                ),
+                Actors::RefusedUnproved => Ground::Shaped(&[Kind::LeaderDeposed], shape::sold_out),
+                Actors::OverdueIsFailed => Ground::Shaped(&[Kind::SlowDisk], shape::impatient),
             },
             Bug::Gateway(bug) => match bug {
-                Gateway::OrderUnproved => Ground::Faults(&[Kind::LeaderTransfer, Kind::Delay]),
+                Gateway::OrderUnproved => Ground::Shaped(&[Kind::LeaderDeposed], shape::deposed),
                 _ => Ground::Drawn,
             },
         }
@@ -101,6 +109,11 @@ impl Ground {
             Ground::Drawn => Plan::draw(seed),
             Ground::PowerCuts => Plan::power_cuts(seed),
             Ground::Faults(faults) => Plan::focused(seed, faults),
+            Ground::Shaped(faults, shape) => {
+                let mut plan = Plan::focused(seed, faults);
+                shape(&mut plan);
+                plan
+            }
         }
     }
 
@@ -108,7 +121,7 @@ impl Ground {
         match self {
             Ground::Drawn => "cluster by seed".to_owned(),
             Ground::PowerCuts => "cluster by seed, power cuts of all nodes".to_owned(),
-            Ground::Faults(faults) => {
+            Ground::Faults(faults) | Ground::Shaped(faults, _) => {
                 let names: Vec<_> = faults.iter().map(|kind| kind.name()).collect();
                 format!("cluster by seed, {}", names.join(" and ").replace('_', " "))
             }
