@@ -93,9 +93,8 @@ impl CatalogueService for Catalogue {
             Place::Here(replica) => replica,
             Place::There(channel) => {
                 let request = place::passed_on(message, reader, Some(until));
-                return CatalogueServiceClient::new(channel)
-                    .get_event(request)
-                    .await;
+                let mut client = CatalogueServiceClient::new(channel);
+                return place::told_in_time(until, client.get_event(request)).await;
             }
         };
         let summary = place::in_time(until, replica.summary()).await?;
@@ -136,10 +135,9 @@ impl CatalogueService for Catalogue {
             Place::Here(replica) => replica,
             Place::There(channel) => {
                 let request = place::passed_on(message, reader, Some(until));
-                return CatalogueServiceClient::new(channel)
-                    .max_decoding_message_size(LAYOUT_BYTES_MAX)
-                    .get_seat_map(request)
-                    .await;
+                let mut client = CatalogueServiceClient::new(channel)
+                    .max_decoding_message_size(LAYOUT_BYTES_MAX);
+                return place::told_in_time(until, client.get_seat_map(request)).await;
             }
         };
         let layout = place::in_time(until, replica.layout()).await?;

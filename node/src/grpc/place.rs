@@ -121,6 +121,18 @@ pub fn read_failed(failure: ReadFailure) -> Status {
     }
 }
 
+/// Another node's answer, no later than the deadline. The call's own timeout begins only once there
+/// is a connection, and a way that was silenced takes long to be given up.
+pub async fn told_in_time<T>(
+    until: Instant,
+    answer: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let late = || Err(status::failed(FailureReason::DeadlinePassed, 0));
+    tokio::time::timeout_at(until, answer)
+        .await
+        .unwrap_or_else(|_| late())
+}
+
 /// A replica's answer, no later than the deadline.
 pub async fn in_time<T>(
     until: Instant,

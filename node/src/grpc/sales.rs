@@ -131,7 +131,8 @@ impl SalesService for Sales {
             Place::Here(replica) => replica,
             Place::There(channel) => {
                 let request = place::passed_on(message, reader, Some(until));
-                return SalesServiceClient::new(channel).get_hold(request).await;
+                let mut client = SalesServiceClient::new(channel);
+                return place::told_in_time(until, client.get_hold(request)).await;
             }
         };
         let hold = place::in_time(until, proved(&replica, replica.hold(id))).await?;
@@ -154,7 +155,8 @@ impl SalesService for Sales {
             Place::Here(replica) => replica,
             Place::There(channel) => {
                 let request = place::passed_on(message, reader, Some(until));
-                return SalesServiceClient::new(channel).get_order(request).await;
+                let mut client = SalesServiceClient::new(channel);
+                return place::told_in_time(until, client.get_order(request)).await;
             }
         };
         let order = place::in_time(until, proved(&replica, replica.order(id))).await?;

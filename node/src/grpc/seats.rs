@@ -61,10 +61,10 @@ impl SeatsService for Seats {
                 Ok(Response::new(snapshot(sale, view)))
             }
             Place::There(channel) => {
-                SeatsServiceClient::new(channel)
-                    .max_decoding_message_size(PASSED_BYTES_MAX)
-                    .get_seats(place::passed_on(message, reader, Some(until)))
-                    .await
+                let mut client =
+                    SeatsServiceClient::new(channel).max_decoding_message_size(PASSED_BYTES_MAX);
+                let request = place::passed_on(message, reader, Some(until));
+                place::told_in_time(until, client.get_seats(request)).await
             }
         }
     }
@@ -95,9 +95,8 @@ impl SeatsService for Seats {
             }
             Place::There(channel) => {
                 let request = place::passed_on(message, reader, None);
-                let followed = SeatsServiceClient::new(channel)
-                    .watch_seats(request)
-                    .await?;
+                let mut client = SeatsServiceClient::new(channel);
+                let followed = place::told_in_time(until, client.watch_seats(request)).await?;
                 followed.into_inner().boxed()
             }
         };
