@@ -9,6 +9,7 @@
 //!       idempotency     holds, orders  seats (bit planes by stretch)
 //!                                      │
 //!                            best_available (one tournament tree per party size)
+//!   room (who waits, who was let in, how fast): asked before a hold, if the sale has one
 //!   state: export, restore, full hash        invariants: what must always be true
 //! ```
 

@@ -154,6 +154,7 @@ pub fn is_included(leaf: Hash, index: u64, len: u64, path: &[Hash], root: &Hash)
 }
 
 #[cfg(test)]
+// A test may panic, and counts as it likes.
 #[allow(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,

@@ -113,6 +113,7 @@ fn mask(bits: u32) -> u32 {
 }
 
 #[cfg(test)]
+// A test may panic, and counts as it likes.
 #[allow(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,

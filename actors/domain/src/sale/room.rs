@@ -133,9 +133,7 @@ impl Sale {
             return Err(Rejection::NoRoom);
         };
         self.changing = true;
-        let result = act(room, self.now_ms);
-        self.changing = false;
-        result?;
+        act(room, self.now_ms)?;
         Ok(self.done(0, SeatRuns::default()))
     }
 

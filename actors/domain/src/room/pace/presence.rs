@@ -207,6 +207,7 @@ fn add(counts: &mut Vec<u64>, second: u64, more: u64) {
 }
 
 #[cfg(test)]
+// A test may panic, and counts as it likes.
 #[allow(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
