@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
+        "onsale/channel/v1/admission.proto",
         "onsale/channel/v1/catalogue.proto",
         "onsale/channel/v1/sales.proto",
         "onsale/channel/v1/seats.proto",

@@ -6,12 +6,15 @@
 //!   cluster ──(Machine)──► sales::GroupSales ──deliver, barrier, restore──┐
 //!                                                                         ▼
 //!   node ──► Sales ──► SaleHandle ──submit, read, watch──► mailbox ──► sale::owner ──► domain
+//!                          ▲
+//!   admission ─────────────┘ look, release: on the leader of a sale with a waiting room
 //!                                                                         │
 //!   cluster ◄──(Group: propose, read barrier)─────────────────────────────┘
 //! ```
 //!
 //! An actor never waits for the cluster; the cluster may wait for an actor's queue.
 
+pub mod admission;
 #[cfg(feature = "bugs")]
 pub mod bugs;
 #[cfg(not(feature = "bugs"))]

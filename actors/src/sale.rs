@@ -14,7 +14,9 @@ mod journal;
 mod message;
 mod owner;
 mod refuse;
+mod room;
 mod time;
+mod turnstile;
 mod view;
 
 pub(crate) use actor::{Birth, Origin, spawn};
@@ -23,4 +25,6 @@ pub use handle::{ReadFailure, SaleHandle};
 pub(crate) use journal::{Body, Frozen, JournalEntry};
 pub(crate) use message::{Creation, Delivery, DeliveryBody, SalePart};
 pub(crate) use owner::Surroundings;
+pub use room::{Places, Proof, Published, RoomLook, RoomReport, RoomView};
+pub use turnstile::Passed;
 pub use view::{Exported, Frost, SeatsView, SectionSeats, Summary};

@@ -20,6 +20,7 @@ use proto::log::v1 as log;
 use ractor::{ActorCell, SpawnErr};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::admission;
 use crate::clock::Clock;
 use crate::codec::{rules, venue};
 use crate::config::Config;
@@ -163,6 +164,25 @@ impl Sales {
         propose(sale.shared.group.as_ref(), entry).await
     }
 
+    /// Starts the admission actors of sales that have come to lead a waiting room.
+    async fn start_admissions(&self) {
+        let led: Vec<SaleHandle> = match self.here.read() {
+            Ok(here) => here
+                .values()
+                .filter(|sale| sale.wants_admission())
+                .cloned()
+                .collect(),
+            Err(_) => return,
+        };
+        for sale in led {
+            let (clock, supervisor) = (Arc::clone(&self.around.clock), self.supervisor.clone());
+            if let Err(error) = admission::spawn(sale.clone(), clock, supervisor).await {
+                tracing::error!(sale = sale.id().0, %error, "its admission does not start");
+                sale.admission_ended();
+            }
+        }
+    }
+
     fn entry(&self, sale: SaleId, proposal: u64, body: log::part::Body) -> Bytes {
         let part = log::Part {
             sale_id: sale.0,
@@ -239,5 +259,6 @@ async fn tick(sales: std::sync::Weak<Sales>) {
         if let Ok(here) = sales.here.read() {
             here.values().for_each(|sale| sale.tick(now_ms));
         }
+        sales.start_admissions().await;
     }
 }

@@ -8,6 +8,7 @@ mod key;
 pub(crate) mod machine;
 mod node;
 mod partner;
+mod pass_key;
 mod rejection;
 mod sale;
 mod snapshot;
@@ -22,6 +23,7 @@ pub use group::Placement;
 pub use key::ApiKey;
 pub use node::{NodeEntry, NodeState};
 pub use partner::Partner;
+pub use pass_key::PassKey;
 pub use rejection::MapRejection;
 pub use sale::{SaleEntry, SaleState};
 pub use snapshot::BadMapSnapshot;
@@ -34,6 +36,8 @@ pub struct Map {
     pub sales: BTreeMap<u64, SaleEntry>,
     pub partners: BTreeMap<u32, Partner>,
     pub keys: BTreeMap<String, ApiKey>,
+    /// In the sequence of being made.
+    pub pass_keys: Vec<PassKey>,
     /// Rises by one with each change that was not rejected.
     pub version: u64,
 }
@@ -50,6 +54,7 @@ impl Map {
             Change::PutPartner(put) => self.put_partner(put),
             Change::PutKey(put) => self.put_key(put),
             Change::RevokeKey(revoke) => self.revoke_key(revoke),
+            Change::PutPassKey(put) => self.put_pass_key(put),
         }?;
         // A map from a snapshot may say anything; it must not stop the root group.
         self.version = self.version.saturating_add(1);

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use domain::ids::{ChannelId, PartnerId, VisitorId};
+use domain::room::pace::Ceilings;
 use domain::room::shuffle::{Seed, verify};
 use domain::room::{Arrival, LaneRules, Plan, Room};
 
@@ -72,6 +73,7 @@ fn main() {
         waits_for_beacon: false,
         pass_life_ms: 600_000,
         pass_tickets: 4,
+        ceilings: Ceilings::default(),
         lanes: vec![everybodys],
     };
     let before = TAKEN.load(Ordering::Relaxed);

@@ -5,6 +5,7 @@ use crate::ids::{
 };
 use crate::room::Plan;
 use crate::room::merkle::Hash;
+use crate::room::pace::Ceilings;
 use crate::rules::SaleRules;
 
 /// One command with who asks and the key that makes a retry safe.
@@ -59,11 +60,8 @@ pub enum Command<'a> {
         lobby_at_ms: u64,
         open_at_ms: u64,
     },
-    /// While paused nobody is let in. No weights: they stay.
-    SetRoom {
-        is_paused: bool,
-        weights: &'a [u16],
-    },
+    /// What an operator sets in a room that is there; all of it at once.
+    SetRoom(SetRoom<'a>),
     SetBeacon {
         beacon: Hash,
     },
@@ -85,6 +83,17 @@ pub enum Command<'a> {
     ReleaseVisitors {
         up_to: u64,
     },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetRoom<'a> {
+    /// While paused nobody is let in.
+    pub is_paused: bool,
+    /// While closed nobody new is taken.
+    pub is_closed: bool,
+    pub ceilings: Ceilings,
+    /// By lane; none: they stay.
+    pub weights: &'a [u16],
 }
 
 /// Seats set aside for a buyer. All lines or none.

@@ -76,5 +76,7 @@ pub(crate) fn rejection_words(rejection: Rejection) -> [u64; 3] {
         PassExpired => [45, 0, 0],
         PassSpent { left } => [46, u64::from(left), 0],
         RoomFull => [47, 0, 0],
+        PassInvalid => [48, 0, 0],
+        RoomClosed => [49, 0, 0],
     }
 }

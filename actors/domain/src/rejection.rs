@@ -118,6 +118,10 @@ pub enum Rejection {
         left: u16,
     },
     RoomFull,
+    /// A pass that is none, or somebody else's.
+    PassInvalid,
+    /// Takes nobody new.
+    RoomClosed,
 
     // The idempotency key.
     KeyReused,

@@ -18,6 +18,7 @@ mod gone;
 mod lane;
 pub mod merkle;
 pub mod pace;
+mod passes;
 pub mod permutation;
 pub mod shuffle;
 pub mod state;
@@ -29,6 +30,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::ids::{ChannelId, PartnerId, VisitorId};
 use lane::Lane;
 use merkle::Hash;
+use pace::Ceilings;
+use passes::Pass;
 use shuffle::{Evidence, Seed};
 pub use status::{Status, Turn};
 pub use visitors::VisitorPhase;
@@ -51,6 +54,7 @@ pub struct Plan {
     /// A pass is good for so long, and for so many tickets.
     pub pass_life_ms: u32,
     pub pass_tickets: u16,
+    pub ceilings: Ceilings,
     /// A visitor takes the first lane that is theirs; at least one is everybody's.
     pub lanes: Vec<LaneRules>,
 }
@@ -101,6 +105,8 @@ pub enum Refusal {
         left: u16,
     },
     Full,
+    /// Takes nobody any more; who is here keeps their place.
+    Closed,
 }
 
 /// Why somebody does not wait any more although nobody let them in.
@@ -137,12 +143,6 @@ pub enum RoomPhase {
     Open,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Pass {
-    ends_ms: u64,
-    spent: u16,
-}
-
 /// How many are where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
@@ -166,6 +166,7 @@ pub struct Room {
     plan: Plan,
     phase: RoomPhase,
     is_paused: bool,
+    is_closed: bool,
     visitors: Visitors,
     lanes: Vec<Lane>,
     /// Over everybody who came before the lobby closed.
@@ -193,6 +194,7 @@ impl Room {
             visitors: Visitors::new(hash_seed, plan.lobby_at_ms),
             phase: RoomPhase::Gathering,
             is_paused: false,
+            is_closed: false,
             tree: merkle::Tree::default(),
             shuffled_by: None,
             beacon: None,
@@ -213,6 +215,16 @@ impl Room {
         self.census
     }
 
+    pub fn phase(&self) -> RoomPhase {
+        self.phase
+    }
+
+    /// The lanes, and how many wait in each.
+    pub fn lanes(&self) -> impl Iterator<Item = (LaneRules, u64)> {
+        let waiting = self.lanes.iter().map(|lane| u64::from(lane.waiting()));
+        self.plan.lanes.iter().copied().zip(waiting)
+    }
+
     pub fn is_open(&self) -> bool {
         self.phase == RoomPhase::Open
     }
@@ -224,6 +236,20 @@ impl Room {
     /// While paused nobody is let in; passes that were given go on.
     pub fn set_paused(&mut self, is_paused: bool) {
         self.is_paused = is_paused;
+    }
+
+    /// Whether newcomers are turned away.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Closed to newcomers the room is drained by letting in who waits.
+    pub fn set_closed(&mut self, is_closed: bool) {
+        self.is_closed = is_closed;
+    }
+
+    pub fn set_ceilings(&mut self, ceilings: Ceilings) {
+        self.plan.ceilings = ceilings;
     }
 
     /// Moves lobby and opening, as long as the lobby has not closed: who waits keeps waiting.
@@ -280,15 +306,6 @@ impl Room {
         }
     }
 
-    /// The first that ends is a pass that is still there.
-    fn drop_ended(&mut self) {
-        while let Some((_, number)) = self.ends.front()
-            && !self.passes.contains_key(number)
-        {
-            self.ends.pop_front();
-        }
-    }
-
     /// The outside value, made known after the lobby has closed.
     pub fn set_beacon(&mut self, beacon: Hash) -> Result<(), Refusal> {
         if self.phase != RoomPhase::AwaitsBeacon {
@@ -321,6 +338,9 @@ impl Room {
                     });
                 }
             }
+        }
+        if self.is_closed {
+            return Err(Refusal::Closed);
         }
         let Some(at) = self.lane_of(arrival) else {
             return Err(Refusal::PlanInvalid);
@@ -451,82 +471,6 @@ impl Room {
             })?;
         turn.pay(total);
         turn.next()
-    }
-
-    /// Whether a visitor's pass is good for so many tickets.
-    pub fn may_spend(
-        &self,
-        visitor: VisitorId,
-        partner: PartnerId,
-        tickets: u32,
-    ) -> Result<(), Refusal> {
-        let Some((number, known)) = self.visitors.find(visitor) else {
-            return Err(Refusal::NotAdmitted);
-        };
-        match known.phase() {
-            VisitorPhase::Removed => return Err(self.removal_of(number)),
-            VisitorPhase::Waiting | VisitorPhase::Left => return Err(Refusal::NotAdmitted),
-            VisitorPhase::Admitted | VisitorPhase::Served | VisitorPhase::Expired => {}
-        }
-        if known.partner != partner {
-            return Err(Refusal::ElsewhereAlready);
-        }
-        let Some(pass) = self.passes.get(&number) else {
-            return Err(Refusal::PassExpired);
-        };
-        let left = self.plan.pass_tickets.saturating_sub(pass.spent);
-        match tickets <= u32::from(left) {
-            true => Ok(()),
-            false => Err(Refusal::PassSpent { left }),
-        }
-    }
-
-    /// Takes tickets on a visitor's pass; the caller has asked whether it may.
-    pub fn spend(&mut self, visitor: VisitorId, tickets: u32) {
-        let tickets = u16::try_from(tickets).unwrap_or(u16::MAX);
-        let Some((number, _)) = self.visitors.find(visitor) else {
-            return;
-        };
-        let Some(pass) = self.passes.get_mut(&number) else {
-            return;
-        };
-        if pass.spent == 0 && tickets > 0 {
-            self.census.at_the_desk = self.census.at_the_desk.saturating_sub(1);
-        }
-        pass.spent = pass.spent.saturating_add(tickets);
-    }
-
-    /// Tickets taken on the pass came back unpaid: it is good for them again while its time lasts.
-    pub fn give_back(&mut self, visitor: VisitorId, tickets: u32) {
-        let tickets = u16::try_from(tickets).unwrap_or(u16::MAX);
-        let Some((number, _)) = self.visitors.find(visitor) else {
-            return;
-        };
-        let Some(pass) = self.passes.get_mut(&number) else {
-            return;
-        };
-        if pass.spent > 0 && pass.spent <= tickets {
-            self.census.at_the_desk = self.census.at_the_desk.saturating_add(1);
-        }
-        pass.spent = pass.spent.saturating_sub(tickets);
-    }
-
-    fn end_pass(&mut self, number: u32) {
-        let Some(pass) = self.passes.remove(&number) else {
-            return;
-        };
-        let phase = match pass.spent {
-            0 => {
-                self.census.at_the_desk = self.census.at_the_desk.saturating_sub(1);
-                self.census.expired = self.census.expired.saturating_add(1);
-                VisitorPhase::Expired
-            }
-            _ => {
-                self.census.served = self.census.served.saturating_add(1);
-                VisitorPhase::Served
-            }
-        };
-        self.visitors.set_phase(number, phase);
     }
 
     /// Shuffles the lobby: from here on places are known.

@@ -1,7 +1,8 @@
 //! Bodies of command records, one layout per kind.
 
-use domain::command::{CategoryChoice, Command, HoldLine, PaymentReference, PlaceHold};
+use domain::command::{CategoryChoice, Command, HoldLine, PaymentReference, PlaceHold, SetRoom};
 use domain::ids::{BuyerId, HoldId, OrderId, SeatRef, VisitorId};
+use domain::room::pace::Ceilings;
 use prost::Message as _;
 
 use super::record::kind;
@@ -32,6 +33,11 @@ const BEST_OR_CHEAPER: u8 = 4;
 /// Seconds that fit in 32 bits as milliseconds.
 const TTL_MAX_S: u32 = u32::MAX / 1000;
 
+const ROOM_PAUSED: u8 = 1;
+const ROOM_CLOSED: u8 = 2;
+
+const NO_CEILING: u32 = u32::MAX;
+
 const CATEGORY_ANY: u16 = u16::MAX;
 
 pub fn kind_of(command: &Command<'_>) -> u8 {
@@ -52,7 +58,7 @@ pub fn kind_of(command: &Command<'_>) -> u8 {
         Command::ExpireHolds => kind::EXPIRE_HOLDS,
         Command::OpenRoom(_) => kind::OPEN_ROOM,
         Command::MoveRoom { .. } => kind::MOVE_ROOM,
-        Command::SetRoom { .. } => kind::SET_ROOM,
+        Command::SetRoom(_) => kind::SET_ROOM,
         Command::SetBeacon { .. } => kind::SET_BEACON,
         Command::RemoveVisitor { .. } => kind::REMOVE_VISITOR,
         Command::JoinRoom { .. } => kind::JOIN_ROOM,
@@ -109,8 +115,15 @@ pub fn encode_body(command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Malfo
             out.extend_from_slice(&lobby_at_ms.to_le_bytes());
             out.extend_from_slice(&open_at_ms.to_le_bytes());
         }
-        Command::SetRoom { is_paused, weights } => {
-            out.push(u8::from(*is_paused));
+        Command::SetRoom(SetRoom {
+            is_paused,
+            is_closed,
+            ceilings,
+            weights,
+        }) => {
+            let paused = if *is_paused { ROOM_PAUSED } else { 0 };
+            out.push(paused | if *is_closed { ROOM_CLOSED } else { 0 });
+            encode_ceilings(ceilings, out);
             weights
                 .iter()
                 .for_each(|weight| out.extend_from_slice(&weight.to_le_bytes()));
@@ -128,6 +141,27 @@ pub fn encode_body(command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Malfo
         Command::ReleaseVisitors { up_to } => out.extend_from_slice(&up_to.to_le_bytes()),
     }
     Ok(())
+}
+
+fn encode_ceilings(ceilings: &Ceilings, out: &mut Vec<u8>) {
+    let Ceilings {
+        per_minute,
+        at_the_desk,
+        hold_ms,
+    } = *ceilings;
+    for ceiling in [per_minute, at_the_desk] {
+        out.extend_from_slice(&ceiling.unwrap_or(NO_CEILING).to_le_bytes());
+    }
+    out.extend_from_slice(&hold_ms.to_le_bytes());
+}
+
+fn decode_ceilings(fields: &mut Fields<'_>) -> Option<Ceilings> {
+    let ceiling = |value: u32| (value != NO_CEILING).then_some(value);
+    Some(Ceilings {
+        per_minute: ceiling(fields.u32()?),
+        at_the_desk: ceiling(fields.u32()?),
+        hold_ms: fields.u32()?,
+    })
 }
 
 fn encode_place_hold(place_hold: &PlaceHold<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
@@ -235,7 +269,9 @@ fn decode_fields<'a>(
         kind::UNBLOCK_SEATS => Command::UnblockSeats {
             seats: decode_seats(fields, scratch)?,
         },
-        kind::PLACE_HOLD => Command::PlaceHold(decode_place_hold(fields, scratch)?),
+        kind::PLACE_HOLD | kind::PLACE_HOLD_WITH_PASS => {
+            Command::PlaceHold(decode_place_hold(fields, scratch)?)
+        }
         kind::EXTEND_HOLD => Command::ExtendHold {
             hold: HoldId(fields.id()?),
             ttl_ms: decode_ttl(fields)?,
@@ -266,19 +302,21 @@ fn decode_fields<'a>(
             open_at_ms: fields.u64()?,
         },
         kind::SET_ROOM => {
-            let is_paused = match fields.u8()? {
-                0 => false,
-                1 => true,
-                _ => return None,
-            };
+            let flags = fields.u8()?;
+            if flags & !(ROOM_PAUSED | ROOM_CLOSED) != 0 {
+                return None;
+            }
+            let ceilings = decode_ceilings(fields)?;
             scratch.sections.clear();
             while !fields.is_empty() {
                 scratch.sections.push(fields.u16()?);
             }
-            Command::SetRoom {
-                is_paused,
+            Command::SetRoom(SetRoom {
+                is_paused: flags & ROOM_PAUSED != 0,
+                is_closed: flags & ROOM_CLOSED != 0,
+                ceilings,
                 weights: &scratch.sections,
-            }
+            })
         }
         kind::SET_BEACON => Command::SetBeacon {
             beacon: fields.take(32)?.try_into().ok()?,

@@ -4,7 +4,7 @@
 //! queue, log and network copy its bytes.
 
 use domain::command::Request;
-use domain::ids::{ChannelId, IdempotencyKey, PartnerId};
+use domain::ids::{BuyerId, ChannelId, IdempotencyKey, PartnerId};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Fields;
@@ -20,6 +20,8 @@ pub mod kind {
     pub const RELEASE_HOLD: u8 = 3;
     pub const CONFIRM_HOLD: u8 = 4;
     pub const CANCEL_ORDER: u8 = 5;
+    /// As `PLACE_HOLD`; whoever made the record has checked the buyer's pass.
+    pub const PLACE_HOLD_WITH_PASS: u8 = 6;
     pub const OPEN_SALE: u8 = 32;
     pub const PAUSE_SALE: u8 = 33;
     pub const RESUME_SALE: u8 = 34;
@@ -38,9 +40,11 @@ pub mod kind {
     pub const RELEASE_VISITORS: u8 = 62;
     pub const EXPIRE_HOLDS: u8 = 63;
 
-    /// What a partner may send; the rest is for operators and the leader itself.
+    /// What a partner may ask for; the rest is for operators and the leader itself.
     pub fn is_partners(kind: u8) -> bool {
-        (PLACE_HOLD..=CANCEL_ORDER).contains(&kind)
+        (PLACE_HOLD..=PLACE_HOLD_WITH_PASS).contains(&kind)
+            || kind == JOIN_ROOM
+            || kind == LEAVE_ROOM
     }
 }
 
@@ -123,6 +127,20 @@ pub fn split(record: &[u8]) -> Option<(Header, &[u8])> {
     ))
 }
 
+/// Notes in a record of `PLACE_HOLD` that the buyer's pass was checked.
+pub fn note_pass(record: &mut [u8]) {
+    if let Some(at) = record.get_mut(2).filter(|at| **at == kind::PLACE_HOLD) {
+        *at = kind::PLACE_HOLD_WITH_PASS;
+    }
+}
+
+/// Whose hold a body of `PLACE_HOLD` asks for.
+pub fn buyer(body: &[u8]) -> Option<BuyerId> {
+    let mut fields = Fields(body);
+    let _hold = fields.id()?;
+    fields.id().map(BuyerId)
+}
+
 /// Reads a record into a request; lists are put into `scratch`.
 pub fn decode<'a>(record: &'a [u8], scratch: &'a mut Scratch) -> Result<Request<'a>, Malformed> {
     let (
@@ -134,7 +152,12 @@ pub fn decode<'a>(record: &'a [u8], scratch: &'a mut Scratch) -> Result<Request<
         },
         body,
     ) = split(record).ok_or(Malformed)?;
-    let hash = xxh3_64_with_seed(body, u64::from(kind));
+    // A retry may come with the pass that the first attempt lacked.
+    let asked = match kind {
+        kind::PLACE_HOLD_WITH_PASS => kind::PLACE_HOLD,
+        kind => kind,
+    };
+    let hash = xxh3_64_with_seed(body, u64::from(asked));
     let command = decode_body(kind, body, scratch)?;
     Ok(Request {
         partner,

@@ -98,6 +98,8 @@ pub fn pack(rejection: Rejection) -> Packed {
         PassExpired => plain(45),
         PassSpent { left } => numbers(46, left.into(), 0),
         RoomFull => plain(47),
+        PassInvalid => plain(48),
+        RoomClosed => plain(49),
     }
 }
 
@@ -186,6 +188,8 @@ pub fn unpack(packed: Packed) -> Option<Rejection> {
         45 => PassExpired,
         46 => PassSpent { left: a as u16 },
         47 => RoomFull,
+        48 => PassInvalid,
+        49 => RoomClosed,
         _ => return None,
     })
 }
@@ -232,6 +236,6 @@ mod tests {
             let name = proto::channel::v1::RejectionReason::try_from(i32::from(reason));
             assert!(name.is_ok(), "reason {reason} has no name in the protocol");
         }
-        assert_eq!(seen, 47);
+        assert_eq!(seen, 49);
     }
 }

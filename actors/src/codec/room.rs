@@ -1,6 +1,7 @@
 //! A waiting room, to and from its durable messages (`onsale.log.v1.RoomPlan`, `RoomContents`).
 
 use domain::ids::{ChannelId, PartnerId, VisitorId};
+use domain::room::pace::Ceilings;
 use domain::room::shuffle::Seed;
 use domain::room::state::{PassState, RoomState, VisitorState};
 use domain::room::{LaneRules, Plan, Reason, Removal, RoomPhase, VisitorPhase};
@@ -17,6 +18,7 @@ pub fn plan_to_proto(plan: &Plan) -> log::RoomPlan {
         waits_for_beacon,
         pass_life_ms,
         pass_tickets,
+        ceilings,
         lanes,
     } = plan;
     let lanes = lanes.iter().map(|lane| {
@@ -39,6 +41,7 @@ pub fn plan_to_proto(plan: &Plan) -> log::RoomPlan {
         pass_life_ms: *pass_life_ms,
         pass_tickets: u32::from(*pass_tickets),
         lanes: lanes.collect(),
+        ceilings: Some(ceilings_to_proto(ceilings)),
     }
 }
 
@@ -52,6 +55,7 @@ pub fn plan_from_proto(plan: &log::RoomPlan) -> Option<Plan> {
         pass_life_ms,
         pass_tickets,
         lanes,
+        ceilings,
     } = plan;
     let lane = |lane: &log::RoomLane| {
         let log::RoomLane {
@@ -78,8 +82,35 @@ pub fn plan_from_proto(plan: &log::RoomPlan) -> Option<Plan> {
         waits_for_beacon: *waits_for_beacon,
         pass_life_ms: *pass_life_ms,
         pass_tickets: u16::try_from(*pass_tickets).ok()?,
+        ceilings: ceilings_from_proto(ceilings.as_ref()?),
         lanes: lanes.iter().map(lane).collect::<Option<_>>()?,
     })
+}
+
+fn ceilings_to_proto(ceilings: &Ceilings) -> log::RoomCeilings {
+    let Ceilings {
+        per_minute,
+        at_the_desk,
+        hold_ms,
+    } = *ceilings;
+    log::RoomCeilings {
+        per_minute,
+        at_the_desk,
+        hold_ms,
+    }
+}
+
+fn ceilings_from_proto(ceilings: &log::RoomCeilings) -> Ceilings {
+    let log::RoomCeilings {
+        per_minute,
+        at_the_desk,
+        hold_ms,
+    } = *ceilings;
+    Ceilings {
+        per_minute,
+        at_the_desk,
+        hold_ms,
+    }
 }
 
 pub(super) fn to_proto(room: &RoomState) -> log::RoomContents {
@@ -87,6 +118,7 @@ pub(super) fn to_proto(room: &RoomState) -> log::RoomContents {
         plan,
         phase,
         is_paused,
+        is_closed,
         beacon,
         lobby_len,
         visitors,
@@ -103,6 +135,7 @@ pub(super) fn to_proto(room: &RoomState) -> log::RoomContents {
             RoomPhase::Open => 2,
         },
         paused: *is_paused,
+        closed: *is_closed,
         beacon: beacon.map_or_else(Vec::new, Vec::from).into(),
         lobby_len: *lobby_len,
         visitors: pack(visitors, put_visitor),
@@ -130,6 +163,7 @@ pub(super) fn from_proto(room: &log::RoomContents) -> Option<RoomState> {
         removals,
         released,
         passes,
+        closed,
     } = room;
     Some(RoomState {
         plan: plan_from_proto(plan.as_ref()?)?,
@@ -140,6 +174,7 @@ pub(super) fn from_proto(room: &log::RoomContents) -> Option<RoomState> {
             _ => return None,
         },
         is_paused: *paused,
+        is_closed: *closed,
         beacon: match beacon.is_empty() {
             true => None,
             false => Some(beacon.as_ref().try_into().ok()?),
@@ -275,6 +310,11 @@ mod tests {
                 waits_for_beacon: true,
                 pass_life_ms: 3,
                 pass_tickets: 4,
+                ceilings: Ceilings {
+                    per_minute: Some(0),
+                    at_the_desk: None,
+                    hold_ms: 250,
+                },
                 lanes: vec![
                     LaneRules {
                         channel: Some(ChannelId(9)),
@@ -290,6 +330,7 @@ mod tests {
             },
             phase: RoomPhase::Open,
             is_paused: true,
+            is_closed: false,
             beacon: Some([6; 32]),
             lobby_len: 4,
             visitors: (0..)
@@ -314,6 +355,7 @@ mod tests {
         let other = RoomState {
             phase: RoomPhase::AwaitsBeacon,
             is_paused: false,
+            is_closed: true,
             beacon: None,
             ..state
         };
@@ -341,6 +383,7 @@ mod tests {
         plan(&|plan| plan.pass_tickets = 65_536);
         plan(&|plan| plan.lanes[0].channel = Some(65_536));
         plan(&|plan| plan.lanes[0].class = Some(256));
+        plan(&|plan| plan.ceilings = None);
         plan(&|plan| plan.lanes[0].weight = 65_536);
     }
 }

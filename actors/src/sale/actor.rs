@@ -1,7 +1,7 @@
 //! The ractor shell of a sale: life cycle, supervision, and one round for all that waits.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use cluster::group::Group;
 use domain::Sale;
@@ -9,6 +9,7 @@ use domain::ids::SaleId;
 use domain::sale::Counts;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::change_log::ChangeLog;
 use super::handle::{SaleHandle, Shared};
@@ -17,6 +18,7 @@ use super::journal::Body;
 use super::message::{Creation, Message, Note};
 use super::owner::{Owner, State, Surroundings};
 use super::time::SaleTime;
+use crate::admission::Flow;
 use crate::mailbox::{Begin, Inbox, Mailbox};
 
 /// What a sale actor begins with.
@@ -93,6 +95,9 @@ pub(crate) async fn spawn(
         queued_max: around.config.queue_commands,
         alarm_ms: AtomicU64::new(u64::MAX),
         moved,
+        leads_a_room: AtomicBool::new(false),
+        has_admission: AtomicBool::new(false),
+        flow: Flow::default(),
     });
     let now_ms = state.now_ms();
     let owner = Owner {
@@ -112,6 +117,7 @@ pub(crate) async fn spawn(
         stalled: None,
         refusals: Default::default(),
         expiring: false,
+        turnstile: Default::default(),
         scratch: Default::default(),
         changes: Vec::new(),
     };
@@ -197,6 +203,7 @@ impl Drop for Desk {
 
 /// Handles what was taken, up to a round's worth; whether there is more of it.
 fn one_round(owner: &mut Owner, inbox: &mut Inbox<Message, Note>) -> bool {
+    let begun = Instant::now();
     for _ in 0..MESSAGES_PER_ROUND {
         let Some(message) = inbox.ring.pop_front() else {
             break;
@@ -208,5 +215,6 @@ fn one_round(owner: &mut Owner, inbox: &mut Inbox<Message, Note>) -> bool {
         inbox.notes.drain(..).for_each(|note| owner.note(note));
     }
     owner.settle();
+    owner.turnstile.work(begun.elapsed());
     !inbox.ring.is_empty()
 }

@@ -17,6 +17,7 @@ use super::answering::{Answering, Piece};
 use super::journal::JournalEntry;
 use super::message::{Delivery, DeliveryBody};
 use super::owner::{Owner, State};
+use super::room::buyer_of;
 use super::view::Frost;
 use crate::bugs::{Bug, planted};
 use crate::codec::answer::{At, FailureReason};
@@ -46,9 +47,10 @@ impl Owner {
             DeliveryBody::Commands { count, records } => {
                 let pieces = if proposer == self.around.proposer {
                     self.expiring = false;
-                    self.in_flight
-                        .take(proposal)
-                        .map(|in_flight| in_flight.pieces)
+                    self.in_flight.take(proposal).map(|in_flight| {
+                        self.turnstile.serve(count, in_flight.since.elapsed());
+                        in_flight.pieces
+                    })
                 } else {
                     None
                 };
@@ -73,7 +75,9 @@ impl Owner {
             warm(sale, &records);
             journal.warm();
             self.change_log.warm();
+            let watches = self.term.is_some() && sale.room().is_some();
             for (number, bytes) in (0..).zip(Records::new(&records)) {
+                let before = sale.revision();
                 match apply_one(
                     sale,
                     at_ms,
@@ -84,6 +88,9 @@ impl Owner {
                 ) {
                     Applied::Decided(outcome) => {
                         count.add(&outcome);
+                        if watches && let Some(buyer) = buyer_of(bytes) {
+                            self.turnstile.pass(sale, before, buyer, &outcome);
+                        }
                         answering.put(
                             At {
                                 revision: sale.revision(),

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use cluster::group::Proposed;
 use domain::command::{Command, Request};
 use domain::ids::{ChannelId, IdempotencyKey, PartnerId};
+use domain::rejection::Rejection;
 use prost::Message as _;
 use proto::log::v1 as log;
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ use super::owner::{Owner, State, Waiting};
 #[cfg(feature = "bugs")]
 use crate::bugs::{Bug, planted};
 use crate::calls::Calls;
-use crate::codec::answer::{FailureReason, put_failed};
+use crate::codec::answer::{At, FailureReason, put_failed, put_rejected};
 use crate::codec::command::decode_body;
 use crate::codec::record::{self, Records, kind};
 
@@ -25,6 +26,8 @@ use crate::codec::record::{self, Records, kind};
 struct Batch {
     records: Vec<u8>,
     commands: usize,
+    /// When the first of its calls came.
+    since: Option<Instant>,
     pieces: Vec<Piece>,
     frees: bool,
     takes: bool,
@@ -37,8 +40,13 @@ const FULL_COMMANDS: usize = 128;
 fn frees(kind: u8) -> bool {
     !matches!(
         kind,
-        kind::PLACE_HOLD | kind::EXTEND_HOLD | kind::CONFIRM_HOLD
+        kind::PLACE_HOLD | kind::PLACE_HOLD_WITH_PASS | kind::EXTEND_HOLD | kind::CONFIRM_HOLD
     )
+}
+
+/// Commands of which a retry may come while they are under way.
+fn takes(kind: u8) -> bool {
+    matches!(kind, kind::PLACE_HOLD | kind::PLACE_HOLD_WITH_PASS)
 }
 
 impl Owner {
@@ -87,6 +95,7 @@ impl Owner {
         let mut batch = Batch::default();
         while let Some(Waiting {
             calls,
+            since,
             is_for_the_log,
         }) = self.waiting.pop_front()
         {
@@ -101,6 +110,7 @@ impl Owner {
             {
                 self.waiting.push_front(Waiting {
                     calls,
+                    since,
                     is_for_the_log,
                 });
                 break;
@@ -109,6 +119,7 @@ impl Owner {
                 let (now, later) = split_calls(calls, room);
                 self.waiting.push_front(Waiting {
                     calls: later,
+                    since,
                     is_for_the_log,
                 });
                 now
@@ -122,13 +133,14 @@ impl Owner {
                 self.set_aside_for_refusal(calls, batch.frees, batch.takes)
             };
             if let Some(calls) = calls {
+                batch.since = batch.since.or(Some(since));
                 self.add(calls, &mut batch);
             }
         }
         batch
     }
 
-    /// Adds calls to a batch; those that are no command are answered at once.
+    /// Adds calls to a batch; those that are no command, or lack a pass, are answered at once.
     fn add(&mut self, calls: Calls, batch: &mut Batch) {
         let Calls {
             records,
@@ -136,41 +148,54 @@ impl Owner {
             deadline,
             answers,
         } = calls;
-        let mut malformed: Vec<u32> = Vec::new();
+        let at = At {
+            revision: self.revision(),
+            log_index: self.applied_index,
+        };
+        let mut refused = Vec::new();
+        let mut refused_count = 0;
         let mut good: Vec<u32> = Vec::new();
         let start = batch.records.len();
         for (place, (call_id, bytes)) in call_ids.iter().zip(Records::new(&records)).enumerate() {
-            match record::split(bytes) {
+            let refuses = match record::split(bytes) {
+                Some((header, _)) if self.lacks_pass(header.kind) => {
+                    put_rejected(call_id, at, Rejection::QueueRequired, &mut refused);
+                    true
+                }
                 Some((header, body))
                     if decode_body(header.kind, body, &mut self.scratch).is_ok() =>
                 {
                     batch.frees |= frees(header.kind);
-                    batch.takes |= header.kind == kind::PLACE_HOLD;
-                    if !malformed.is_empty() {
-                        good.push(call_id);
-                        batch.records.extend_from_slice(bytes);
-                    }
+                    batch.takes |= takes(header.kind);
+                    false
                 }
                 _ => {
-                    if malformed.is_empty() {
+                    put_failed(call_id, FailureReason::BadRequest, 0, &mut refused);
+                    true
+                }
+            };
+            match refuses {
+                true => {
+                    if refused_count == 0 {
                         // So far all were good, and none was copied yet. Ids may repeat: count.
                         let before = bytes.as_ptr() as usize - records.as_ptr() as usize;
                         batch.records.extend_from_slice(&records[..before]);
                         good.extend(call_ids.iter().take(place));
                     }
-                    malformed.push(call_id);
+                    refused_count += 1;
                 }
+                false if refused_count > 0 => {
+                    good.push(call_id);
+                    batch.records.extend_from_slice(bytes);
+                }
+                false => {}
             }
         }
-        let good = if malformed.is_empty() {
+        let good = if refused_count == 0 {
             batch.records.extend_from_slice(&records);
             call_ids
         } else {
-            let mut packed = Vec::new();
-            malformed
-                .iter()
-                .for_each(|id| put_failed(*id, FailureReason::BadRequest, 0, &mut packed));
-            answers.answer(packed.into(), malformed.len() as u32);
+            answers.answer(refused.into(), refused_count);
             good.into_iter().collect()
         };
         debug_assert_eq!(good.len(), Records::new(&batch.records[start..]).count());
@@ -187,6 +212,7 @@ impl Owner {
             pieces,
             frees,
             takes,
+            since,
         } = batch;
         #[cfg(feature = "bugs")]
         let records = {
@@ -207,6 +233,7 @@ impl Owner {
                 pieces,
                 frees,
                 takes,
+                since: since.unwrap_or_else(Instant::now),
             },
             entry,
         );

@@ -1,20 +1,22 @@
 //! The outside of a sale actor: what the rest of the node can do with a sale.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use cluster::group::{BarrierFailure, Group};
 use cluster::types::{GroupId, Term};
 use domain::change::Change;
 use domain::hold::Hold;
-use domain::ids::{HoldId, OrderId, Revision, SaleId};
+use domain::ids::{HoldId, OrderId, Revision, SaleId, VisitorId};
 use domain::order::Order;
 use tokio::sync::{oneshot, watch};
 
 use super::change_log::{ChangeFeed, WatchFailure};
-use super::message::{Delivery, Message, Note, Read, SalePart};
+use super::message::{Delivery, Message, Note, Read, ReadRoom, SalePart};
+use super::room::{Places, Proof, Published, RoomLook, RoomReport};
 use super::view::{Exported, SeatsView, Summary};
+use crate::admission::Flow;
 use crate::calls::Calls;
 use crate::mailbox::{Mailbox, Refused};
 
@@ -35,6 +37,10 @@ pub(crate) struct Shared {
     /// When the actor wants a tick, node clock.
     pub alarm_ms: AtomicU64,
     pub moved: watch::Receiver<Revision>,
+    /// This replica leads a sale that has a waiting room.
+    pub leads_a_room: AtomicBool,
+    pub has_admission: AtomicBool,
+    pub flow: Flow,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,6 +115,45 @@ impl SaleHandle {
         self.ask(Read::Export).await?.ok_or(ReadFailure::Frozen)
     }
 
+    /// Where visitors stand on this replica's copy; `None`: the sale has no room.
+    pub async fn places(&self, visitors: Vec<VisitorId>) -> Result<Option<Places>, ReadFailure> {
+        self.ask_room(|reply| ReadRoom::Places(visitors, reply))
+            .await
+    }
+
+    /// The waiting room, if the sale has one.
+    pub async fn room(&self) -> Result<Option<RoomReport>, ReadFailure> {
+        self.ask_room(ReadRoom::Report).await
+    }
+
+    /// What anybody may check the room by.
+    pub async fn published(&self) -> Result<Option<Published>, ReadFailure> {
+        self.ask_room(ReadRoom::Published).await
+    }
+
+    pub async fn proof(&self, visitor: VisitorId) -> Result<Option<Proof>, ReadFailure> {
+        self.ask_room(|reply| ReadRoom::Proof(visitor, reply)).await
+    }
+
+    pub(crate) async fn room_look(&self) -> Result<Option<RoomLook>, ReadFailure> {
+        self.ask_room(ReadRoom::Look).await
+    }
+
+    /// How fast visitors are let in, told by the admission actor where there is one.
+    pub fn flow(&self) -> &Flow {
+        &self.shared.flow
+    }
+
+    /// Whether an admission actor is to be started: from then on there is one.
+    pub(crate) fn wants_admission(&self) -> bool {
+        self.shared.leads_a_room.load(Ordering::Acquire)
+            && !self.shared.has_admission.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn admission_ended(&self) {
+        self.shared.has_admission.store(false, Ordering::Release);
+    }
+
     /// Waits until leadership is proved and everything committed before is handed over.
     pub async fn prove(&self) -> Result<u64, ReadFailure> {
         Ok(self.shared.group.read_barrier().await?)
@@ -178,6 +223,15 @@ impl SaleHandle {
     ) -> Result<T, ReadFailure> {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Read(read(reply))).await?;
+        answer.await.map_err(|_| ReadFailure::Stopped)
+    }
+
+    async fn ask_room<T>(
+        &self,
+        read: impl FnOnce(oneshot::Sender<T>) -> ReadRoom,
+    ) -> Result<T, ReadFailure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::ReadRoom(read(reply))).await?;
         answer.await.map_err(|_| ReadFailure::Stopped)
     }
 

@@ -7,12 +7,13 @@ use cluster::group::BarrierFailure;
 use cluster::types::Term;
 use domain::change::Change;
 use domain::hold::Hold;
-use domain::ids::{HoldId, OrderId, Revision, SaleId};
+use domain::ids::{HoldId, OrderId, Revision, SaleId, VisitorId};
 use domain::order::Order;
 use tokio::sync::oneshot;
 
 use super::change_log::WatchFailure;
 use super::journal::Body;
+use super::room::{Places, Proof, Published, RoomLook, RoomReport};
 use super::view::{Exported, SeatsView, Summary};
 use crate::calls::Calls;
 use crate::codec::answer::FailureReason;
@@ -34,6 +35,7 @@ pub(crate) enum Message {
         done: oneshot::Sender<()>,
     },
     Read(Read),
+    ReadRoom(ReadRoom),
 }
 
 pub(crate) enum Read {
@@ -47,6 +49,15 @@ pub(crate) enum Read {
         reply: oneshot::Sender<Result<Arc<[Change]>, WatchFailure>>,
     },
     Export(oneshot::Sender<Option<Exported>>),
+}
+
+/// Answered with `None` where there is no room.
+pub(crate) enum ReadRoom {
+    Places(Vec<VisitorId>, oneshot::Sender<Option<Places>>),
+    Report(oneshot::Sender<Option<RoomReport>>),
+    Published(oneshot::Sender<Option<Published>>),
+    Proof(VisitorId, oneshot::Sender<Option<Proof>>),
+    Look(oneshot::Sender<Option<RoomLook>>),
 }
 
 /// One part of a committed entry.

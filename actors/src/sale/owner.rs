@@ -22,6 +22,7 @@ use super::journal::{Body, Frozen, Journal};
 use super::message::{Creation, Message, Note, Read, SalePart};
 use super::refuse::Refusals;
 use super::time::SaleTime;
+use super::turnstile::Turnstile;
 use super::view::{Exported, Frost, Summary, seats_view};
 use crate::calls::Calls;
 use crate::clock::Clock;
@@ -65,6 +66,7 @@ pub(crate) struct Owner {
     pub(super) refusals: Refusals,
     /// An `ExpireHolds` is under way.
     pub(super) expiring: bool,
+    pub(super) turnstile: Turnstile,
     pub(super) scratch: Scratch,
     pub(super) changes: Vec<Change>,
 }
@@ -72,6 +74,7 @@ pub(crate) struct Owner {
 /// Calls in the queue of what is to be proposed.
 pub(super) struct Waiting {
     pub calls: Calls,
+    pub since: Instant,
     /// They were set aside once and could not be refused: the log decides. Set aside again, they
     /// would go round and round for as long as leadership cannot be proved.
     pub is_for_the_log: bool,
@@ -109,6 +112,7 @@ impl Owner {
                 let _ = done.send(());
             }
             Message::Read(read) => self.read(read),
+            Message::ReadRoom(read) => self.read_room(read),
         }
     }
 
@@ -124,6 +128,7 @@ impl Owner {
         self.close_batches();
         self.prove_refusals();
         self.set_alarm();
+        self.show_room();
     }
 
     fn take_in(&mut self, calls: Calls) {
@@ -136,6 +141,7 @@ impl Owner {
         } else {
             self.waiting.push_back(Waiting {
                 calls,
+                since: Instant::now(),
                 is_for_the_log: false,
             });
         }
@@ -151,6 +157,7 @@ impl Owner {
             return;
         }
         self.term = term;
+        self.turnstile = Turnstile::default();
         self.expiring = false;
         // What was proposed in the old term is answered when its proposal's fate is told.
         if term.is_none() {

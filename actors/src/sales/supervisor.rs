@@ -32,7 +32,7 @@ impl Actor for Supervisor {
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
         if let SupervisionEvent::ActorFailed(_, why) = event {
-            tracing::error!(%why, "a sale actor failed; its replica will stop");
+            tracing::error!(%why, "an actor failed; a sale's replica will stop");
         }
         Ok(())
     }

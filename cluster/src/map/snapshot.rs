@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message;
 use proto::log::v1 as pb;
 
-use super::{ApiKey, Map, NodeEntry, Partner, Placement, SaleEntry, SaleState};
+use super::{ApiKey, Map, NodeEntry, Partner, PassKey, Placement, SaleEntry, SaleState};
 
 #[derive(Debug, thiserror::Error)]
 #[error("the map's snapshot cannot be read: {0}")]
@@ -18,6 +18,7 @@ impl Map {
             sales,
             partners,
             keys,
+            pass_keys,
             version,
         } = self;
         let snapshot = pb::MapSnapshot {
@@ -39,6 +40,7 @@ impl Map {
                 .collect(),
             partners: partners.values().map(Partner::put).collect(),
             keys: keys.values().map(ApiKey::put).collect(),
+            pass_keys: pass_keys.iter().map(PassKey::put).collect(),
             version: *version,
         };
         snapshot.encode_to_vec().into()
@@ -55,6 +57,7 @@ impl Map {
             partners,
             keys,
             version,
+            pass_keys,
         } = snapshot;
         let mut map = Map {
             version,
@@ -85,6 +88,9 @@ impl Map {
         for put in &keys {
             let key = ApiKey::read(put).map_err(rejected)?;
             map.keys.insert(key.key_id.clone(), key);
+        }
+        for put in &pass_keys {
+            map.pass_keys.push(PassKey::read(put).map_err(rejected)?);
         }
         Ok(map)
     }

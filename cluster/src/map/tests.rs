@@ -181,6 +181,41 @@ fn the_snapshot_of_the_first_version_is_readable() {
     assert_eq!(Map::decode(past.into()).expect("readable"), map);
 }
 
+/// The two newest stay, in a snapshot too; a key under a known id is another one's or the same.
+#[test]
+fn the_two_newest_pass_keys_are_kept() {
+    let key = |byte: u8, made_at_ms| {
+        Change::PutPassKey(pb::PutPassKey {
+            key_id: format!("key-{byte}"),
+            secret: vec![byte; 32].into(),
+            public: vec![byte + 100; 32].into(),
+            made_at_ms,
+        })
+    };
+    let mut map = full_map();
+    for byte in 1..=3 {
+        assert_eq!(map.apply(&key(byte, 10 * u64::from(byte))), Ok(()));
+    }
+    let ids: Vec<&str> = map
+        .pass_keys
+        .iter()
+        .map(|key| key.key_id.as_str())
+        .collect();
+    assert_eq!(ids, ["key-2", "key-3"]);
+    assert_eq!(map.apply(&key(3, 30)), Ok(()), "repeated");
+    assert_eq!(map.apply(&key(3, 31)), Err(MapRejection::KeyExists));
+    assert_eq!(map.apply(&key(4, 29)), Err(MapRejection::BadValue));
+    let short = pb::PutPassKey {
+        key_id: "short".into(),
+        secret: vec![1; 31].into(),
+        public: vec![1; 32].into(),
+        made_at_ms: 99,
+    };
+    let refused = map.apply(&Change::PutPassKey(short));
+    assert_eq!(refused, Err(MapRejection::BadValue));
+    assert_eq!(Map::decode(map.encode()).expect("decoded"), map);
+}
+
 const GOLDEN: &str = "\
     0a1f08011206706565722d311a09706172746e65722d312206687474702d3128020a1f08021206706565722d\
     321a09706172746e65722d322206687474702d3228020a1f08031206706565722d331a09706172746e65722d\

@@ -51,6 +51,16 @@ pub struct Ceilings {
     pub hold_ms: u32,
 }
 
+impl Default for Ceilings {
+    fn default() -> Ceilings {
+        Ceilings {
+            per_minute: None,
+            at_the_desk: None,
+            hold_ms: 250,
+        }
+    }
+}
+
 /// What one look at the sale tells. Counts are of all time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Look<'a> {

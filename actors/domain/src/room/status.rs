@@ -1,6 +1,6 @@
 //! What a visitor is told of their own place.
 
-use crate::ids::VisitorId;
+use crate::ids::{PartnerId, VisitorId};
 use crate::room::{Refusal, Room, VisitorPhase};
 
 /// Where a visitor stands.
@@ -8,6 +8,8 @@ use crate::room::{Refusal, Room, VisitorPhase};
 pub struct Status {
     /// In the sequence of coming, all lanes together.
     pub number: u32,
+    /// Through whom they came.
+    pub partner: PartnerId,
     pub lane: u8,
     pub turn: Turn,
 }
@@ -52,6 +54,7 @@ impl Room {
         };
         Some(Status {
             number,
+            partner: known.partner,
             lane: known.lane,
             turn,
         })

@@ -130,7 +130,7 @@ impl Sale {
                 lobby_at_ms,
                 open_at_ms,
             } => self.move_room(*lobby_at_ms, *open_at_ms),
-            Command::SetRoom { is_paused, weights } => self.set_room(*is_paused, weights),
+            Command::SetRoom(set) => self.set_room(set),
             Command::SetBeacon { beacon } => self.set_beacon(*beacon, changes),
             Command::RemoveVisitor { visitor, reason } => self.remove_visitor(*visitor, *reason),
             Command::JoinRoom { visitor, class } => self.join_room(request, *visitor, *class),

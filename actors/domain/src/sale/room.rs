@@ -2,7 +2,7 @@
 //! seats must have been let in. A buyer and a visitor with one id are one person.
 
 use crate::change::Change;
-use crate::command::Request;
+use crate::command::{Request, SetRoom};
 use crate::ids::{BuyerId, PartnerId, VisitorId};
 use crate::outcome::{Done, SeatRuns};
 use crate::rejection::{Phase, Rejection};
@@ -60,12 +60,20 @@ impl Sale {
         })
     }
 
-    pub(super) fn set_room(&mut self, is_paused: bool, weights: &[u16]) -> Result<Done, Rejection> {
+    pub(super) fn set_room(&mut self, set: &SetRoom<'_>) -> Result<Done, Rejection> {
+        let SetRoom {
+            is_paused,
+            is_closed,
+            ceilings,
+            weights,
+        } = *set;
         self.in_room(|room, _| {
             if !weights.is_empty() {
                 room.set_weights(weights)?;
             }
             room.set_paused(is_paused);
+            room.set_closed(is_closed);
+            room.set_ceilings(ceilings);
             Ok(())
         })
     }
@@ -181,6 +189,7 @@ impl From<Refusal> for Rejection {
             Refusal::PassExpired => Rejection::PassExpired,
             Refusal::PassSpent { left } => Rejection::PassSpent { left },
             Refusal::Full => Rejection::RoomFull,
+            Refusal::Closed => Rejection::RoomClosed,
         }
     }
 }

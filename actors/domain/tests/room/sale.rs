@@ -2,11 +2,12 @@
 //! spent and comes back with the seats.
 
 use domain::Sale;
-use domain::command::{Command, HoldLine, PaymentReference, PlaceHold, Request};
+use domain::command::{Command, HoldLine, PaymentReference, PlaceHold, Request, SetRoom};
 use domain::ids::{BuyerId, ChannelId, HoldId, IdempotencyKey, OrderId, PartnerId, VisitorId};
 use domain::invariants;
 use domain::outcome::Outcome;
 use domain::rejection::{Phase, Rejection};
+use domain::room::pace::Ceilings;
 use domain::room::shuffle::Seed;
 use domain::room::{LaneRules, Plan, Turn};
 use domain::rules::SaleRules;
@@ -96,6 +97,7 @@ fn plan() -> Plan {
         waits_for_beacon: false,
         pass_life_ms: 600_000,
         pass_tickets: 4,
+        ceilings: Ceilings::default(),
         lanes: vec![LaneRules {
             channel: None,
             class: None,
@@ -245,16 +247,27 @@ fn a_room_is_armed_moved_paused_and_closed_with_its_sale() {
     (1..=3).for_each(|visitor| evening.join(visitor).unwrap());
     evening.now_ms = later;
     evening.ask(0, Command::ExpireHolds).unwrap();
-    let set = |is_paused| Command::SetRoom {
-        is_paused,
-        weights: &[5],
+    let set = |is_paused, is_closed| {
+        Command::SetRoom(SetRoom {
+            is_paused,
+            is_closed,
+            ceilings: Ceilings {
+                per_minute: Some(60),
+                ..Ceilings::default()
+            },
+            weights: &[5],
+        })
     };
-    evening.ask(1, set(true)).unwrap();
+    evening.ask(1, set(true, true)).unwrap();
+    assert_eq!(evening.join(8), Err(Rejection::RoomClosed));
+    assert_eq!(evening.join(1), Ok(()), "keeps the place");
     evening
         .ask(0, Command::ReleaseVisitors { up_to: 1 })
         .unwrap();
     assert_eq!(evening.sale.room().unwrap().census().released, 0);
-    evening.ask(1, set(false)).unwrap();
+    evening.ask(1, set(false, false)).unwrap();
+    let ceilings = evening.sale.room().unwrap().plan().ceilings;
+    assert_eq!(ceilings.per_minute, Some(60));
     evening
         .ask(0, Command::ReleaseVisitors { up_to: 1 })
         .unwrap();

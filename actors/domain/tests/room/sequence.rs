@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::ids::{ChannelId, PartnerId, VisitorId};
+use domain::room::pace::Ceilings;
 use domain::room::shuffle::{Evidence, Line, Misfit, Seed, leaf, verify};
 use domain::room::{Arrival, Joined, LANES_MAX, LaneRules, Plan, Refusal, Room, Turn, merkle};
 use proptest::prelude::*;
@@ -35,6 +36,7 @@ fn plan(lanes: &[LaneRules]) -> Plan {
         waits_for_beacon: false,
         pass_life_ms: LIFE_MS,
         pass_tickets: 4,
+        ceilings: Ceilings::default(),
         lanes: lanes.to_vec(),
     }
 }

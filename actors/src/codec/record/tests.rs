@@ -1,5 +1,6 @@
-use domain::command::{CategoryChoice, Command, HoldLine, PaymentReference, PlaceHold};
+use domain::command::{CategoryChoice, Command, HoldLine, PaymentReference, PlaceHold, SetRoom};
 use domain::ids::{BuyerId, HoldId, OrderId, SeatRef, VisitorId};
+use domain::room::pace::Ceilings;
 use domain::room::shuffle::Seed;
 use domain::room::{LaneRules, Plan};
 use domain::rules::SaleRules;
@@ -101,20 +102,29 @@ fn every_command_comes_back_as_it_went() {
         waits_for_beacon: true,
         pass_life_ms: 600_000,
         pass_tickets: 4,
+        ceilings: Ceilings::default(),
         lanes: vec![lane(Some(ChannelId(3)), Some(1)), lane(None, None)],
     })));
     round_trip(Command::MoveRoom {
         lobby_at_ms: 5,
         open_at_ms: u64::MAX,
     });
-    round_trip(Command::SetRoom {
+    round_trip(Command::SetRoom(SetRoom {
         is_paused: true,
+        is_closed: false,
+        ceilings: Ceilings::default(),
         weights: &[1, 2, 500],
-    });
-    round_trip(Command::SetRoom {
+    }));
+    round_trip(Command::SetRoom(SetRoom {
         is_paused: false,
+        is_closed: true,
+        ceilings: Ceilings {
+            per_minute: Some(0),
+            at_the_desk: Some(9),
+            hold_ms: 1,
+        },
         weights: &[],
-    });
+    }));
     round_trip(Command::SetBeacon { beacon: [3; 32] });
     let visitor = VisitorId(77);
     round_trip(Command::RemoveVisitor { visitor, reason: 3 });

@@ -1,6 +1,7 @@
 //! A waiting room's part of the hash.
 
 use super::{Words, hash_all};
+use crate::room::pace::Ceilings;
 use crate::room::state::{PassState, RoomState, VisitorState};
 use crate::room::{LaneRules, Plan, Reason, Removal};
 
@@ -9,6 +10,7 @@ pub(super) fn hash_room(room: &RoomState, words: &mut Words) {
         plan,
         phase,
         is_paused,
+        is_closed,
         beacon,
         lobby_len,
         visitors,
@@ -18,7 +20,8 @@ pub(super) fn hash_room(room: &RoomState, words: &mut Words) {
         passes,
     } = room;
     hash_plan(plan, words);
-    for word in [*phase as u64, u64::from(*is_paused), u64::from(*lobby_len)] {
+    let flags = u64::from(*is_closed) << 1 | u64::from(*is_paused);
+    for word in [*phase as u64, flags, u64::from(*lobby_len)] {
         words.add(word);
     }
     hash_bytes(
@@ -73,6 +76,7 @@ fn hash_plan(plan: &Plan, words: &mut Words) {
         waits_for_beacon,
         pass_life_ms,
         pass_tickets,
+        ceilings,
         lanes,
     } = plan;
     words.add(*lobby_at_ms);
@@ -80,6 +84,14 @@ fn hash_plan(plan: &Plan, words: &mut Words) {
     hash_bytes(&seed.0, words);
     words.add(u64::from(*waits_for_beacon));
     words.add(u64::from(*pass_life_ms) << 16 | u64::from(*pass_tickets));
+    let Ceilings {
+        per_minute,
+        at_the_desk,
+        hold_ms,
+    } = ceilings;
+    for ceiling in [per_minute, at_the_desk, &Some(*hold_ms)] {
+        words.add(ceiling.map_or(0, |ceiling| 1 << 32 | u64::from(ceiling)));
+    }
     hash_all(lanes, words, |lane, words| {
         let LaneRules {
             channel,

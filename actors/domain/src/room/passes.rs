@@ -1,0 +1,98 @@
+//! What was given to those who were let in, and what is left of it: tickets are taken on a pass, come
+//! back to it unpaid, and end with its time.
+
+use crate::ids::{PartnerId, VisitorId};
+use crate::room::{Refusal, Room, VisitorPhase};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pass {
+    pub(super) ends_ms: u64,
+    pub(super) spent: u16,
+}
+
+impl Room {
+    /// The first that ends is a pass that is still there.
+    pub(super) fn drop_ended(&mut self) {
+        while let Some((_, number)) = self.ends.front()
+            && !self.passes.contains_key(number)
+        {
+            self.ends.pop_front();
+        }
+    }
+
+    /// Whether a visitor's pass is good for so many tickets.
+    pub fn may_spend(
+        &self,
+        visitor: VisitorId,
+        partner: PartnerId,
+        tickets: u32,
+    ) -> Result<(), Refusal> {
+        let Some((number, known)) = self.visitors.find(visitor) else {
+            return Err(Refusal::NotAdmitted);
+        };
+        match known.phase() {
+            VisitorPhase::Removed => return Err(self.removal_of(number)),
+            VisitorPhase::Waiting | VisitorPhase::Left => return Err(Refusal::NotAdmitted),
+            VisitorPhase::Admitted | VisitorPhase::Served | VisitorPhase::Expired => {}
+        }
+        if known.partner != partner {
+            return Err(Refusal::ElsewhereAlready);
+        }
+        let Some(pass) = self.passes.get(&number) else {
+            return Err(Refusal::PassExpired);
+        };
+        let left = self.plan.pass_tickets.saturating_sub(pass.spent);
+        match tickets <= u32::from(left) {
+            true => Ok(()),
+            false => Err(Refusal::PassSpent { left }),
+        }
+    }
+
+    /// Takes tickets on a visitor's pass; the caller has asked whether it may.
+    pub fn spend(&mut self, visitor: VisitorId, tickets: u32) {
+        let tickets = u16::try_from(tickets).unwrap_or(u16::MAX);
+        let Some((number, _)) = self.visitors.find(visitor) else {
+            return;
+        };
+        let Some(pass) = self.passes.get_mut(&number) else {
+            return;
+        };
+        if pass.spent == 0 && tickets > 0 {
+            self.census.at_the_desk = self.census.at_the_desk.saturating_sub(1);
+        }
+        pass.spent = pass.spent.saturating_add(tickets);
+    }
+
+    /// Tickets taken on the pass came back unpaid: it is good for them again while its time lasts.
+    pub fn give_back(&mut self, visitor: VisitorId, tickets: u32) {
+        let tickets = u16::try_from(tickets).unwrap_or(u16::MAX);
+        let Some((number, _)) = self.visitors.find(visitor) else {
+            return;
+        };
+        let Some(pass) = self.passes.get_mut(&number) else {
+            return;
+        };
+        if pass.spent > 0 && pass.spent <= tickets {
+            self.census.at_the_desk = self.census.at_the_desk.saturating_add(1);
+        }
+        pass.spent = pass.spent.saturating_sub(tickets);
+    }
+
+    pub(super) fn end_pass(&mut self, number: u32) {
+        let Some(pass) = self.passes.remove(&number) else {
+            return;
+        };
+        let phase = match pass.spent {
+            0 => {
+                self.census.at_the_desk = self.census.at_the_desk.saturating_sub(1);
+                self.census.expired = self.census.expired.saturating_add(1);
+                VisitorPhase::Expired
+            }
+            _ => {
+                self.census.served = self.census.served.saturating_add(1);
+                VisitorPhase::Served
+            }
+        };
+        self.visitors.set_phase(number, phase);
+    }
+}
