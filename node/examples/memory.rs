@@ -123,6 +123,7 @@ async fn sell_out(local: &Local, event: u64) -> anyhow::Result<()> {
 async fn buy(client: &Client, event: u64, ids: [[u8; 16]; 5]) -> anyhow::Result<()> {
     let [hold, buyer, order, first, second] = ids;
     let place = Call::PlaceHold {
+        pass: String::new(),
         hold,
         buyer,
         ttl_s: 0,

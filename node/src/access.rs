@@ -4,8 +4,11 @@
 //! API makes keys with [`key`] and checks operators with [`Door::operator`].
 
 mod door;
+mod joins;
 pub mod key;
 mod limit;
+pub mod pass;
 
 pub use door::{Caller, Door, KeyRecord, Keys, PartnerRecord, Refused};
-pub use limit::{OverLimit, PartnerLimit};
+pub use joins::{JoinLimits, Joins};
+pub use limit::{OverLimit, RateLimit};

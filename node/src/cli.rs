@@ -23,6 +23,8 @@ pub enum Command {
     Ctl(crate::ctl::Args),
     /// Three real nodes sell out a venue while their leader is killed.
     Demo(crate::demo::Args),
+    /// Compute the shuffle of a lobby anew from its published evidence.
+    VerifyQueue(crate::verify_queue::Args),
     /// Measure three real nodes.
     Bench(crate::bench::Args),
 }
@@ -98,6 +100,7 @@ impl Command {
             Command::Serve(args) => crate::serve::run(args),
             Command::Ctl(args) => crate::ctl::run(args),
             Command::Demo(args) => crate::demo::run(args),
+            Command::VerifyQueue(args) => crate::verify_queue::run(args),
             Command::Bench(args) => crate::bench::run(args),
         }
     }

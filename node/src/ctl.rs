@@ -6,6 +6,7 @@ mod client;
 mod events;
 mod operations;
 mod plans;
+mod queue;
 mod tables;
 
 #[cfg(test)]
@@ -56,6 +57,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         args::Noun::Plan { verb } => plans::run(verb)?,
         args::Noun::Orders { verb } => operations::orders(&client, verb)?,
         args::Noun::Holds { verb } => operations::holds(&client, verb)?,
+        args::Noun::Queue { verb } => queue::run(&client, verb)?,
         args::Noun::Partners { verb } => operations::partners(&client, verb)?,
         args::Noun::Keys { verb } => operations::keys(&client, verb)?,
         args::Noun::Nodes { verb } => operations::nodes(&client, verb)?,
@@ -71,4 +73,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }
+}
+
+/// The evidence of an event's queue, as any node of a cluster tells it.
+pub fn evidence(url: &str, key: &str, event: u64) -> anyhow::Result<Vec<u8>> {
+    queue::evidence(&Client::new(url, key, None)?, event)
 }

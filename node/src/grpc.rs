@@ -3,6 +3,7 @@
 //! Decides nothing about seats. `serve` runs them on an injected listener; `for_peers` gives the
 //! reads among them to the peer listener, where other nodes ask for what they hold no replica of.
 
+mod admission;
 mod catalogue;
 mod deadline;
 mod ending;
@@ -28,13 +29,15 @@ use tokio::sync::watch;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-use crate::access::{Caller, Door, PartnerLimit};
+use crate::access::pass::PassKeys;
+use crate::access::{Caller, Door, JoinLimits, Joins, RateLimit};
 use crate::gateway::{Entry, Gateway};
 /// Partners' bytes on their way to command records, without a node behind them: for whoever feeds
 /// them anything.
 pub mod records {
     pub use super::input::{Stamp, ToRecord};
     pub use super::session::split::{CutOff, ForSale, Splitter, count};
+    pub use crate::access::pass::NoPassKeys;
 }
 
 pub use metrics::RpcMetrics;
@@ -51,6 +54,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Calls one partner may make per second on this node; 0 is no limit.
     pub calls_per_s: u32,
+    /// How often anybody may come to a waiting room.
+    pub joins: JoinLimits,
     /// How long a call that finds no room should wait, milliseconds.
     pub busy_retry_ms: u32,
     /// Streams one connection may have open.
@@ -72,12 +77,22 @@ impl From<&crate::config::PartnerConfig> for Config {
             session_calls,
             timeout_ms,
             calls_per_s,
+            joins_per_visitor_min,
+            joins_per_address_min,
+            joins_per_event_s,
+            joins_per_s,
         } = config;
         Config {
             message_bytes_max: message_kib << 10,
             session_calls: *session_calls,
             timeout: Duration::from_millis(*timeout_ms),
             calls_per_s: *calls_per_s,
+            joins: JoinLimits {
+                visitor_per_min: *joins_per_visitor_min,
+                address_per_min: *joins_per_address_min,
+                event_per_s: *joins_per_event_s,
+                node_per_s: *joins_per_s,
+            },
             busy_retry_ms: 50,
             streams_max: 1024,
             drain: Duration::from_secs(5),
@@ -90,7 +105,9 @@ impl From<&crate::config::PartnerConfig> for Config {
 pub struct Partners {
     config: Arc<Config>,
     door: Door,
-    limit: Arc<PartnerLimit>,
+    limit: Arc<RateLimit<PartnerId>>,
+    joins: Arc<Joins>,
+    pass_keys: Arc<dyn PassKeys>,
     gateway: Gateway,
     whereabouts: Arc<dyn Whereabouts>,
     wall: Arc<dyn WallClock>,
@@ -100,9 +117,11 @@ pub struct Partners {
 
 impl Partners {
     /// `going_down` turns true when the node shuts down: streams then end, new calls are refused.
+    #[allow(clippy::too_many_arguments)] // one each of what a node has
     pub fn new(
         config: Config,
         door: Door,
+        pass_keys: Arc<dyn PassKeys>,
         gateway: Gateway,
         whereabouts: Arc<dyn Whereabouts>,
         wall: Arc<dyn WallClock>,
@@ -110,7 +129,9 @@ impl Partners {
         metrics: RpcMetrics,
     ) -> Partners {
         Partners {
-            limit: Arc::new(PartnerLimit::new(config.calls_per_s)),
+            limit: Arc::new(RateLimit::per_second(config.calls_per_s)),
+            joins: Arc::new(Joins::new(config.joins)),
+            pass_keys,
             config: Arc::new(config),
             door,
             gateway: gateway.entered_by(Entry::Unary),

@@ -15,6 +15,7 @@ mod metrics;
 mod nodes;
 mod partners;
 pub mod problem;
+mod queue;
 mod routes;
 mod sales;
 pub mod timestamp;

@@ -5,6 +5,7 @@
 //! main ─ cli ─┬─ serve ── grpc ── gateway ─┐   partners
 //!             │        └─ http ── index    ├── actors, cluster
 //!             ├─ ctl ───── http            ┘   operators
+//!             ├─ verify_queue ── evidence      anybody
 //!             ├─ demo ─┬── local ── serve (as processes)
 //!             └─ bench ┴── load ─── grpc
 //! ```
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod config;
 pub mod ctl;
 pub mod demo;
+pub mod evidence;
 pub mod gateway;
 pub mod grpc;
 pub mod http;
@@ -27,6 +29,7 @@ pub mod load;
 pub mod local;
 pub mod plan;
 pub mod serve;
+pub mod verify_queue;
 
 /// Commands come in on one thread, are kept by another and freed by a third.
 #[global_allocator]

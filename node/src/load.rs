@@ -7,6 +7,7 @@
 //! ```text
 //! Buyer ── Seller ─┬─ session::Sessions   many calls on one stream, resent after a reconnect
 //!                  └─ unary::Unary        one gRPC call each
+//! Visitor ─ visitors::Visitors            the waiting room, many visitors a call
 //! bench ── session::Stream ── packed       no task and no allocation per call
 //! ```
 
@@ -19,6 +20,8 @@ pub mod session;
 pub mod slab;
 pub mod unary;
 pub mod venue;
+pub mod visitors;
 
 pub use call::{Answer, Call, Line, Rejected, Run};
 pub use client::{Client, GaveUp, Seller};
+pub use visitors::{Pass, Visitors};

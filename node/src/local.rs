@@ -290,7 +290,18 @@ impl Local {
     }
 
     fn prepare(&mut self, id: u64) -> anyhow::Result<()> {
-        let [peer, partner, http] = ports::free().context("no free port on loopback")?;
+        let has = |node: &Node, port: u16| {
+            let tail = format!(":{port}");
+            [
+                &node.peer_address,
+                &node.partner_address,
+                &node.http_address,
+            ]
+            .iter()
+            .any(|address| address.ends_with(&tail))
+        };
+        let is_taken = |port| self.nodes.iter().any(|node| has(node, port));
+        let [peer, partner, http] = ports::free(is_taken).context("no free port on loopback")?;
         self.nodes.push(Node {
             id,
             peer_address: format!("127.0.0.1:{peer}"),

@@ -179,6 +179,7 @@ impl Booker {
             sections: Vec::new(),
         };
         let place = Call::PlaceHold {
+            pass: String::new(),
             hold,
             buyer: hold,
             ttl_s: 0,

@@ -145,6 +145,7 @@ async fn buy(client: Client, event: u64, number: u64, sold: Sold, stop: Arc<Atom
         keys.tick(tokio::time::Instant::now());
         let (hold, order) = (keys.make(), keys.make());
         let place = Call::PlaceHold {
+            pass: String::new(),
             hold,
             buyer: hold,
             ttl_s: 0,

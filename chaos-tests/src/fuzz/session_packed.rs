@@ -1,8 +1,10 @@
 //! Packed calls of a session: split by sale, or refused, each exactly once; and what partners read of
 //! the refusals.
 
+use std::sync::Arc;
+
 use actors::codec::record::{self, Records};
-use onsale::grpc::records::{ForSale, Splitter, count};
+use onsale::grpc::records::{ForSale, NoPassKeys, Splitter, count};
 use onsale::load::call::{Call, Line};
 use onsale::load::packed::{Answers, Head, Writer};
 
@@ -14,7 +16,7 @@ pub fn run(data: &[u8]) {
     let mut feed = Feed::new(data);
     let room = usize::from(feed.u16() % 64);
     let first = usize::from(feed.u16());
-    let mut splitter = Splitter::new(STAMP);
+    let mut splitter = Splitter::new(STAMP, Arc::new(NoPassKeys));
     let packed = feed.take(first);
     message(&mut splitter, packed, room);
     message(&mut splitter, feed.rest(), room);
@@ -64,6 +66,14 @@ pub fn corpus() -> Vec<Vec<u8>> {
     let id = |byte: u8| [byte; 16];
     let calls = [
         Call::PlaceHold {
+            pass: "of.no.key".into(),
+            hold: id(4),
+            buyer: id(2),
+            ttl_s: 60,
+            lines: vec![Line::best(2)],
+        },
+        Call::PlaceHold {
+            pass: String::new(),
             hold: id(1),
             buyer: id(2),
             ttl_s: 60,

@@ -63,6 +63,7 @@ impl Worker {
             let began = Instant::now();
             let (hold, order) = self.ids(began);
             let place = Call::PlaceHold {
+                pass: String::new(),
                 hold,
                 buyer: hold,
                 ttl_s: 0,

@@ -58,6 +58,11 @@ pub enum Noun {
         #[command(subcommand)]
         verb: Holds,
     },
+    /// Waiting rooms of events, and the keys that sign their passes.
+    Queue {
+        #[command(subcommand)]
+        verb: Queue,
+    },
     /// Channel partners.
     Partners {
         #[command(subcommand)]
@@ -121,6 +126,139 @@ pub enum Events {
     },
     /// Changes what is given, keeps the rest.
     Rules(SetRules),
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Queue {
+    /// Gives an announced event a waiting room, which opens it.
+    Arm(Arm),
+    Show {
+        event: u64,
+    },
+    /// Nobody is let in until it is resumed.
+    Pause {
+        event: u64,
+    },
+    Resume {
+        event: u64,
+    },
+    /// Changes what is given while visitors wait, keeps the rest.
+    Set(SetQueue),
+    /// Takes nobody new; who waits is let in. --undo takes newcomers again.
+    Drain {
+        event: u64,
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Moves the lobby's and the event's opening, until the lobby has closed.
+    Move {
+        event: u64,
+        #[arg(long)]
+        lobby_at: String,
+        #[arg(long)]
+        opens_at: String,
+    },
+    /// Gives the outside value that the shuffle waits for: 32 bytes in hexadecimal.
+    Beacon {
+        event: u64,
+        beacon: String,
+    },
+    /// Takes a visitor out by a rule, whose number the visitor is told and the evidence names.
+    Remove {
+        event: u64,
+        visitor: String,
+        #[arg(long)]
+        reason: u32,
+    },
+    /// Writes the evidence of the shuffle, for `onsale verify-queue`.
+    Evidence {
+        event: u64,
+        file: PathBuf,
+    },
+    /// The keys that sign passes.
+    Keys,
+    /// Makes a new key to sign passes; the one before stays good.
+    RotateKey,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct Arm {
+    pub event: u64,
+    /// From when on visitors may come, like 2026-09-01T19:30:00Z.
+    #[arg(long)]
+    pub lobby_at: String,
+    /// When the lobby closes and the first are let in.
+    #[arg(long)]
+    pub opens_at: String,
+    /// Nobody is let in before an outside value is given once the lobby has closed.
+    #[arg(long)]
+    pub beacon: bool,
+    /// A pass is good for so long, and for so many tickets.
+    #[arg(long, default_value_t = 600)]
+    pub pass_life_s: u32,
+    #[arg(long, default_value_t = 8)]
+    pub pass_tickets: u16,
+    /// Visitors a minute at most.
+    #[arg(long)]
+    pub per_minute: Option<u32>,
+    /// Visitors with an unused pass at most.
+    #[arg(long)]
+    pub at_the_desk: Option<u32>,
+    /// When 99 of 100 holds take longer, fewer are let in.
+    #[arg(long, default_value_t = 250)]
+    pub hold_ms: u32,
+    /// CHANNEL:CLASS:WEIGHT, with * for any; a visitor takes the first that is theirs.
+    #[arg(long = "lane", value_parser = lane)]
+    pub lanes: Vec<crate::http::bodies::QueueLane>,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct SetQueue {
+    pub event: u64,
+    /// Visitors a minute at most; "none" lifts the ceiling.
+    #[arg(long, value_parser = ceiling)]
+    pub per_minute: Option<Ceiling>,
+    /// Visitors with an unused pass at most; "none" lifts the ceiling.
+    #[arg(long, value_parser = ceiling)]
+    pub at_the_desk: Option<Ceiling>,
+    #[arg(long)]
+    pub hold_ms: Option<u32>,
+    /// One for each lane.
+    #[arg(long, value_delimiter = ',')]
+    pub weights: Vec<u16>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ceiling(pub Option<u32>);
+
+fn ceiling(text: &str) -> Result<Ceiling, String> {
+    match text {
+        "none" => Ok(Ceiling(None)),
+        number => number
+            .parse()
+            .map(|number| Ceiling(Some(number)))
+            .map_err(|_| format!("{text:?} is neither a number nor none")),
+    }
+}
+
+fn lane(text: &str) -> Result<crate::http::bodies::QueueLane, String> {
+    let wrong = || format!("{text:?} is not CHANNEL:CLASS:WEIGHT, like *:1:3");
+    let parts: Vec<&str> = text.split(':').collect();
+    let [channel, class, weight] = parts.as_slice() else {
+        return Err(wrong());
+    };
+    let any = |part: &str| part == "*";
+    Ok(crate::http::bodies::QueueLane {
+        channel: match any(channel) {
+            true => None,
+            false => Some(channel.parse().map_err(|_| wrong())?),
+        },
+        class: match any(class) {
+            true => None,
+            false => Some(class.parse().map_err(|_| wrong())?),
+        },
+        weight: weight.parse().map_err(|_| wrong())?,
+    })
 }
 
 #[derive(ClapArgs, Debug)]

@@ -50,6 +50,11 @@ impl Client {
         self.read(self.send("GET", path, Vec::new())?)
     }
 
+    /// What is to be kept as it comes.
+    pub fn get_bytes(&self, path: &str) -> anyhow::Result<Vec<u8>> {
+        self.good(self.send("GET", path, Vec::new())?)
+    }
+
     pub fn post<T: DeserializeOwned>(
         &self,
         path: &str,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::http::bodies::Channel;
 use crate::http::views::{
     Applied, EventEntry, EventList, EventSummary, GroupList, HoldPage, KeyList, NodeList,
-    OrderPage, PartnerList,
+    OrderPage, PartnerList, PassKeyList, Queue,
 };
 use crate::plan::Report;
 
@@ -334,6 +334,82 @@ pub fn plan(report: &Report) -> String {
         text.push_str(&format!("\nand {} more warnings", report.warnings_left_out));
     }
     text
+}
+
+pub fn queue(queue: &Queue) -> String {
+    let mut table = with(&["", ""]);
+    let ceiling = |ceiling: Option<u32>| ceiling.map_or("none".to_owned(), |most| most.to_string());
+    let per_s = |rate: f64| format!("{rate:.1}/s");
+    let mut rows = vec![
+        ("event", queue.event_id.to_string()),
+        ("phase", queue.phase.clone()),
+        ("paused", queue.paused.to_string()),
+        ("closed to newcomers", queue.closed.to_string()),
+        ("lobby at", queue.lobby_at.clone()),
+        ("opens at", queue.opens_at.clone()),
+        ("joined", queue.joined.to_string()),
+        ("waiting", queue.waiting.to_string()),
+        ("let in", queue.released.to_string()),
+        ("at the desk", queue.at_the_desk.to_string()),
+        ("served", queue.served.to_string()),
+        ("no-shows", queue.no_shows.to_string()),
+        ("left", queue.left.to_string()),
+        ("removed", queue.removed.to_string()),
+        ("inflow", per_s(queue.inflow_per_s)),
+        ("outflow", per_s(queue.outflow_per_s)),
+        ("outflow target", per_s(queue.outflow_target_per_s)),
+        (
+            "capacity",
+            queue.capacity_per_s.map_or("not known".into(), per_s),
+        ),
+        (
+            "conversion",
+            queue.conversion.map_or("not known".into(), |share| {
+                format!("{:.1} %", share * 100.0)
+            }),
+        ),
+        ("free", queue.free.to_string()),
+        ("held", queue.held.to_string()),
+        ("sold", queue.sold.to_string()),
+        (
+            "sold out in",
+            queue
+                .sell_out_in_s
+                .map_or("not known".into(), |seconds| format!("{seconds} s")),
+        ),
+        ("visitors a minute", ceiling(queue.per_minute)),
+        ("at the desk at most", ceiling(queue.at_the_desk_max)),
+        ("holds slow from", format!("{} ms", queue.hold_ms)),
+        (
+            "pass",
+            format!("{} s, {} tickets", queue.pass_life_s, queue.pass_tickets),
+        ),
+        ("commitment", queue.commitment.clone()),
+    ];
+    let any = |part: Option<String>| part.unwrap_or_else(|| "any".into());
+    rows.extend(queue.lanes.iter().map(|lane| {
+        let rules = lane.rules;
+        let whose = format!(
+            "channel {}, class {}, weight {}: {} wait",
+            any(rules.channel.map(|channel| channel.to_string())),
+            any(rules.class.map(|class| class.to_string())),
+            rules.weight,
+            lane.waiting
+        );
+        ("lane", whose)
+    }));
+    for (name, value) in rows {
+        table.add_row([name.to_owned(), value]);
+    }
+    table.to_string()
+}
+
+pub fn pass_keys(list: &PassKeyList) -> String {
+    let mut table = with(&["key", "made at", "public key"]);
+    for key in &list.keys {
+        table.add_row([&key.key_id, &key.made_at, &key.public_key]);
+    }
+    table.to_string()
 }
 
 fn with(header: &[&str]) -> Table {

@@ -5,24 +5,39 @@
 
 use actors::codec::record;
 use domain::command::{CategoryChoice, Command, HoldLine, PaymentReference, PlaceHold, Request};
-use domain::ids::{BuyerId, ChannelId, HoldId, IdempotencyKey, OrderId, PartnerId, SeatRef};
+use domain::ids::{
+    BuyerId, ChannelId, HoldId, IdempotencyKey, OrderId, PartnerId, SaleId, SeatRef, VisitorId,
+};
 use proto::channel::v1::hold_line::Line;
 use proto::channel::v1::{
     BestAvailable, CancelOrderRequest, ChosenSeats, ConfirmHoldRequest, ExtendHoldRequest,
-    GeneralAdmission, PlaceHoldRequest, ReleaseHoldRequest,
+    GeneralAdmission, JoinRequest, LeaveRequest, PlaceHoldRequest, ReleaseHoldRequest,
 };
 use tonic_types::FieldViolation;
+
+use crate::access::Caller;
+use crate::access::pass::{self, Forged, PassKeys};
 
 /// Bounds of one request; what a sale allows in one hold is mostly less (`hold_seats_max`).
 pub const LINES_MAX: usize = 100;
 pub const SEATS_MAX: usize = 1000;
 pub const SECTIONS_MAX: usize = 100;
+pub const PROOF_MAX: usize = 32;
 
 /// Who a record is stamped with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     pub partner: PartnerId,
     pub channel: ChannelId,
+}
+
+impl Stamp {
+    pub fn of(caller: &Caller) -> Stamp {
+        Stamp {
+            partner: caller.partner,
+            channel: caller.channel,
+        }
+    }
 }
 
 /// The fields of a request that cannot be taken.
@@ -78,6 +93,25 @@ impl Violations {
         }
     }
 
+    /// An opaque key of up to 16 bytes.
+    fn padded(&mut self, field: &str, bytes: &[u8]) -> u128 {
+        let mut padded = [0; 16];
+        match padded.get_mut(..bytes.len()) {
+            Some(front) => front.copy_from_slice(bytes),
+            None => self.add(field, "must be at most 16 bytes"),
+        }
+        u128::from_be_bytes(padded)
+    }
+
+    /// As a buyer, but there is no visitor without a key.
+    pub fn visitor(&mut self, field: &str, bytes: &[u8]) -> VisitorId {
+        let visitor = self.padded(field, bytes);
+        if bytes.len() <= 16 && visitor == 0 {
+            self.add(field, "must not be empty or all zero");
+        }
+        VisitorId(visitor)
+    }
+
     fn section(&mut self, field: &str, section: u32) -> u16 {
         u16::try_from(section).unwrap_or_else(|_| {
             self.add(field, "there are at most 65,535 sections");
@@ -96,12 +130,69 @@ impl Violations {
     }
 }
 
-type Refused = Vec<FieldViolation>;
+pub type Refused = Vec<FieldViolation>;
 
 /// Appends the record of a request to `out`, or says what is wrong with it.
 pub trait ToRecord {
     fn to_record(&self, stamp: Stamp, out: &mut Vec<u8>) -> Result<(), Refused>;
     fn event_id(&self) -> u64;
+    /// What was shown beside the request; empty is none.
+    fn pass(&self) -> &[u8] {
+        &[]
+    }
+}
+
+/// Why a request does not become a record.
+#[derive(Debug)]
+pub enum NotTaken {
+    Malformed(Refused),
+    /// The pass that came with it is none, or somebody else's.
+    PassInvalid,
+}
+
+/// Appends the record of a request, with a note of its pass when that is good.
+pub fn take<M: ToRecord + ?Sized>(
+    request: &M,
+    stamp: Stamp,
+    keys: &dyn PassKeys,
+    out: &mut Vec<u8>,
+) -> Result<(), NotTaken> {
+    let start = out.len();
+    request.to_record(stamp, out).map_err(NotTaken::Malformed)?;
+    if request.pass().is_empty() {
+        return Ok(());
+    }
+    let record = out.get_mut(start..).unwrap_or_default();
+    match check_pass(record, SaleId(request.event_id()), request.pass(), keys) {
+        Ok(()) => {
+            record::note_pass(record);
+            Ok(())
+        }
+        Err(Forged) => {
+            out.truncate(start);
+            Err(NotTaken::PassInvalid)
+        }
+    }
+}
+
+/// Whether a pass lets the buyer of a hold's record hold seats.
+pub fn check_pass(
+    record: &[u8],
+    event: SaleId,
+    pass: &[u8],
+    keys: &dyn PassKeys,
+) -> Result<(), Forged> {
+    let (header, body) = record::split(record).ok_or(Forged)?;
+    let buyer = record::buyer(body).ok_or(Forged)?;
+    let visitor = VisitorId(buyer.0);
+    pass::check(
+        &keys.pass_keys(),
+        pass,
+        event,
+        visitor,
+        header.partner,
+        header.channel,
+    )
 }
 
 impl ToRecord for PlaceHoldRequest {
@@ -113,19 +204,16 @@ impl ToRecord for PlaceHoldRequest {
             buyer,
             ttl_s,
             lines,
+            pass: _,
         } = self;
         let mut violations = Violations::default();
         let key = violations.key("idempotency_key", idempotency_key);
         let hold = violations.uuid_or("hold_id", hold_id, key);
-        let mut padded = [0; 16];
-        match padded.get_mut(..buyer.len()) {
-            Some(front) => front.copy_from_slice(buyer),
-            None => violations.add("buyer", "must be at most 16 bytes"),
-        }
+        let buyer = violations.padded("buyer", buyer);
         let lines = Lines::read(lines, &mut violations);
         let command = Command::PlaceHold(PlaceHold {
             hold: HoldId(hold),
-            buyer: BuyerId(u128::from_be_bytes(padded)),
+            buyer: BuyerId(buyer),
             ttl_ms: ttl_s.saturating_mul(1000),
             lines: &lines.lines,
             seats: &lines.seats,
@@ -136,6 +224,10 @@ impl ToRecord for PlaceHoldRequest {
 
     fn event_id(&self) -> u64 {
         self.event_id
+    }
+
+    fn pass(&self) -> &[u8] {
+        self.pass.as_bytes()
     }
 }
 
@@ -226,6 +318,58 @@ impl ToRecord for CancelOrderRequest {
             order: OrderId(violations.uuid("order_id", order_id)),
         };
         write(violations, stamp, key, command, out)
+    }
+
+    fn event_id(&self) -> u64 {
+        self.event_id
+    }
+}
+
+impl ToRecord for JoinRequest {
+    fn to_record(&self, stamp: Stamp, out: &mut Vec<u8>) -> Result<(), Refused> {
+        let JoinRequest {
+            event_id: _,
+            visitor,
+            class,
+            address_hash,
+            proof_of_work,
+        } = self;
+        let mut violations = Violations::default();
+        let visitor = violations.visitor("visitor", visitor);
+        violations.padded("address_hash", address_hash);
+        if proof_of_work.len() > PROOF_MAX {
+            violations.add(
+                "proof_of_work",
+                format!("must be at most {PROOF_MAX} bytes"),
+            );
+        }
+        let class = u8::try_from(*class).unwrap_or_else(|_| {
+            violations.add("class", "must be 0 to 255");
+            0
+        });
+        write(
+            violations,
+            stamp,
+            0,
+            Command::JoinRoom { visitor, class },
+            out,
+        )
+    }
+
+    fn event_id(&self) -> u64 {
+        self.event_id
+    }
+}
+
+impl ToRecord for LeaveRequest {
+    fn to_record(&self, stamp: Stamp, out: &mut Vec<u8>) -> Result<(), Refused> {
+        let LeaveRequest {
+            event_id: _,
+            visitor,
+        } = self;
+        let mut violations = Violations::default();
+        let visitor = violations.visitor("visitor", visitor);
+        write(violations, stamp, 0, Command::LeaveRoom { visitor }, out)
     }
 
     fn event_id(&self) -> u64 {

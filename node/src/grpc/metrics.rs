@@ -12,7 +12,7 @@ use prometheus::{
 use tonic::Code;
 
 /// Paths and their labels; the last stands for all others.
-const METHODS: [(&str, &str); 15] = [
+const METHODS: [(&str, &str); 24] = [
     (
         "/onsale.channel.v1.CatalogueService/ListEvents",
         "list_events",
@@ -41,6 +41,24 @@ const METHODS: [(&str, &str); 15] = [
     ("/onsale.channel.v1.SalesService/GetHold", "get_hold"),
     ("/onsale.channel.v1.SalesService/GetOrder", "get_order"),
     ("/onsale.channel.v1.SessionService/Session", "session"),
+    (
+        "/onsale.channel.v1.AdmissionService/WatchPlace",
+        "watch_place",
+    ),
+    ("/onsale.channel.v1.AdmissionService/Join", "join"),
+    ("/onsale.channel.v1.AdmissionService/JoinMany", "join_many"),
+    ("/onsale.channel.v1.AdmissionService/Status", "status"),
+    (
+        "/onsale.channel.v1.AdmissionService/StatusMany",
+        "status_many",
+    ),
+    ("/onsale.channel.v1.AdmissionService/Leave", "leave"),
+    ("/onsale.channel.v1.AdmissionService/Claim", "claim"),
+    ("/onsale.channel.v1.AdmissionService/Proof", "proof"),
+    (
+        "/onsale.channel.v1.AdmissionService/ListPassKeys",
+        "list_pass_keys",
+    ),
     ("/grpc.health.v1.Health/Check", "health"),
     ("", "other"),
 ];
@@ -73,6 +91,7 @@ pub struct Method(usize);
 impl Method {
     pub const WATCH_SEATS: Method = Method(4);
     pub const SESSION: Method = Method(12);
+    pub const WATCH_PLACE: Method = Method(13);
     const OTHER: Method = Method(METHODS.len() - 1);
 
     pub fn of(path: &str) -> Method {
@@ -82,7 +101,10 @@ impl Method {
 
     /// Counted when the stream ends and not when it is answered.
     pub fn is_stream(self) -> bool {
-        self == Method::WATCH_SEATS || self == Method::SESSION
+        matches!(
+            self,
+            Method::WATCH_SEATS | Method::SESSION | Method::WATCH_PLACE
+        )
     }
 
     fn label(self) -> &'static str {

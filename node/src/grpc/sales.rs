@@ -17,7 +17,7 @@ use proto::channel::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::input::{Stamp, ToRecord, Violations};
+use super::input::{self, Stamp, ToRecord, Violations};
 use super::place::{self, Copy, Place};
 use super::{Entrance, deadline, output, status, unary};
 use crate::bugs::{Bug, planted};
@@ -34,14 +34,9 @@ impl Sales {
         let caller = partners.admitted(request.metadata())?;
         let deadline = deadline::of_call(request.metadata(), partners.config.timeout)?;
         let message = request.into_inner();
-        let stamp = Stamp {
-            partner: caller.partner,
-            channel: caller.channel,
-        };
         let mut record = Vec::with_capacity(128);
-        message
-            .to_record(stamp, &mut record)
-            .map_err(status::bad_request)?;
+        let keys = partners.pass_keys.as_ref();
+        input::take(&message, Stamp::of(&caller), keys, &mut record).map_err(status::not_taken)?;
         let sale = SaleId(message.event_id());
         let answer = unary::ask(&partners.gateway, sale, record, deadline).await;
         let (log_index, done) = status::of_answer(answer, partners.wall.now_ms())?;

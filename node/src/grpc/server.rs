@@ -9,6 +9,7 @@ use std::time::Duration;
 use cluster::DateLayer;
 use cluster::components::Io;
 use futures::{Stream, StreamExt as _};
+use proto::channel::v1::admission_service_server::AdmissionServiceServer;
 use proto::channel::v1::catalogue_service_server::CatalogueServiceServer;
 use proto::channel::v1::sales_service_server::SalesServiceServer;
 use proto::channel::v1::seats_service_server::SeatsServiceServer;
@@ -20,6 +21,7 @@ use tonic::transport::server::Connected;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use super::admission::{Admission, Rooms};
 use super::catalogue::Catalogue;
 use super::meter::Meter;
 use super::place::Whereabouts;
@@ -60,6 +62,7 @@ pub async fn serve(
     // Older clients, Python's among them, know no other.
     services.add_service(descriptors().build_v1alpha()?);
     let entrance = Entrance::Partners(partners.clone());
+    let admission = Admission::new(Rooms::new(entrance.clone()));
     let bytes_max = config.message_bytes_max;
     services
         .add_service(
@@ -71,8 +74,14 @@ pub async fn serve(
         )
         .add_service(SalesServiceServer::new(Sales(entrance)).max_decoding_message_size(bytes_max))
         .add_service(
-            SessionServiceServer::new(Sessions(partners.clone()))
-                .max_decoding_message_size(bytes_max),
+            AdmissionServiceServer::new(admission.clone()).max_decoding_message_size(bytes_max),
+        )
+        .add_service(
+            SessionServiceServer::new(Sessions {
+                partners: partners.clone(),
+                admission,
+            })
+            .max_decoding_message_size(bytes_max),
         );
     let down = |mut going_down: tokio::sync::watch::Receiver<bool>| async move {
         // An error means that the node's owner is gone: down as well.
@@ -103,7 +112,8 @@ pub async fn serve(
 }
 
 /// What reflection lists; messages of other packages may be looked up, their services not.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
+    "onsale.channel.v1.AdmissionService",
     "onsale.channel.v1.CatalogueService",
     "onsale.channel.v1.SeatsService",
     "onsale.channel.v1.SalesService",
@@ -132,7 +142,10 @@ pub fn for_peers(whereabouts: Arc<dyn Whereabouts>) -> Routes {
             entrance.clone(),
         )))
         .add_service(SeatsServiceServer::new(Seats(entrance.clone())))
-        .add_service(SalesServiceServer::new(Sales(entrance)));
+        .add_service(SalesServiceServer::new(Sales(entrance.clone())))
+        .add_service(AdmissionServiceServer::new(Admission::new(Rooms::new(
+            entrance,
+        ))));
     services.routes()
 }
 

@@ -9,24 +9,30 @@ mod outbox;
 pub(super) mod split;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actors::calls::Calls;
 use domain::ids::SaleId;
+use domain::rejection::Rejection;
 use futures::Stream;
 use futures::future::BoxFuture;
 use proto::channel::v1::session_call::Call;
+use proto::channel::v1::session_result::Result as Outcome;
 use proto::channel::v1::session_service_server::SessionService;
-use proto::channel::v1::{FailureReason, SessionCall, SessionRequest, SessionResponse};
+use proto::channel::v1::{
+    FailureReason, SessionCall, SessionFailed, SessionRequest, SessionResponse, StatusManyRequest,
+};
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status, Streaming};
 
+use super::admission::{Admission, VISITORS_MAX};
 use super::ending::ending;
-use super::input::{Stamp, ToRecord};
+use super::input::{self, NotTaken, Stamp, ToRecord};
 use super::meter::Counted;
 use super::metrics::{Form, Method};
-use super::{Partners, deadline, status};
+use super::{Partners, Reader, deadline, status};
 use crate::access::Caller;
 use crate::gateway::{Entry, Gateway};
 use outbox::Outbox;
@@ -34,7 +40,10 @@ use split::{ForSale, Splitter};
 
 /// The session service of a node.
 #[derive(Clone)]
-pub struct Sessions(pub Partners);
+pub struct Sessions {
+    pub partners: Partners,
+    pub admission: Admission,
+}
 
 #[tonic::async_trait]
 impl SessionService for Sessions {
@@ -44,14 +53,11 @@ impl SessionService for Sessions {
         &self,
         request: Request<Streaming<SessionRequest>>,
     ) -> Result<Response<Session>, Status> {
-        let partners = self.0.clone();
+        let partners = self.partners.clone();
         let caller = partners.caller(request.metadata())?;
         let ends_after = deadline::timeout(request.metadata())?;
         let ending = ending(ends_after, Some(partners.going_down.clone()));
-        let stamp = Stamp {
-            partner: caller.partner,
-            channel: caller.channel,
-        };
+        let stamp = Stamp::of(&caller);
         Ok(Response::new(Session {
             gateway: partners.gateway.entered_by(Entry::Session),
             counted: Counted::begin(&partners.metrics, Method::SESSION),
@@ -59,7 +65,8 @@ impl SessionService for Sessions {
             reading: true,
             ending: Box::pin(ending),
             end: None,
-            splitter: Splitter::new(stamp),
+            splitter: Splitter::new(stamp, Arc::clone(&partners.pass_keys)),
+            admission: self.admission.clone(),
             outbox: Outbox::new(partners.config.session_calls),
             key_checked_at: partners.door.version(),
             caller,
@@ -73,6 +80,7 @@ impl SessionService for Sessions {
 /// One partner's stream.
 pub struct Session {
     partners: Partners,
+    admission: Admission,
     gateway: Gateway,
     counted: Counted,
     caller: Caller,
@@ -152,16 +160,26 @@ impl Session {
                 Some(Call::ReleaseHold(request)) => Some(request),
                 Some(Call::ConfirmHold(request)) => Some(request),
                 Some(Call::CancelOrder(request)) => Some(request),
-                None => None,
+                Some(Call::Join(request)) => Some(request),
+                Some(Call::Leave(request)) => Some(request),
+                Some(Call::Status(_)) | None => None,
             };
+            if let Some(Call::Status(request)) = call {
+                room = room.saturating_sub(self.tell_places(call_id, request, room, wait_ms));
+                continue;
+            }
             self.scratch.clear();
+            let keys = self.partners.pass_keys.as_ref();
             match request.map(|request| {
                 let sale = SaleId(request.event_id());
-                request
-                    .to_record(self.stamp, &mut self.scratch)
-                    .map(|()| sale)
+                input::take(request, self.stamp, keys, &mut self.scratch).map(|()| sale)
             }) {
-                None | Some(Err(_)) => self.splitter.refuse(call_id, FailureReason::BadRequest, 0),
+                Some(Err(NotTaken::PassInvalid)) => {
+                    self.splitter.reject(call_id, Rejection::PassInvalid);
+                }
+                None | Some(Err(NotTaken::Malformed(_))) => {
+                    self.splitter.refuse(call_id, FailureReason::BadRequest, 0);
+                }
                 Some(Ok(_)) if room == 0 => {
                     self.splitter.refuse(call_id, FailureReason::Busy, wait_ms);
                 }
@@ -172,6 +190,43 @@ impl Session {
             }
         }
         self.submit(true);
+    }
+
+    /// Reads places beside the stream; returns how many calls that counts for.
+    fn tell_places(
+        &mut self,
+        call_id: u32,
+        request: StatusManyRequest,
+        room: usize,
+        wait_ms: u32,
+    ) -> usize {
+        let calls = request.visitors.len();
+        if !(1..=VISITORS_MAX).contains(&calls) {
+            self.splitter.refuse(call_id, FailureReason::BadRequest, 0);
+            return 0;
+        }
+        if calls > room {
+            self.splitter.refuse(call_id, FailureReason::Busy, wait_ms);
+            return 0;
+        }
+        let errand = self.outbox.send_for(call_id, calls as u32);
+        let reader = Reader {
+            partner: self.stamp.partner,
+            channel: self.stamp.channel,
+        };
+        let until = Instant::now() + self.partners.config.timeout;
+        let admission = self.admission.clone();
+        tokio::spawn(async move {
+            let told = admission.session_status(reader, request, until).await;
+            errand.answer(match told {
+                Ok(places) => Outcome::Status(places),
+                Err(status) => Outcome::Failed(SessionFailed {
+                    reason: why(&status).into(),
+                    retry_after_ms: wait_ms,
+                }),
+            });
+        });
+        calls
     }
 
     fn submit(&mut self, nested: bool) {
@@ -209,6 +264,16 @@ impl Session {
             self.key_checked_at = version;
         }
         Ok(())
+    }
+}
+
+/// A read's failure in a session's words.
+fn why(status: &Status) -> FailureReason {
+    match status.code() {
+        Code::InvalidArgument | Code::FailedPrecondition => FailureReason::BadRequest,
+        Code::NotFound => FailureReason::UnknownEvent,
+        Code::DeadlineExceeded => FailureReason::DeadlinePassed,
+        _ => FailureReason::NoLeader,
     }
 }
 

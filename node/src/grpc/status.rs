@@ -14,6 +14,7 @@ use proto::channel::v1::{FailureReason, RejectionReason};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
+use super::input::NotTaken;
 use crate::access::{OverLimit, Refused};
 
 const DOMAIN: &str = "onsale.dev";
@@ -131,6 +132,13 @@ pub fn over_limit(over: OverLimit) -> Status {
     )
 }
 
+pub fn not_taken(why: NotTaken) -> Status {
+    match why {
+        NotTaken::Malformed(violations) => bad_request(violations),
+        NotTaken::PassInvalid => rejected(Rejection::PassInvalid, 0),
+    }
+}
+
 pub fn bad_request(violations: Vec<FieldViolation>) -> Status {
     let message = violations
         .iter()
@@ -206,12 +214,12 @@ pub fn reason(rejection: Rejection) -> RejectionReason {
     RejectionReason::try_from(i32::from(pack(rejection).reason)).unwrap_or_default()
 }
 
-fn reason_name(rejection: Rejection) -> &'static str {
+pub fn reason_name(rejection: Rejection) -> &'static str {
     let name = reason(rejection).as_str_name();
     name.strip_prefix("REJECTION_REASON_").unwrap_or(name)
 }
 
-fn failure_name(reason: FailureReason) -> &'static str {
+pub fn failure_name(reason: FailureReason) -> &'static str {
     let name = reason.as_str_name();
     name.strip_prefix("FAILURE_REASON_").unwrap_or(name)
 }
@@ -395,6 +403,12 @@ pub fn describe(rejection: Rejection) -> (Code, &'static str, Metadata) {
             vec![("left", left.to_string())],
         ),
         RoomFull => (ResourceExhausted, "the waiting room is full", vec![]),
+        PassInvalid => (PermissionDenied, "the pass is not valid here", vec![]),
+        RoomClosed => (
+            FailedPrecondition,
+            "the waiting room takes nobody any more",
+            vec![],
+        ),
         Bug => (
             Internal,
             "the command could not be decided; nothing changed",

@@ -46,3 +46,64 @@ pub async fn ask(gateway: &Gateway, sale: SaleId, record: Vec<u8>, deadline: Ins
         Ok(Err(_)) | Err(_) => Answer::Unknown,
     }
 }
+
+/// Answers of many records of one sale, in their sequence.
+struct Gather(Mutex<Gathered>);
+
+struct Gathered {
+    answers: Vec<Option<Answer>>,
+    missing: usize,
+    all: Option<oneshot::Sender<()>>,
+}
+
+impl Answers for Gather {
+    fn answer(&self, packed: Bytes, _count: u32) {
+        let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (call_id, answer) in decode(&packed) {
+            if let Some(place) = gathered.answers.get_mut(call_id as usize)
+                && place.is_none()
+            {
+                *place = Some(answer);
+                gathered.missing -= 1;
+            }
+        }
+        if gathered.missing == 0
+            && let Some(all) = gathered.all.take()
+        {
+            // Who asked may have given up.
+            let _ = all.send(());
+        }
+    }
+}
+
+/// Sends `count` records and waits for their answers; unknown is what does not come in time.
+pub async fn ask_all(
+    gateway: &Gateway,
+    sale: SaleId,
+    records: Vec<u8>,
+    count: usize,
+    deadline: Instant,
+) -> Vec<Answer> {
+    let (all, answered) = oneshot::channel();
+    let gather = Arc::new(Gather(Mutex::new(Gathered {
+        answers: vec![None; count],
+        missing: count,
+        all: Some(all),
+    })));
+    gateway.submit(
+        sale,
+        Calls {
+            records: records.into(),
+            call_ids: (0..count as u32).collect(),
+            deadline,
+            answers: Arc::clone(&gather) as _,
+        },
+    );
+    // Late ones are unknown below.
+    let _in_time = tokio::time::timeout_at(deadline + GRACE, answered).await;
+    let mut gathered = gather.0.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::take(&mut gathered.answers)
+        .into_iter()
+        .map(|answer| answer.unwrap_or(Answer::Unknown))
+        .collect()
+}

@@ -4,9 +4,12 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::ids::{IdempotencyKey, SeatRef};
+use domain::ids::{IdempotencyKey, SeatRef, VisitorId};
+use domain::room::LaneRules;
+use domain::room::pace::Ceilings;
 use domain::rules::SaleRules;
 
+use super::bodies::QueueSettings;
 use super::problem::Problem;
 use super::views;
 
@@ -63,6 +66,23 @@ pub enum EventCommand {
     Block(Vec<SeatRef>),
     Unblock(Vec<SeatRef>),
     SetRules(SaleRules),
+    OpenRoom(Box<NewRoom>),
+    MoveRoom { lobby_at_ms: u64, open_at_ms: u64 },
+    SetRoom(QueueSettings),
+    SetBeacon([u8; 32]),
+    RemoveVisitor { visitor: VisitorId, reason: u32 },
+}
+
+/// A waiting room to be opened; its seed is made by the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRoom {
+    pub lobby_at_ms: u64,
+    pub open_at_ms: u64,
+    pub waits_for_beacon: bool,
+    pub pass_life_ms: u32,
+    pub pass_tickets: u16,
+    pub ceilings: Ceilings,
+    pub lanes: Vec<LaneRules>,
 }
 
 /// What is looked for among orders or holds; everything given must match.
@@ -143,6 +163,14 @@ pub trait AdminApi: Send + Sync + 'static {
     async fn dump(&self, event_id: u64) -> Answer<Dump>;
     /// What the sale's actor on this node believes.
     async fn observe(&self, event_id: u64) -> Answer<serde_json::Value>;
+
+    /// The waiting room of an event.
+    async fn queue(&self, event_id: u64) -> Answer<views::Queue>;
+    /// The file by which anybody checks the shuffle of its lobby.
+    async fn evidence(&self, event_id: u64) -> Answer<Bytes>;
+    async fn pass_keys(&self) -> Answer<views::PassKeyList>;
+    /// Makes a key that signs passes from soon on; the one before stays good.
+    async fn rotate_pass_key(&self) -> Answer<views::PassKeyList>;
 
     async fn orders(&self, search: Search) -> Answer<views::OrderPage>;
     async fn order(&self, order_id: u128) -> Answer<views::OrderRow>;

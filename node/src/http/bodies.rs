@@ -2,12 +2,14 @@
 //! `api`. Unknown fields are refused, so that a misspelt limit is not silently no limit.
 
 use bytes::Bytes;
-use domain::ids::{ChannelId, IdempotencyKey, SeatRef};
+use domain::ids::{ChannelId, IdempotencyKey, SeatRef, VisitorId};
+use domain::room::LaneRules;
+use domain::room::pace::Ceilings;
 use domain::rules::{ChannelRules, SaleRules};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::api::{NewEvent, NewNode, Search};
+use super::api::{NewEvent, NewNode, NewRoom, Search};
 use super::problem::{Problem, Reason};
 use super::timestamp;
 
@@ -241,6 +243,170 @@ impl SeatList {
             }));
         }
         Ok(seats)
+    }
+}
+
+/// A waiting room to be armed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArmQueue {
+    /// RFC 3339: from when on visitors may come, and when the lobby closes and the first are let in.
+    pub lobby_at: String,
+    pub opens_at: String,
+    /// Nobody is let in before an outside value is given once the lobby has closed.
+    #[serde(default)]
+    pub beacon: bool,
+    #[serde(default = "pass_life_s")]
+    pub pass_life_s: u32,
+    #[serde(default = "pass_tickets")]
+    pub pass_tickets: u16,
+    /// Visitors a minute at most; absent is no ceiling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_minute: Option<u32>,
+    /// Visitors with a pass that they have not used, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_the_desk: Option<u32>,
+    /// When 99 of 100 holds take longer, fewer are let in.
+    #[serde(default = "hold_ms")]
+    pub hold_ms: u32,
+    /// A visitor takes the first that is theirs. Empty: one lane for everybody.
+    #[serde(default)]
+    pub lanes: Vec<QueueLane>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueLane {
+    /// Absent: of any channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<u16>,
+    /// Absent: of any class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<u8>,
+    /// Its share of those let in, while somebody waits in it.
+    pub weight: u16,
+}
+
+fn pass_life_s() -> u32 {
+    600
+}
+
+fn pass_tickets() -> u16 {
+    8
+}
+
+fn hold_ms() -> u32 {
+    Ceilings::default().hold_ms
+}
+
+impl ArmQueue {
+    pub fn into_domain(self) -> Result<NewRoom, Problem> {
+        let ArmQueue {
+            lobby_at,
+            opens_at,
+            beacon,
+            pass_life_s,
+            pass_tickets,
+            per_minute,
+            at_the_desk,
+            hold_ms,
+            lanes,
+        } = self;
+        let times = MoveQueue { lobby_at, opens_at };
+        let (lobby_at_ms, open_at_ms) = times.into_domain()?;
+        let lane = |lane: QueueLane| LaneRules {
+            channel: lane.channel.map(ChannelId),
+            class: lane.class,
+            weight: lane.weight,
+        };
+        let everybodys = QueueLane {
+            channel: None,
+            class: None,
+            weight: 1,
+        };
+        let lanes = match lanes.is_empty() {
+            true => vec![everybodys],
+            false => lanes,
+        };
+        Ok(NewRoom {
+            lobby_at_ms,
+            open_at_ms,
+            waits_for_beacon: beacon,
+            pass_life_ms: milliseconds("pass_life_s", pass_life_s)?,
+            pass_tickets,
+            ceilings: Ceilings {
+                per_minute,
+                at_the_desk,
+                hold_ms,
+            },
+            lanes: lanes.into_iter().map(lane).collect(),
+        })
+    }
+}
+
+/// What can be changed while visitors wait; all of it is set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueSettings {
+    /// Nobody is let in.
+    pub paused: bool,
+    /// Nobody new is taken: the room is drained.
+    pub closed: bool,
+    /// Absent is no ceiling.
+    pub per_minute: Option<u32>,
+    pub at_the_desk: Option<u32>,
+    pub hold_ms: u32,
+    /// By lane; empty: they stay.
+    #[serde(default)]
+    pub weights: Vec<u16>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoveQueue {
+    pub lobby_at: String,
+    pub opens_at: String,
+}
+
+impl MoveQueue {
+    pub fn into_domain(self) -> Result<(u64, u64), Problem> {
+        let lobby_at = instant("lobby_at", &self.lobby_at)?;
+        let opens_at = instant("opens_at", &self.opens_at)?;
+        match opens_at >= lobby_at {
+            true => Ok((lobby_at, opens_at)),
+            false => Err(Problem::bad_request(
+                "opens_at: must not be before lobby_at",
+            )),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beacon {
+    /// 32 bytes in hexadecimal, that nobody could know when the lobby closed.
+    pub beacon: String,
+}
+
+impl Beacon {
+    pub fn into_domain(self) -> Result<[u8; 32], Problem> {
+        crate::evidence::unhex("beacon", &self.beacon)
+            .map_err(|wrong| Problem::bad_request(wrong.to_string()))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveVisitor {
+    /// The visitor's key, as a UUID or 32 hexadecimal digits.
+    pub visitor: String,
+    /// The number of the rule, which the visitor is told and the evidence names.
+    pub reason: u32,
+}
+
+impl RemoveVisitor {
+    pub fn into_domain(self) -> Result<(VisitorId, u32), Problem> {
+        Ok((VisitorId(id("visitor", &self.visitor)?), self.reason))
     }
 }
 

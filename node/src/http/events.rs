@@ -149,7 +149,7 @@ pub async fn set_rules(call: Call) -> Response {
     command(call, EventCommand::SetRules(rules)).await
 }
 
-async fn command(call: Call, command: EventCommand) -> Response {
+pub async fn command(call: Call, command: EventCommand) -> Response {
     let event_id = call.number("event_id")?;
     let key = call.key;
     let answer: Response = call

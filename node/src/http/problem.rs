@@ -446,6 +446,13 @@ fn rejection_row(rejection: Rejection) -> Row {
             vec![n("left", &left)],
         ),
         Rejection::RoomFull => row(409, "ROOM_FULL", "the waiting room is full", vec![]),
+        Rejection::PassInvalid => row(409, "PASS_INVALID", "the pass is not valid here", vec![]),
+        Rejection::RoomClosed => row(
+            409,
+            "ROOM_CLOSED",
+            "the waiting room takes nobody any more",
+            vec![],
+        ),
         Rejection::Bug => row(
             500,
             "BUG",

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::api::Operator;
 use super::door::{Door, TakesPlan};
 use super::problem::{Problem, Reason};
-use super::{changes, events, health, nodes, partners, sales};
+use super::{changes, events, health, nodes, partners, queue, sales};
 
 pub fn configure(config: &mut ServiceConfig) {
     let scope = web::scope("")
@@ -50,6 +50,16 @@ fn configure_events(config: &mut ServiceConfig) {
         .service(event("/block").route(post().to(events::block)))
         .service(event("/unblock").route(post().to(events::unblock)))
         .service(event("/rules").route(put().to(events::set_rules)))
+        .service(
+            event("/queue")
+                .route(get().to(queue::show))
+                .route(post().to(queue::arm))
+                .route(put().to(queue::set)),
+        )
+        .service(event("/queue/times").route(put().to(queue::reschedule)))
+        .service(event("/queue/beacon").route(put().to(queue::beacon)))
+        .service(event("/queue/removals").route(post().to(queue::remove)))
+        .service(event("/queue/evidence").route(get().to(queue::evidence)))
         .service(at("/v1/orders").route(get().to(sales::orders)))
         .service(at("/v1/orders/{order_id}").route(get().to(sales::order)))
         .service(at("/v1/holds").route(get().to(sales::holds)))
@@ -67,6 +77,11 @@ fn configure_cluster(config: &mut ServiceConfig) {
             at("/v1/keys")
                 .route(get().to(partners::keys))
                 .route(post().to(partners::add_key)),
+        )
+        .service(
+            at("/v1/pass-keys")
+                .route(get().to(queue::pass_keys))
+                .route(post().to(queue::rotate_pass_key)),
         )
         .service(at("/v1/keys/{key_id}").route(delete().to(partners::revoke_key)))
         .service(

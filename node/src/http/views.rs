@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bodies::Rules;
+use super::bodies::{QueueLane, Rules};
 use super::timestamp;
 
 /// An event as the cluster map knows it.
@@ -67,6 +67,73 @@ pub struct Applied {
     pub log_index: u64,
     /// The key it was done under: repeat it with this one.
     pub idempotency_key: String,
+}
+
+/// The waiting room of an event, as its leader has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Queue {
+    pub event_id: u64,
+    /// gathering, awaits_beacon or open.
+    pub phase: String,
+    pub paused: bool,
+    pub closed: bool,
+    pub lobby_at: String,
+    pub opens_at: String,
+    /// Of the seed by which the lobby is shuffled.
+    pub commitment: String,
+    pub beacon: bool,
+    /// Have come, whatever became of them.
+    pub joined: u64,
+    pub waiting: u64,
+    /// Were ever let in.
+    pub released: u64,
+    /// Have a pass and have not used it.
+    pub at_the_desk: u64,
+    pub served: u64,
+    /// Let their pass run out unused.
+    pub no_shows: u64,
+    pub left: u64,
+    pub removed: u64,
+    /// Visitors a second, over the last seconds.
+    pub inflow_per_s: f64,
+    pub outflow_per_s: f64,
+    pub outflow_target_per_s: f64,
+    /// Passes a second that the sale can serve; absent while not known.
+    pub capacity_per_s: Option<f64>,
+    /// Of those let in whose pass was used or has ended: the share that bought.
+    pub conversion: Option<f64>,
+    pub free: u64,
+    pub held: u64,
+    pub sold: u64,
+    /// At the pace of the last seconds; absent while nothing sells.
+    pub sell_out_in_s: Option<u64>,
+    pub pass_life_s: u32,
+    pub pass_tickets: u16,
+    pub per_minute: Option<u32>,
+    pub at_the_desk_max: Option<u32>,
+    pub hold_ms: u32,
+    pub lanes: Vec<QueueLaneView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueLaneView {
+    #[serde(flatten)]
+    pub rules: QueueLane,
+    pub waiting: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassKeyList {
+    /// The newest last.
+    pub keys: Vec<PassKeyView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassKeyView {
+    pub key_id: String,
+    /// Ed25519, hexadecimal.
+    pub public_key: String,
+    pub made_at: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

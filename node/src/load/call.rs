@@ -43,6 +43,8 @@ impl Line {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
     PlaceHold {
+        /// Of a buyer who came through a waiting room; else empty.
+        pass: String,
         hold: Id,
         buyer: Id,
         /// 0 is the sale's hold time.

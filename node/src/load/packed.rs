@@ -44,11 +44,24 @@ impl Writer {
     pub fn call(&mut self, head: Head, call: &Call) {
         match call {
             Call::PlaceHold {
+                pass,
                 hold,
                 buyer,
                 ttl_s,
                 lines,
-            } => self.place_hold(head, hold, buyer, *ttl_s, lines),
+            } if pass.is_empty() => self.place_hold(head, hold, buyer, *ttl_s, lines),
+            Call::PlaceHold {
+                pass,
+                hold,
+                buyer,
+                ttl_s,
+                lines,
+            } => self.record(head, 6, |out| {
+                out.extend_from_slice(&(pass.len() as u16).to_le_bytes());
+                out.extend_from_slice(pass.as_bytes());
+                place_head(out, hold, buyer, *ttl_s, lines.len() as u8);
+                lines.iter().for_each(|line| write_line(out, line));
+            }),
             Call::ExtendHold { hold, ttl_s } => self.record(head, 2, |out| {
                 out.extend_from_slice(hold);
                 out.extend_from_slice(&ttl_s.to_le_bytes());

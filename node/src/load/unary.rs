@@ -159,12 +159,14 @@ pub async fn send(mut sales: Sales, event_id: u64, key: Id, call: &Call) -> Resu
     let bytes = |id: &Id| Bytes::copy_from_slice(id);
     let answer = match call {
         Call::PlaceHold {
+            pass,
             hold,
             buyer,
             ttl_s,
             lines,
         } => {
             let request = pb::PlaceHoldRequest {
+                pass: pass.clone(),
                 event_id,
                 idempotency_key,
                 hold_id: bytes(hold),

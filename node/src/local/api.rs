@@ -8,6 +8,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
 
+use crate::http::bodies::ArmQueue;
+use crate::http::timestamp;
+use crate::http::views::Queue;
+
 /// One call, its answer included.
 const CALL_MAX: Duration = Duration::from_secs(10);
 /// Elections and restarts pass within this.
@@ -135,6 +139,14 @@ impl Api {
 
     /// Creates an event and opens its sale.
     pub fn open_event(&self, event: &NewEvent<'_>) -> anyhow::Result<Event> {
+        let created = self.create_event(event)?;
+        self.command(created.event_id, "open")
+            .context("cannot open the sale")?;
+        Ok(created)
+    }
+
+    /// Creates an event and leaves it announced.
+    pub fn create_event(&self, event: &NewEvent<'_>) -> anyhow::Result<Event> {
         let name = serde_json::to_string(event.name)?;
         let venue = serde_json::to_string(event.venue)?;
         let (test_mode, dedupe) = (event.test_mode, event.dedupe);
@@ -148,12 +160,29 @@ impl Api {
         .into_bytes();
         body.extend_from_slice(event.plan);
         body.push(b'}');
-        let created: Event = self
-            .persist(Method::Post, "/v1/events", &body)
-            .context("cannot create the event")?;
-        self.command(created.event_id, "open")
-            .context("cannot open the sale")?;
-        Ok(created)
+        self.persist(Method::Post, "/v1/events", &body)
+            .context("cannot create the event")
+    }
+
+    /// Gives an announced event a waiting room.
+    pub fn arm_queue(&self, event: u64, queue: &ArmQueue) -> anyhow::Result<()> {
+        let path = format!("/v1/events/{event}/queue");
+        self.persist_raw(Method::Post, &path, &serde_json::to_vec(queue)?)
+            .context("cannot arm the waiting room")?;
+        Ok(())
+    }
+
+    pub fn queue(&self, event: u64) -> anyhow::Result<Queue> {
+        self.persist(Method::Get, &format!("/v1/events/{event}/queue"), b"")
+    }
+
+    /// What `onsale verify-queue` reads.
+    pub fn evidence(&self, event: u64) -> anyhow::Result<Vec<u8>> {
+        self.persist_raw(
+            Method::Get,
+            &format!("/v1/events/{event}/queue/evidence"),
+            b"",
+        )
     }
 
     /// `open`, `pause`, `resume`, `close`, `reopen`.
@@ -327,6 +356,13 @@ impl Api {
 fn is_decided(problem: &[u8]) -> bool {
     serde_json::from_slice::<serde_json::Value>(problem)
         .is_ok_and(|problem| problem["retry"] == "never" && problem["status"].as_u64() != Some(404))
+}
+
+/// A moment some time from now, as the API reads it.
+pub fn moment_in(ahead: Duration) -> String {
+    use cluster::components::WallClock as _;
+    let now_ms = crate::load::connect::MachineClock.now_ms();
+    timestamp::show((now_ms + ahead.as_millis() as u64) as i64)
 }
 
 /// UUIDv7, as text.

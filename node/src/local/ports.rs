@@ -9,14 +9,17 @@ use rand::{RngExt as _, rngs::StdRng};
 /// for a moment finds its ports still free when it comes back.
 const RANGE: std::ops::Range<u16> = 10_000..32_000;
 
-/// Three ports that are free now.
-pub fn free() -> io::Result<[u16; 3]> {
+/// Three ports that are free now and not those of a node that is yet to start.
+pub fn free(is_taken: impl Fn(u16) -> bool) -> io::Result<[u16; 3]> {
     let mut rng: StdRng = rand::make_rng();
     let mut found = Vec::with_capacity(3);
     // Held until all three are found, so that they differ.
     let mut last = io::Error::from(io::ErrorKind::AddrInUse);
     for _ in 0..1000 {
         let port = rng.random_range(RANGE);
+        if is_taken(port) {
+            continue;
+        }
         match TcpListener::bind(("127.0.0.1", port)) {
             Ok(listener) => found.push((port, listener)),
             Err(error) => last = error,
@@ -26,4 +29,16 @@ pub fn free() -> io::Result<[u16; 3]> {
         }
     }
     Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_given_once() {
+        let [first, second, third] = free(|port| port % 2 == 0).unwrap();
+        assert!(first != second && second != third && third != first);
+        assert!([first, second, third].iter().all(|port| port % 2 == 1));
+    }
 }

@@ -6,6 +6,7 @@ mod commands;
 mod events;
 mod members;
 mod people;
+mod queue;
 mod reads;
 mod refusals;
 mod search;
@@ -13,6 +14,7 @@ mod search;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use cluster::Cluster;
 use cluster::components::Components;
 use domain::ids::IdempotencyKey;
@@ -147,6 +149,22 @@ impl AdminApi for Admin {
 
     async fn observe(&self, event_id: u64) -> Answer<serde_json::Value> {
         self.belief(event_id).await
+    }
+
+    async fn queue(&self, event_id: u64) -> Answer<views::Queue> {
+        self.read_queue(event_id).await
+    }
+
+    async fn evidence(&self, event_id: u64) -> Answer<Bytes> {
+        self.read_evidence(event_id).await
+    }
+
+    async fn pass_keys(&self) -> Answer<views::PassKeyList> {
+        Ok(self.list_pass_keys())
+    }
+
+    async fn rotate_pass_key(&self) -> Answer<views::PassKeyList> {
+        self.make_pass_key().await
     }
 
     async fn orders(&self, search: Search) -> Answer<views::OrderPage> {

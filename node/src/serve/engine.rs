@@ -113,6 +113,7 @@ impl Engine {
         let partners = Partners::new(
             bounds,
             door.clone(),
+            Arc::clone(&place) as _,
             gateway.clone(),
             Arc::clone(&place) as _,
             Arc::clone(&components.wall),

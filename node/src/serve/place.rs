@@ -10,6 +10,7 @@ use cluster::map::{Map, SaleEntry, SaleState};
 use cluster::types::NodeId;
 use domain::ids::{ChannelId, PartnerId, SaleId};
 
+use crate::access::pass::{PassKey, PassKeys};
 use crate::access::{KeyRecord, Keys, PartnerRecord};
 use crate::gateway::{Directory, PeerChannel, Route, boxed};
 use crate::grpc::{EventEntry, Keeper, Whereabouts};
@@ -170,5 +171,29 @@ impl Keys for Place {
 
     fn version(&self) -> u64 {
         self.map().map_or(0, |map| map.version)
+    }
+}
+
+impl PassKeys for Place {
+    fn pass_keys(&self) -> Vec<PassKey> {
+        let Some(map) = self.map() else {
+            return Vec::new();
+        };
+        let keys = map.pass_keys.iter().cloned();
+        keys.map(|key| {
+            let cluster::map::PassKey {
+                key_id,
+                secret,
+                public,
+                made_at_ms,
+            } = key;
+            PassKey {
+                key_id,
+                secret,
+                public,
+                made_at_ms,
+            }
+        })
+        .collect()
     }
 }

@@ -162,11 +162,13 @@ pub fn nested(call_id: u32, event_id: u64, key: Id, call: &Call) -> SessionCall 
     let idempotency_key = bytes(&key);
     let call = match call {
         Call::PlaceHold {
+            pass: _,
             hold,
             buyer,
             ttl_s,
             lines,
         } => Nested::PlaceHold(PlaceHoldRequest {
+            pass: String::new(),
             event_id,
             idempotency_key,
             hold_id: bytes(hold),
@@ -228,6 +230,7 @@ fn of_result(result: SessionResult) -> (u32, Ending) {
         Told::Done(_) => Ending::Done,
         Told::Rejected(rejected) => refused_as(rejected.reason().as_str_name(), 0),
         Told::Failed(failed) => refused_as(failed.reason().as_str_name(), failed.retry_after_ms),
+        Told::Status(_) => panic!("places, which nobody asked for"),
         Told::Unknown(_) => Ending::Unknown,
     };
     (result.call_id, ending)

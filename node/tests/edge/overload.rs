@@ -31,6 +31,7 @@ fn small_queue() -> Node {
 
 fn hold(key: Id) -> Call {
     Call::PlaceHold {
+        pass: String::new(),
         hold: key,
         buyer: key,
         ttl_s: 600,

@@ -114,6 +114,7 @@ fn bad_holds(node: &Node) -> Vec<Bad> {
 
 fn place(hold: Id, lines: Vec<Line>) -> Call {
     Call::PlaceHold {
+        pass: String::new(),
         hold,
         buyer: hold,
         ttl_s: 60,
@@ -249,6 +250,7 @@ fn what_cannot_be_read_ends_its_own_stream_only() {
         let large = Bytes::from(vec![0; 64 << 10]);
         let mut sales = SalesServiceClient::new(channel.clone());
         let request = PlaceHoldRequest {
+            pass: String::new(),
             event_id: node.event,
             buyer: large.clone(),
             ..PlaceHoldRequest::default()
@@ -419,6 +421,7 @@ async fn all_services(
     );
     let hold = with(
         PlaceHoldRequest {
+            pass: String::new(),
             event_id,
             ..Default::default()
         },

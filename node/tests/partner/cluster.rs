@@ -89,6 +89,7 @@ impl Node {
         let partners = Partners::new(
             grpc::Config::default(),
             Door::new(view.clone()),
+            Arc::clone(&view) as _,
             gateway.clone(),
             view,
             Arc::new(SystemWall),
@@ -261,6 +262,7 @@ impl Town {
 
     fn place(&self) -> PlaceHoldRequest {
         PlaceHoldRequest {
+            pass: String::new(),
             event_id: EVENT,
             idempotency_key: Bytes::copy_from_slice(&self.key_array()),
             hold_id: Bytes::new(),

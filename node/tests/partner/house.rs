@@ -22,6 +22,7 @@ use domain::ids::{ChannelId, PartnerId, SaleId};
 use domain::rules::SaleRules;
 use domain::venue::{Attributes, RowPlan, SeatPlan, SectionPlan, Venue};
 use futures::StreamExt as _;
+use onsale::access::pass::NoPassKeys;
 use onsale::access::{Door, KeyRecord, Keys, PartnerRecord, key};
 use onsale::gateway::{self, Directory, Gateway, GatewayMetrics, PeerChannel, Route};
 use onsale::grpc::{self, EventEntry, Keeper, Partners, RpcMetrics, Whereabouts};
@@ -289,6 +290,7 @@ impl House {
         let partners = Partners::new(
             config,
             Door::new(keys.clone()),
+            Arc::new(NoPassKeys),
             gateway.clone(),
             town.clone(),
             Arc::new(Time),

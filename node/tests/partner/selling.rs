@@ -22,6 +22,7 @@ pub fn best(quantity: u32) -> Vec<HoldLine> {
 
 pub fn place(house: &House, lines: Vec<HoldLine>) -> PlaceHoldRequest {
     PlaceHoldRequest {
+        pass: String::new(),
         event_id: EVENT,
         idempotency_key: house.key(),
         hold_id: bytes::Bytes::new(),

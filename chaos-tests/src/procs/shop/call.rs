@@ -172,6 +172,7 @@ impl Street {
         Ok(match wish.call {
             Call::Place { hold } => {
                 let asked = pb::PlaceHoldRequest {
+                    pass: String::new(),
                     event_id,
                     idempotency_key,
                     hold_id: id(hold.0),

@@ -19,6 +19,7 @@ impl Request {
         let hold_id = id(hold);
         match wish {
             Wish::Place { lines, ttl_s } => Request::Place(pb::PlaceHoldRequest {
+                pass: String::new(),
                 event_id,
                 idempotency_key,
                 hold_id,

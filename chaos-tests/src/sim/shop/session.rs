@@ -86,6 +86,7 @@ fn told(became: Became, tells_seats: bool) -> Result<Receipt, Status> {
             let name = name.strip_prefix("FAILURE_REASON_").unwrap_or(name);
             Err(with_reason(name, HashMap::new()))
         }
+        Became::Status(_) => Err(Status::internal("places, which nobody asked for")),
         Became::Unknown(_) => Err(with_reason("UNKNOWN_OUTCOME", HashMap::new())),
     }
 }

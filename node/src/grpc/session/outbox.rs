@@ -29,6 +29,8 @@ struct Chunk {
     count: u32,
     /// Answers to calls that came as messages.
     nested: bool,
+    /// An answer that has no packed form.
+    result: Option<SessionResult>,
 }
 
 /// Where a sale actor leaves answers.
@@ -44,11 +46,35 @@ impl Answers for Sink {
             packed,
             count,
             nested: self.nested,
+            result: None,
+        });
+    }
+}
+
+/// Where an answer goes that is made beside the sales' actors.
+pub struct Errand {
+    queue: mpsc::Sender<Chunk>,
+    call_id: u32,
+    calls: u32,
+}
+
+impl Errand {
+    pub fn answer(self, result: Outcome) {
+        // Fails only when the stream is gone, and with it whoever waits.
+        let _ = self.queue.try_send(Chunk {
+            packed: Bytes::new(),
+            count: self.calls,
+            nested: true,
+            result: Some(SessionResult {
+                call_id: self.call_id,
+                result: Some(result),
+            }),
         });
     }
 }
 
 pub struct Outbox {
+    queue: mpsc::Sender<Chunk>,
     queued: mpsc::Receiver<Chunk>,
     taken: Vec<Chunk>,
     /// How many of `taken` have left.
@@ -77,6 +103,7 @@ impl Outbox {
             calls_max,
             to_packed: sink(false),
             to_nested: sink(true),
+            queue,
         }
     }
 
@@ -97,6 +124,17 @@ impl Outbox {
             self.to_nested.clone()
         } else {
             self.to_packed.clone()
+        }
+    }
+
+    /// Notes one call, as heavy as several, whose answer is made elsewhere.
+    pub fn send_for(&self, call_id: u32, calls: u32) -> Errand {
+        self.outstanding
+            .fetch_add(calls as usize, Ordering::Relaxed);
+        Errand {
+            queue: self.queue.clone(),
+            call_id,
+            calls,
         }
     }
 
@@ -131,6 +169,7 @@ impl Outbox {
         let mut packed = BytesMut::new();
         for chunk in &mut self.taken[self.merged..self.merged + chunks] {
             let bytes = std::mem::take(&mut chunk.packed);
+            response.results.extend(chunk.result.take());
             if chunk.nested {
                 response.results.extend(results(&bytes));
             } else if bytes.len() == packed_bytes {

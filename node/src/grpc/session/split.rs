@@ -6,15 +6,18 @@
 //! checked where it is decoded, by the owner.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use actors::calls::CallIds;
-use actors::codec::answer::put_failed;
+use actors::codec::answer::{At, put_failed, put_rejected};
 use actors::codec::record::{self, kind};
 use bytes::{Bytes, BytesMut};
 use domain::ids::SaleId;
+use domain::rejection::Rejection;
 use proto::channel::v1::FailureReason;
 
-use crate::grpc::input::Stamp;
+use crate::access::pass::PassKeys;
+use crate::grpc::input::{self, Stamp};
 
 /// Bytes of a packed call before its body.
 pub const CALL_HEADER_LEN: usize = 32;
@@ -53,6 +56,7 @@ pub struct CutOff;
 /// Splits messages of one stream; kept between them.
 pub struct Splitter {
     stamp: Stamp,
+    keys: Arc<dyn PassKeys>,
     slots: Vec<Slot>,
     /// The calls in the sequence they came, and their records one after the other.
     items: Vec<Item>,
@@ -65,9 +69,10 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    pub fn new(stamp: Stamp) -> Splitter {
+    pub fn new(stamp: Stamp, keys: Arc<dyn PassKeys>) -> Splitter {
         Splitter {
             stamp,
+            keys,
             slots: Vec::new(),
             items: Vec::new(),
             records: Vec::new(),
@@ -103,8 +108,7 @@ impl Splitter {
                 self.refuse(call_id, FailureReason::BadRequest, 0);
             } else if taken == room {
                 self.refuse(call_id, FailureReason::Busy, busy_ms);
-            } else {
-                self.put(call_id, call);
+            } else if self.put(call_id, call) {
                 taken += 1;
             }
         }
@@ -175,20 +179,46 @@ impl Splitter {
         (count > 0).then(|| (std::mem::take(&mut self.refused).into(), count))
     }
 
-    fn put(&mut self, call_id: u32, call: &[u8]) {
+    /// Notes a rejection of a call that goes nowhere.
+    pub fn reject(&mut self, call_id: u32, rejection: Rejection) {
+        put_rejected(call_id, At::default(), rejection, &mut self.refused);
+        self.refused_count += 1;
+    }
+
+    /// Adds a sound call; `false` when its pass is refused.
+    fn put(&mut self, call_id: u32, call: &[u8]) -> bool {
         let Stamp { partner, channel } = self.stamp;
         let mut event_id = [0; 8];
         event_id.copy_from_slice(&call[8..16]);
         let mut header = [0; record::HEADER_LEN];
-        let len = (call.len() - CALL_HEADER_LEN + record::HEADER_LEN) as u16;
+        let (pass, body) = match call[2] {
+            kind::PLACE_HOLD_WITH_PASS => split_pass(&call[CALL_HEADER_LEN..]),
+            _ => (None, &call[CALL_HEADER_LEN..]),
+        };
+        let len = (body.len() + record::HEADER_LEN) as u16;
         header[0..2].copy_from_slice(&len.to_le_bytes());
-        header[2] = call[2];
+        header[2] = match pass {
+            Some(_) => kind::PLACE_HOLD,
+            None => call[2],
+        };
         header[4..8].copy_from_slice(&partner.0.to_le_bytes());
         header[8..10].copy_from_slice(&channel.0.to_le_bytes());
         header[10..26].copy_from_slice(&call[16..32]);
+        let start = self.records.len();
         self.records.extend_from_slice(&header);
-        self.records.extend_from_slice(&call[CALL_HEADER_LEN..]);
-        self.note(u64::from_le_bytes(event_id), call_id, usize::from(len));
+        self.records.extend_from_slice(body);
+        let sale = SaleId(u64::from_le_bytes(event_id));
+        if let Some(pass) = pass {
+            let record = &mut self.records[start..];
+            if input::check_pass(record, sale, pass, self.keys.as_ref()).is_err() {
+                self.records.truncate(start);
+                self.reject(call_id, Rejection::PassInvalid);
+                return false;
+            }
+            record::note_pass(record);
+        }
+        self.note(sale.0, call_id, usize::from(len));
+        true
     }
 
     /// Notes a call whose record was just added.
@@ -232,6 +262,13 @@ impl Splitter {
     }
 }
 
+/// The pass before a hold's body, which is there when the call is sound.
+fn split_pass(body: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    let (len, rest) = body.split_at(2);
+    let (pass, body) = rest.split_at(usize::from(u16::from_le_bytes([len[0], len[1]])));
+    (Some(pass), body)
+}
+
 /// How many calls a message has, as far as their lengths tell.
 pub fn count(packed: &[u8]) -> usize {
     let mut rest = packed;
@@ -251,6 +288,11 @@ fn is_sound(call: &[u8]) -> bool {
     call[3] == 0
         && match call[2] {
             kind::PLACE_HOLD => body_len >= 37,
+            kind::PLACE_HOLD_WITH_PASS => call[CALL_HEADER_LEN..]
+                .first_chunk()
+                .is_some_and(|len| body_len >= 2 + 37 + usize::from(u16::from_le_bytes(*len))),
+            kind::JOIN_ROOM => body_len == 17,
+            kind::LEAVE_ROOM => body_len == 16,
             kind::EXTEND_HOLD => body_len == 20,
             kind::RELEASE_HOLD | kind::CANCEL_ORDER => body_len == 16,
             kind::CONFIRM_HOLD => {

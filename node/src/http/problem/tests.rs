@@ -86,6 +86,8 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::PassExpired,
         Rejection::PassSpent { left: 1 },
         Rejection::RoomFull,
+        Rejection::PassInvalid,
+        Rejection::RoomClosed,
     ]
 }
 

@@ -145,7 +145,12 @@ impl Event {
                 EventCommand::Reopen
                 | EventCommand::Block(_)
                 | EventCommand::Unblock(_)
-                | EventCommand::SetRules(_),
+                | EventCommand::SetRules(_)
+                | EventCommand::OpenRoom(_)
+                | EventCommand::MoveRoom { .. }
+                | EventCommand::SetRoom(_)
+                | EventCommand::SetBeacon(_)
+                | EventCommand::RemoveVisitor { .. },
             ) => phase,
             (phase, _) => return Err(Rejection::PhaseForbids { phase }),
         };
@@ -364,6 +369,22 @@ impl AdminApi for Memory {
             event_id,
             |event| serde_json::json!({ "revision": event.revision }),
         )
+    }
+
+    async fn queue(&self, _event_id: u64) -> Answer<views::Queue> {
+        Err(Problem::rejected(Rejection::NoRoom).into())
+    }
+
+    async fn evidence(&self, _event_id: u64) -> Answer<Bytes> {
+        Err(Problem::rejected(Rejection::NoRoom).into())
+    }
+
+    async fn pass_keys(&self) -> Answer<views::PassKeyList> {
+        Ok(views::PassKeyList::default())
+    }
+
+    async fn rotate_pass_key(&self) -> Answer<views::PassKeyList> {
+        Ok(views::PassKeyList::default())
     }
 
     async fn orders(&self, search: Search) -> Answer<views::OrderPage> {

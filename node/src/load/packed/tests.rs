@@ -27,6 +27,7 @@ fn written(call: &Call) -> Vec<u8> {
 #[test]
 fn a_hold_with_every_kind_of_line() {
     let call = Call::PlaceHold {
+        pass: String::new(),
         hold: [1; 16],
         buyer: [2; 16],
         ttl_s: 0x0a0b,

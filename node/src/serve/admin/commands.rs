@@ -7,14 +7,17 @@ use actors::calls::{Answers, Calls};
 use actors::codec::answer::{self, Answer as Decided};
 use actors::codec::record;
 use bytes::Bytes;
-use domain::command::{Command, Request};
+use domain::command::{Command, Request, SetRoom};
 use domain::ids::{ChannelId, IdempotencyKey, PartnerId, SaleId};
+use domain::room::Plan;
+use domain::room::pace::Ceilings;
 use domain::rules::SaleRules;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::Admin;
-use crate::http::api::{Answer, EventCommand};
+use crate::http::api::{Answer, EventCommand, NewRoom};
+use crate::http::bodies::QueueSettings;
 use crate::http::problem::{Problem, Reason};
 use crate::http::views;
 
@@ -53,6 +56,68 @@ impl Admin {
                 let rules = SaleRules { test_mode, ..rules };
                 let set = Command::SetRules(Box::new(rules));
                 self.decide(event_id, key, set).await
+            }
+            EventCommand::OpenRoom(room) => {
+                let NewRoom {
+                    lobby_at_ms,
+                    open_at_ms,
+                    waits_for_beacon,
+                    pass_life_ms,
+                    pass_tickets,
+                    ceilings,
+                    lanes,
+                } = *room;
+                let plan = Plan {
+                    lobby_at_ms,
+                    open_at_ms,
+                    seed: self.seed(event_id, key).await?,
+                    waits_for_beacon,
+                    pass_life_ms,
+                    pass_tickets,
+                    ceilings,
+                    lanes,
+                };
+                let open = Command::OpenRoom(Box::new(plan));
+                self.decide(event_id, key, open).await
+            }
+            EventCommand::MoveRoom {
+                lobby_at_ms,
+                open_at_ms,
+            } => {
+                let moved = Command::MoveRoom {
+                    lobby_at_ms,
+                    open_at_ms,
+                };
+                self.decide(event_id, key, moved).await
+            }
+            EventCommand::SetRoom(settings) => {
+                let QueueSettings {
+                    paused,
+                    closed,
+                    per_minute,
+                    at_the_desk,
+                    hold_ms,
+                    weights,
+                } = settings;
+                let set = Command::SetRoom(SetRoom {
+                    is_paused: paused,
+                    is_closed: closed,
+                    ceilings: Ceilings {
+                        per_minute,
+                        at_the_desk,
+                        hold_ms,
+                    },
+                    weights: &weights,
+                });
+                self.decide(event_id, key, set).await
+            }
+            EventCommand::SetBeacon(beacon) => {
+                let set = Command::SetBeacon { beacon };
+                self.decide(event_id, key, set).await
+            }
+            EventCommand::RemoveVisitor { visitor, reason } => {
+                let remove = Command::RemoveVisitor { visitor, reason };
+                self.decide(event_id, key, remove).await
             }
         };
         Ok(decided?)

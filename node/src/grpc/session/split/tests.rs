@@ -8,6 +8,7 @@ use domain::ids::{ChannelId, HoldId, IdempotencyKey, PartnerId};
 use proptest::prelude::*;
 
 use super::*;
+use crate::access::pass::NoPassKeys;
 
 const STAMP: Stamp = Stamp {
     partner: PartnerId(7),
@@ -45,7 +46,7 @@ fn refused(splitter: &mut Splitter) -> Vec<(u32, FailureReason)> {
 
 #[test]
 fn calls_of_many_sales_are_kept_apart_and_in_sequence() {
-    let mut splitter = Splitter::new(STAMP);
+    let mut splitter = Splitter::new(STAMP, Arc::new(NoPassKeys));
     for round in 0..3 {
         let sales = 1 + round * FEW as u64;
         let packed: Vec<u8> = (0..60)
@@ -81,7 +82,7 @@ fn calls_of_many_sales_are_kept_apart_and_in_sequence() {
 
 #[test]
 fn a_malformed_call_is_answered_and_the_next_goes_on() {
-    let mut splitter = Splitter::new(STAMP);
+    let mut splitter = Splitter::new(STAMP, Arc::new(NoPassKeys));
     let mut reserved = release(3, 1);
     reserved[3] = 1;
     let packed = [
@@ -107,19 +108,19 @@ fn a_malformed_call_is_answered_and_the_next_goes_on() {
 #[test]
 fn a_wrong_length_ends_the_message_with_an_answer() {
     for wrong in [0_u16, 31, 49, u16::MAX] {
-        let mut splitter = Splitter::new(STAMP);
+        let mut splitter = Splitter::new(STAMP, Arc::new(NoPassKeys));
         let mut packed = [release(1, 1), release(2, 1)].concat();
         packed[48..50].copy_from_slice(&wrong.to_le_bytes());
         assert_eq!(splitter.packed(&packed, 100, 50), Ok(1));
         assert_eq!(refused(&mut splitter), [(2, FailureReason::BadRequest)]);
     }
-    let mut splitter = Splitter::new(STAMP);
+    let mut splitter = Splitter::new(STAMP, Arc::new(NoPassKeys));
     assert_eq!(splitter.packed(&release(1, 1)[..7], 100, 50), Err(CutOff));
 }
 
 #[test]
 fn calls_beyond_the_room_are_busy() {
-    let mut splitter = Splitter::new(STAMP);
+    let mut splitter = Splitter::new(STAMP, Arc::new(NoPassKeys));
     let packed: Vec<u8> = (0..5).flat_map(|call_id| release(call_id, 1)).collect();
     assert_eq!(splitter.packed(&packed, 3, 50), Ok(3));
     assert_eq!(
@@ -134,7 +135,7 @@ proptest! {
         bytes in proptest::collection::vec(any::<u8>(), 0..400),
         room in 0..8_usize,
     ) {
-        let mut splitter = Splitter::new(STAMP);
+        let mut splitter = Splitter::new(STAMP, Arc::new(NoPassKeys));
         let taken = splitter.packed(&bytes, room, 50).unwrap_or(0);
         prop_assert!(taken <= room);
         let whole = splitter.take_sales().iter().all(|split| {
@@ -149,7 +150,7 @@ proptest! {
     fn a_changed_byte_never_breaks_a_record(at in 0..(48 * 4_usize), to in any::<u8>()) {
         let mut packed: Vec<u8> = (0..4).flat_map(|call_id| release(call_id, 1)).collect();
         packed[at] = to;
-        let mut splitter = Splitter::new(STAMP);
+        let mut splitter = Splitter::new(STAMP, Arc::new(NoPassKeys));
         let Ok(taken) = splitter.packed(&packed, 100, 50) else { return Ok(()) };
         let records: usize = splitter
             .take_sales()

@@ -1,0 +1,394 @@
+//! `AdmissionService`: who comes to a waiting room, where they stand, and their passes.
+
+mod board;
+mod forecast;
+mod reader;
+mod told;
+
+use actors::codec::answer::Answer;
+use domain::ids::{SaleId, VisitorId};
+use domain::outcome::Done;
+use domain::rejection::Rejection;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use proto::channel::v1::admission_service_client::AdmissionServiceClient;
+use proto::channel::v1::admission_service_server::AdmissionService;
+use proto::channel::v1::{
+    ClaimRequest, ClaimResponse, FailureReason, JoinManyRequest, JoinManyResponse, JoinRefused,
+    JoinRequest, JoinResponse, LeaveRequest, LeaveResponse, ListPassKeysRequest,
+    ListPassKeysResponse, PassKey, ProofRequest, ProofResponse, StatusManyRequest,
+    StatusManyResponse, StatusRequest, StatusResponse, VisitorPhase, WatchPlaceRequest,
+    WatchPlaceResponse,
+};
+use tokio::time::Instant;
+use tonic::{Request, Response, Status};
+
+use super::ending::ending;
+use super::input::{self, Stamp, ToRecord, Violations};
+use super::meter::Counted;
+use super::metrics::Method;
+use super::place::{self, Copy, Place};
+use super::{Entrance, Partners, Reader, deadline, status, unary};
+use crate::access::pass::{self, Claims};
+use board::Boards;
+pub use reader::Rooms;
+
+/// Visitors of one batch.
+pub const VISITORS_MAX: usize = 1000;
+
+#[derive(Clone)]
+pub struct Admission {
+    rooms: Rooms,
+    boards: Boards,
+}
+
+impl Admission {
+    pub(super) fn new(rooms: Rooms) -> Admission {
+        Admission {
+            rooms,
+            boards: Boards::default(),
+        }
+    }
+
+    fn partners(&self) -> Result<&Partners, Status> {
+        match &self.rooms.entrance {
+            Entrance::Partners(partners) => Ok(partners),
+            Entrance::Peers(_) => Err(Status::unimplemented("peers forward commands")),
+        }
+    }
+
+    /// Asks the sale's owner for what a message says.
+    async fn decide<M: ToRecord>(
+        &self,
+        message: &M,
+        stamp: Stamp,
+        until: Instant,
+    ) -> Result<(u64, Done), Status> {
+        let partners = self.partners()?;
+        let mut record = Vec::with_capacity(64);
+        input::take(message, stamp, partners.pass_keys.as_ref(), &mut record)
+            .map_err(status::not_taken)?;
+        let sale = SaleId(message.event_id());
+        let answer = unary::ask(&partners.gateway, sale, record, until).await;
+        status::of_answer(answer, partners.wall.now_ms())
+    }
+}
+
+/// The one visitor a request names.
+fn one(bytes: &[u8]) -> Result<VisitorId, Status> {
+    let mut violations = Violations::default();
+    let visitor = violations.visitor("visitor", bytes);
+    violations.none(visitor).map_err(status::bad_request)
+}
+
+/// The visitors a request names.
+pub fn many(bytes: &[bytes::Bytes]) -> Result<Vec<VisitorId>, Status> {
+    let mut violations = Violations::default();
+    if !(1..=VISITORS_MAX).contains(&bytes.len()) {
+        violations.add("visitors", format!("must be 1 to {VISITORS_MAX}"));
+    }
+    let visitors = bytes.iter().take(VISITORS_MAX).enumerate();
+    let visitors = visitors
+        .map(|(at, bytes)| violations.visitor(&format!("visitors[{at}]"), bytes))
+        .collect();
+    violations.none(visitors).map_err(status::bad_request)
+}
+
+#[tonic::async_trait]
+impl AdmissionService for Admission {
+    type WatchPlaceStream = BoxStream<'static, Result<WatchPlaceResponse, Status>>;
+
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+        let partners = self.partners()?;
+        let caller = partners.admitted(request.metadata())?;
+        let until = deadline::of_call(request.metadata(), partners.config.timeout)?;
+        let message = request.into_inner();
+        let joins = one(&message.visitor)?;
+        partners
+            .joins
+            .check(SaleId(message.event_id), joins, &message.address_hash)
+            .map_err(status::over_limit)?;
+        let stamp = Stamp::of(&caller);
+        let (log_index, _) = self.decide(&message, stamp, until).await?;
+        Ok(Response::new(JoinResponse { log_index }))
+    }
+
+    async fn join_many(
+        &self,
+        request: Request<JoinManyRequest>,
+    ) -> Result<Response<JoinManyResponse>, Status> {
+        let partners = self.partners()?;
+        let caller = partners.caller(request.metadata())?;
+        let until = deadline::of_call(request.metadata(), partners.config.timeout)?;
+        let message = request.into_inner();
+        let visitors = many(&message.visitors)?;
+        partners
+            .limit
+            .check(caller.partner, visitors.len())
+            .map_err(status::over_limit)?;
+        let stamp = Stamp::of(&caller);
+        let mut records = Vec::new();
+        for visitor in &visitors {
+            let join = JoinRequest {
+                event_id: message.event_id,
+                visitor: reader::bytes(*visitor),
+                class: message.class,
+                ..JoinRequest::default()
+            };
+            join.to_record(stamp, &mut records)
+                .map_err(status::bad_request)?;
+        }
+        let sale = SaleId(message.event_id);
+        let answers = unary::ask_all(&partners.gateway, sale, records, visitors.len(), until).await;
+        let mut told = JoinManyResponse::default();
+        for (at, answer) in (0..).zip(answers) {
+            match refused(at, &answer) {
+                None => told.joined += 1,
+                Some(refused) => told.refused.push(refused),
+            }
+        }
+        Ok(Response::new(told))
+    }
+
+    async fn status(
+        &self,
+        request: Request<StatusRequest>,
+    ) -> Result<Response<StatusResponse>, Status> {
+        let (reader, until) = place::read(&self.rooms.entrance, request.metadata())?;
+        let StatusRequest { event_id, visitor } = request.into_inner();
+        let visitors = vec![one(&visitor)?];
+        let places = self
+            .rooms
+            .places(reader, SaleId(event_id), visitors, until)
+            .await?;
+        Ok(Response::new(StatusResponse {
+            place: places.into_iter().next(),
+        }))
+    }
+
+    async fn status_many(
+        &self,
+        request: Request<StatusManyRequest>,
+    ) -> Result<Response<StatusManyResponse>, Status> {
+        let (reader, until) = place::read(&self.rooms.entrance, request.metadata())?;
+        let StatusManyRequest { event_id, visitors } = request.into_inner();
+        let visitors = many(&visitors)?;
+        let places = self
+            .rooms
+            .places(reader, SaleId(event_id), visitors, until)
+            .await?;
+        Ok(Response::new(StatusManyResponse { places }))
+    }
+
+    async fn watch_place(
+        &self,
+        request: Request<WatchPlaceRequest>,
+    ) -> Result<Response<Self::WatchPlaceStream>, Status> {
+        let partners = self.partners()?;
+        let ends_after = deadline::timeout(request.metadata())?;
+        let (reader, until) = place::read(&self.rooms.entrance, request.metadata())?;
+        let WatchPlaceRequest { event_id, visitor } = request.into_inner();
+        let (sale, visitor) = (SaleId(event_id), one(&visitor)?);
+        let places = self
+            .rooms
+            .places(reader, sale, vec![visitor], until)
+            .await?;
+        let known = places.into_iter().next().unwrap_or_default();
+        let mut told = self.boards.watch(&self.rooms, reader, sale, visitor, known);
+        told.mark_changed();
+        let ending = Box::pin(ending(ends_after, Some(partners.going_down.clone())));
+        let counted = Counted::begin(&partners.metrics, Method::WATCH_PLACE);
+        let watching = Watching {
+            told,
+            ending,
+            counted,
+            is_over: false,
+        };
+        Ok(Response::new(
+            futures::stream::unfold(watching, Watching::next).boxed(),
+        ))
+    }
+
+    async fn leave(
+        &self,
+        request: Request<LeaveRequest>,
+    ) -> Result<Response<LeaveResponse>, Status> {
+        let partners = self.partners()?;
+        let caller = partners.admitted(request.metadata())?;
+        let until = deadline::of_call(request.metadata(), partners.config.timeout)?;
+        let message = request.into_inner();
+        let (log_index, _) = self.decide(&message, Stamp::of(&caller), until).await?;
+        Ok(Response::new(LeaveResponse { log_index }))
+    }
+
+    async fn claim(
+        &self,
+        request: Request<ClaimRequest>,
+    ) -> Result<Response<ClaimResponse>, Status> {
+        let partners = self.partners()?;
+        let (reader, until) = place::read(&self.rooms.entrance, request.metadata())?;
+        let ClaimRequest { event_id, visitor } = request.into_inner();
+        let (event, visitor) = (SaleId(event_id), one(&visitor)?);
+        let place = self
+            .rooms
+            .leaders_place(reader, event, visitor, until)
+            .await?;
+        let now_ms = partners.wall.now_ms();
+        if place.phase() != VisitorPhase::Admitted {
+            return Err(status::rejected(not_admitted(&place), now_ms));
+        }
+        let claims = Claims {
+            event,
+            visitor,
+            partner: reader.partner,
+            channel: reader.channel,
+            tickets: u16::try_from(place.tickets_max).unwrap_or(u16::MAX),
+            from_ms: place.pass_from_ms,
+            ends_ms: place.pass_ends_ms,
+            number: place.number,
+        };
+        let pass = pass::sign(&partners.pass_keys.pass_keys(), &claims, now_ms)
+            .ok_or_else(|| Status::internal("there is no key to sign passes with"))?;
+        Ok(Response::new(ClaimResponse {
+            pass,
+            ends_ms: place.pass_ends_ms,
+            tickets_left: place.tickets_left,
+        }))
+    }
+
+    async fn proof(
+        &self,
+        request: Request<ProofRequest>,
+    ) -> Result<Response<ProofResponse>, Status> {
+        let (reader, until) = place::read(&self.rooms.entrance, request.metadata())?;
+        let message = request.into_inner();
+        let (sale, visitor) = (SaleId(message.event_id), one(&message.visitor)?);
+        let replica = match place::find(&self.rooms.entrance, sale, Copy::Any, until).await? {
+            Place::Here(replica) => replica,
+            Place::There(channel) => {
+                let request = place::passed_on(message, reader, Some(until));
+                let mut client = AdmissionServiceClient::new(channel);
+                return place::told_in_time(until, client.proof(request)).await;
+            }
+        };
+        let proof = place::in_time(until, replica.proof(visitor)).await?;
+        let proof = proof
+            .filter(|proof| proof.status.partner == reader.partner)
+            .ok_or_else(|| status::rejected(Rejection::UnknownVisitor, 0))?;
+        let hash = |hash: &[u8; 32]| bytes::Bytes::copy_from_slice(hash);
+        let evidence = proof.evidence;
+        Ok(Response::new(ProofResponse {
+            number: proof.number,
+            lane: proof.status.lane.into(),
+            path: proof.path.iter().map(hash).collect(),
+            lobby_root: hash(&evidence.lobby_root),
+            lobby_len: evidence.lobby_len,
+            commitment: hash(&evidence.commitment),
+            seed: evidence
+                .seed
+                .map_or_else(Default::default, |seed| hash(&seed.0)),
+            beacon: evidence.beacon.as_ref().map_or_else(Default::default, hash),
+        }))
+    }
+
+    async fn list_pass_keys(
+        &self,
+        request: Request<ListPassKeysRequest>,
+    ) -> Result<Response<ListPassKeysResponse>, Status> {
+        let partners = self.partners()?;
+        partners.admitted(request.metadata())?;
+        let keys = partners.pass_keys.pass_keys();
+        let keys = keys.into_iter().map(|key| PassKey {
+            key_id: key.key_id,
+            public_key: key.public.to_vec().into(),
+            made_at_ms: key.made_at_ms,
+        });
+        Ok(Response::new(ListPassKeysResponse {
+            keys: keys.collect(),
+        }))
+    }
+}
+
+/// Why there is no pass.
+fn not_admitted(place: &proto::channel::v1::Place) -> Rejection {
+    match place.phase() {
+        VisitorPhase::Unknown => Rejection::UnknownVisitor,
+        VisitorPhase::Served | VisitorPhase::Expired => Rejection::PassExpired,
+        VisitorPhase::Removed => Rejection::VisitorRemoved {
+            reason: place.removal_reason,
+        },
+        _ => Rejection::QueueRequired,
+    }
+}
+
+fn refused(at: u32, answer: &Answer) -> Option<JoinRefused> {
+    let (reason, again) = match answer {
+        Answer::Done { .. } => return None,
+        Answer::Rejected { rejection, .. } => (status::reason_name(*rejection), false),
+        Answer::Failed { reason, .. } => {
+            let again = !matches!(
+                reason,
+                FailureReason::UnknownEvent | FailureReason::BadRequest | FailureReason::Forbidden
+            );
+            (status::failure_name(*reason), again)
+        }
+        Answer::Unknown => ("UNKNOWN_OUTCOME", true),
+    };
+    Some(JoinRefused {
+        at,
+        reason: reason.to_owned(),
+        again,
+    })
+}
+
+/// A stream that tells a place until its last change.
+struct Watching {
+    told: tokio::sync::watch::Receiver<proto::channel::v1::Place>,
+    ending: std::pin::Pin<Box<dyn Future<Output = Status> + Send>>,
+    counted: Counted,
+    is_over: bool,
+}
+
+impl Watching {
+    async fn next(mut self) -> Option<(Result<WatchPlaceResponse, Status>, Watching)> {
+        if self.is_over {
+            return None;
+        }
+        let next = tokio::select! {
+            changed = self.told.changed() => match changed {
+                Ok(()) => {
+                    let place = *self.told.borrow_and_update();
+                    self.is_over = told::is_last(&place);
+                    Ok(WatchPlaceResponse { place: Some(place) })
+                }
+                // Its board was taken down: never while it is watched.
+                Err(_) => Err(status::failed(FailureReason::NoLeader, 0)),
+            },
+            status = &mut self.ending => Err(status),
+        };
+        match &next {
+            Ok(_) if self.is_over => self.counted.ended(tonic::Code::Ok),
+            Ok(_) => {}
+            Err(status) => {
+                self.counted.ended(status.code());
+                self.is_over = true;
+            }
+        }
+        Some((next, self))
+    }
+}
+
+/// What a session asks of the room.
+impl Admission {
+    pub(super) async fn session_status(
+        &self,
+        reader: Reader,
+        message: StatusManyRequest,
+        until: Instant,
+    ) -> Result<StatusManyResponse, Status> {
+        let visitors = many(&message.visitors)?;
+        let sale = SaleId(message.event_id);
+        let places = self.rooms.places(reader, sale, visitors, until).await?;
+        Ok(StatusManyResponse { places })
+    }
+}

@@ -1,0 +1,91 @@
+//! Reads of rooms: from this node's copy, or another node's.
+
+use std::sync::Arc;
+
+use domain::ids::{SaleId, VisitorId};
+use domain::rejection::Rejection;
+use proto::channel::v1::admission_service_client::AdmissionServiceClient;
+use proto::channel::v1::{self as pb, StatusManyRequest};
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::forecast::Forecasts;
+use super::told;
+use crate::grpc::place::{self, Copy, Place};
+use crate::grpc::{Entrance, Reader, status};
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Rooms {
+    pub entrance: Entrance,
+    forecasts: Arc<Forecasts>,
+}
+
+impl Rooms {
+    pub fn new(entrance: Entrance) -> Rooms {
+        Rooms {
+            entrance,
+            forecasts: Arc::default(),
+        }
+    }
+
+    /// Where visitors stand, as any copy has it.
+    pub async fn places(
+        &self,
+        reader: Reader,
+        sale: SaleId,
+        visitors: Vec<VisitorId>,
+        until: Instant,
+    ) -> Result<Vec<pb::Place>, Status> {
+        self.read(reader, sale, visitors, Copy::Any, until).await
+    }
+
+    /// As its leader has it.
+    pub async fn leaders_place(
+        &self,
+        reader: Reader,
+        sale: SaleId,
+        visitor: VisitorId,
+        until: Instant,
+    ) -> Result<pb::Place, Status> {
+        let places = self
+            .read(reader, sale, vec![visitor], Copy::Leaders, until)
+            .await?;
+        Ok(places.into_iter().next().unwrap_or_default())
+    }
+
+    async fn read(
+        &self,
+        reader: Reader,
+        sale: SaleId,
+        visitors: Vec<VisitorId>,
+        copy: Copy,
+        until: Instant,
+    ) -> Result<Vec<pb::Place>, Status> {
+        match place::find(&self.entrance, sale, copy, until).await? {
+            Place::Here(replica) => {
+                let places = place::in_time(until, replica.places(visitors)).await?;
+                let places = places.ok_or_else(|| status::rejected(Rejection::NoRoom, 0))?;
+                let released = places.room.census.released;
+                let flow = self.forecasts.look(sale, Instant::now(), released);
+                let told = |status| told::place(&places.room, flow, reader.partner, status);
+                Ok(places.statuses.iter().copied().map(told).collect())
+            }
+            Place::There(channel) => {
+                let message = StatusManyRequest {
+                    event_id: sale.0,
+                    visitors: visitors.into_iter().map(bytes).collect(),
+                };
+                let request = place::passed_on(message, reader, Some(until));
+                let mut client = AdmissionServiceClient::new(channel);
+                let answer = place::told_in_time(until, client.status_many(request)).await?;
+                Ok(answer.into_inner().places)
+            }
+        }
+    }
+}
+
+/// A visitor's key as it travels.
+pub fn bytes(visitor: VisitorId) -> bytes::Bytes {
+    visitor.0.to_be_bytes().to_vec().into()
+}

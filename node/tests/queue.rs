@@ -1,0 +1,396 @@
+//! A waiting room on three real nodes, whose leader is killed while visitors come and again while they
+//! are let in: no place is lost, doubled or changed, nobody holds seats without a pass that is theirs,
+//! a pass buys once however often it is shown, and the published evidence is true.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cluster::components::{Net, WallClock};
+use onsale::config::Config;
+use onsale::evidence::Evidence;
+use onsale::http::bodies::{ArmQueue, QueueLane};
+use onsale::load::call::Id;
+use onsale::load::connect::{self, Bearer, MachineClock, Tcp};
+use onsale::load::keys::Keys;
+use onsale::load::{Answer, Call, Client, Line, Pass, Visitors, venue};
+use onsale::local::api::{Api, NewEvent, moment_in};
+use onsale::local::{Local, Profile, Settings};
+use proto::channel::v1::admission_service_client::AdmissionServiceClient;
+use proto::channel::v1::{
+    JoinRequest, LeaveRequest, Place, ProofRequest, RejectionReason, VisitorPhase,
+    WatchPlaceRequest,
+};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic_types::StatusExt as _;
+
+const LIMIT: Duration = Duration::from_secs(60);
+/// Long enough for all to come while the leader is killed.
+const GATHERING: Duration = Duration::from_secs(12);
+const CROWD: usize = 3_000;
+const MEMBERS: usize = 500;
+const PASS_TICKETS: u16 = 4;
+
+type Admission = AdmissionServiceClient<InterceptedService<Channel, Bearer>>;
+
+/// A partner with its clients.
+struct Partner {
+    client: Client,
+    visitors: Visitors,
+    /// To each node.
+    plain: Vec<Admission>,
+    ids: Vec<Id>,
+}
+
+impl Partner {
+    fn new(local: &Local, key: &str, keys: &mut Keys, count: usize) -> Partner {
+        let net: Arc<dyn Net> = Arc::new(Tcp);
+        let nodes = local.partner_addresses();
+        let bearer = Bearer::new(key).expect("a key is text");
+        let plain = |address: &String| {
+            let channel = connect::connect_lazily(&net, address).expect("an address");
+            AdmissionServiceClient::with_interceptor(channel, bearer.clone())
+        };
+        Partner {
+            client: Client::unary(&net, &nodes, bearer.clone()).expect("addresses"),
+            visitors: Visitors::new(&net, &nodes, bearer.clone()).expect("addresses"),
+            plain: nodes.iter().map(plain).collect(),
+            ids: (0..count).map(|_| keys.make()).collect(),
+        }
+    }
+
+    /// A hold of `quantity` seats, as the sale decides it.
+    async fn hold(&self, event: u64, key: Id, buyer: Id, pass: &str, quantity: u16) -> Held {
+        let place = Call::PlaceHold {
+            pass: pass.to_owned(),
+            hold: key,
+            buyer,
+            ttl_s: 0,
+            lines: vec![Line::best(quantity)],
+        };
+        match self.client.call(event, key, place, LIMIT).await {
+            Ok(Answer::Done { .. }) => Ok(()),
+            Ok(Answer::Rejected { why, .. }) => {
+                Err(RejectionReason::try_from(i32::from(why.reason)).expect("is known"))
+            }
+            Err(gave_up) => panic!("no answer: {gave_up}"),
+        }
+    }
+}
+
+type Held = Result<(), RejectionReason>;
+
+#[test]
+fn a_room_on_three_nodes() {
+    let mut local = Local::start(Settings {
+        executable: PathBuf::from(env!("CARGO_BIN_EXE_onsale")),
+        nodes: 3,
+        profile: Profile::Fast,
+        data: None,
+        base: Config::default(),
+    })
+    .expect("three nodes start");
+    let api = local.api();
+    let crowd_key = api.partner("Crowd").expect("a partner is made").key;
+    let club_key = api.partner("Club").expect("a partner is made").key;
+    let plan = venue::plan("Hall", 10, 500);
+    let event = api
+        .create_event(&NewEvent {
+            name: "Night",
+            venue: "Hall",
+            test_mode: false,
+            hold_ttl_s: 1800,
+            plan: &plan,
+            dedupe: false,
+        })
+        .expect("an event is created")
+        .event_id;
+    let opens = Instant::now() + GATHERING;
+    api.arm_queue(event, &queue()).expect("the room is armed");
+
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let wall: Arc<dyn WallClock> = Arc::new(MachineClock);
+        let mut keys = Keys::new(7, &wall);
+        let crowd = Partner::new(&local, &crowd_key, &mut keys, CROWD);
+        let club = Partner::new(&local, &club_key, &mut keys, MEMBERS);
+        gather(&mut local, &api, event, &crowd, &club).await;
+        assert!(
+            Instant::now() < opens,
+            "the lobby closed before all had come"
+        );
+        strangers_are_told_nothing(event, &crowd, &club).await;
+        let without = crowd.hold(event, keys.make(), crowd.ids[0], "", 1).await;
+        assert_eq!(without, Err(RejectionReason::NotOnSale));
+
+        let before = shuffled(event, &crowd).await;
+        let leader = leader(&local, &api, event);
+        local.kill(leader);
+        local.restart(leader).expect("it starts again");
+        let admitted = first_admitted(event, &crowd).await;
+        same_places(event, &crowd, &before).await;
+
+        let (visitor, pass) = &admitted[0];
+        keys.tick(tokio::time::Instant::now());
+        only_ones_own_pass(event, &crowd, &club, &mut keys, &admitted).await;
+        buys_once(event, &crowd, &mut keys, *visitor, pass).await;
+        watched_until_the_end(&api, event, &crowd, &before).await;
+    });
+
+    let file = api.evidence(event).expect("the evidence is published");
+    let verdict = Evidence::verify(&file, None).expect("is true");
+    assert_eq!(verdict.lobby as usize, CROWD + MEMBERS);
+    assert!(verdict.released > 0);
+    assert_eq!(verdict.removed, 1, "one left");
+    let queue = api.queue(event).expect("is shown");
+    assert_eq!(queue.joined as usize, CROWD + MEMBERS, "nobody twice");
+}
+
+/// Members have two turns of three.
+fn queue() -> ArmQueue {
+    let lane = |class, weight| QueueLane {
+        channel: None,
+        class,
+        weight,
+    };
+    ArmQueue {
+        lobby_at: moment_in(Duration::ZERO),
+        opens_at: moment_in(GATHERING),
+        beacon: false,
+        pass_life_s: 600,
+        pass_tickets: PASS_TICKETS,
+        per_minute: Some(6_000),
+        at_the_desk: None,
+        hold_ms: 250,
+        lanes: vec![lane(Some(1), 2), lane(None, 1)],
+    }
+}
+
+fn leader(local: &Local, api: &Api, event: u64) -> usize {
+    let until = Instant::now() + LIMIT;
+    loop {
+        let leader = api.event(event).expect("is there").leader;
+        match leader.and_then(|id| local.index_of(id)) {
+            Some(index) if local.is_running(index) => return index,
+            _ => assert!(Instant::now() < until, "nobody leads"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// All come, some twice, while the leader is killed.
+async fn gather(local: &mut Local, api: &Api, event: u64, crowd: &Partner, club: &Partner) {
+    let (first, second) = crowd.ids.split_at(CROWD / 2);
+    crowd.visitors.join(event, first, 0).await.expect("come");
+    let leader = leader(local, api, event);
+    local.kill(leader);
+    let (crowd_came, club_came) = tokio::join!(
+        crowd.visitors.join(event, second, 0),
+        club.visitors.join(event, &club.ids, 1),
+    );
+    crowd_came.expect("come");
+    club_came.expect("come");
+    local.restart(leader).expect("it starts again");
+    crowd.visitors.join(event, first, 0).await.expect("again");
+    let places = crowd
+        .visitors
+        .places(event, &crowd.ids)
+        .await
+        .expect("told");
+    let numbers: BTreeSet<u32> = places.iter().map(|place| place.number).collect();
+    assert_eq!(numbers.len(), CROWD, "each has a number of their own");
+    assert!(
+        places
+            .iter()
+            .all(|place| place.phase() == VisitorPhase::Lobby)
+    );
+    let leave = LeaveRequest {
+        event_id: event,
+        visitor: club.ids[0].to_vec().into(),
+    };
+    let mut left = false;
+    for node in club.plain.iter().cycle().take(9) {
+        left |= node.clone().leave(leave.clone()).await.is_ok();
+        if left {
+            break;
+        }
+    }
+    assert!(left, "one of the club leaves");
+}
+
+/// Another partner's visitors cannot be asked for, joined or proved.
+async fn strangers_are_told_nothing(event_id: u64, crowd: &Partner, club: &Partner) {
+    let theirs = crowd.visitors.places(event_id, &club.ids[1..3]).await;
+    let unknown = |place: &Place| place.phase() == VisitorPhase::Unknown;
+    assert!(theirs.expect("told").iter().all(unknown));
+    let visitor: bytes::Bytes = club.ids[1].to_vec().into();
+    let join = JoinRequest {
+        event_id,
+        visitor: visitor.clone(),
+        ..JoinRequest::default()
+    };
+    let mut node = crowd.plain[1].clone();
+    let refused = node.join(join).await.expect_err("is the club's");
+    let why = refused.get_error_details().error_info().cloned();
+    assert_eq!(why.expect("a reason").reason, "VISITOR_OF_ANOTHER_PARTNER");
+    let proof = ProofRequest { event_id, visitor };
+    assert!(node.proof(proof.clone()).await.is_err());
+    let proof = club.plain[1].clone().proof(proof).await.expect("their own");
+    assert!(
+        proof.into_inner().seed.is_empty(),
+        "secret until the shuffle"
+    );
+}
+
+/// The places of all, once there are any.
+async fn shuffled(event: u64, crowd: &Partner) -> BTreeMap<Id, Place> {
+    let until = Instant::now() + LIMIT;
+    loop {
+        let places = crowd
+            .visitors
+            .places(event, &crowd.ids)
+            .await
+            .expect("told");
+        if places
+            .iter()
+            .all(|place| place.place.is_some() || is_admitted(place))
+        {
+            return crowd.ids.iter().copied().zip(places).collect();
+        }
+        assert!(Instant::now() < until, "the lobby is not shuffled");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn is_admitted(place: &Place) -> bool {
+    place.phase() == VisitorPhase::Admitted
+}
+
+/// A failover has changed nobody's place; who had been let in still is.
+async fn same_places(event: u64, crowd: &Partner, before: &BTreeMap<Id, Place>) {
+    let after = crowd
+        .visitors
+        .places(event, &crowd.ids)
+        .await
+        .expect("told");
+    for (id, now) in crowd.ids.iter().zip(after) {
+        let then = before[id];
+        assert_eq!(then.number, now.number);
+        if let (Some(then), Some(now)) = (then.place, now.place) {
+            assert_eq!(then, now);
+        }
+        if is_admitted(&then) {
+            assert_eq!(then.pass_ends_ms, now.pass_ends_ms);
+        }
+    }
+}
+
+async fn first_admitted(event: u64, crowd: &Partner) -> Vec<(Id, Pass)> {
+    let until = Instant::now() + LIMIT;
+    loop {
+        let places = crowd
+            .visitors
+            .places(event, &crowd.ids)
+            .await
+            .expect("told");
+        let admitted = crowd.ids.iter().zip(&places);
+        let admitted: Vec<Id> = admitted
+            .filter(|(_, place)| is_admitted(place))
+            .map(|(id, _)| *id)
+            .take(3)
+            .collect();
+        if admitted.len() == 3 {
+            let mut passes = Vec::new();
+            for id in admitted {
+                let pass = crowd.visitors.claim(event, &id).await.expect("answered");
+                passes.push((id, pass.expect("was let in")));
+            }
+            return passes;
+        }
+        assert!(Instant::now() < until, "nobody is let in");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn only_ones_own_pass(
+    event: u64,
+    crowd: &Partner,
+    club: &Partner,
+    keys: &mut Keys,
+    admitted: &[(Id, Pass)],
+) {
+    let invalid = Err(RejectionReason::PassInvalid);
+    let [(one, pass), (other, other_pass), ..] = admitted else {
+        panic!("three were let in");
+    };
+    let mut forged = pass.text.clone();
+    let flipped = if forged.ends_with('A') { "B" } else { "A" };
+    forged.replace_range(forged.len() - 1.., flipped);
+    let forged = crowd.hold(event, keys.make(), *one, &forged, 1).await;
+    assert_eq!(forged, invalid);
+    let others = crowd
+        .hold(event, keys.make(), *one, &other_pass.text, 1)
+        .await;
+    assert_eq!(others, invalid);
+    let elsewhere = club.hold(event, keys.make(), *one, &pass.text, 1).await;
+    assert_eq!(elsewhere, invalid, "another partner shows it");
+    let without = crowd.hold(event, keys.make(), *other, "", 1).await;
+    assert_eq!(without, Err(RejectionReason::QueueRequired));
+    let again = crowd.visitors.claim(event, one).await.expect("answered");
+    assert_eq!(
+        again.expect("was let in").text,
+        pass.text,
+        "the same each time"
+    );
+}
+
+/// The same pass, shown on all nodes at once.
+async fn buys_once(event: u64, crowd: &Partner, keys: &mut Keys, visitor: Id, pass: &Pass) {
+    let shown: Vec<Id> = (0..6).map(|_| keys.make()).collect();
+    let holds = shown
+        .iter()
+        .map(|key| crowd.hold(event, *key, visitor, &pass.text, 2));
+    let held = futures::future::join_all(holds).await;
+    let done = held.iter().filter(|held| held.is_ok()).count();
+    assert_eq!(done, usize::from(PASS_TICKETS / 2), "{held:?}");
+    let spent = |held: &&Held| **held == Err(RejectionReason::PassSpent);
+    assert_eq!(held.iter().filter(spent).count(), 6 - done, "{held:?}");
+}
+
+/// Somebody who waits is told when the event is closed, and their stream ends.
+async fn watched_until_the_end(
+    api: &Api,
+    event_id: u64,
+    crowd: &Partner,
+    before: &BTreeMap<Id, Place>,
+) {
+    let last = before.iter().max_by_key(|(_, place)| place.place);
+    let (visitor, _) = last.expect("somebody waits");
+    let watch = WatchPlaceRequest {
+        event_id,
+        visitor: visitor.to_vec().into(),
+    };
+    let mut node = crowd.plain[2].clone();
+    let mut told = node.watch_place(watch).await.expect("watched").into_inner();
+    let place = told.message().await.expect("told").expect("now");
+    let place = place.place.expect("a place");
+    assert!(
+        matches!(
+            place.phase(),
+            VisitorPhase::Waiting | VisitorPhase::Shuffled
+        ),
+        "{place:?}"
+    );
+    api.command(event_id, "close").expect("is closed");
+    let ends = async {
+        let mut last = place;
+        while let Some(next) = told.message().await.expect("told") {
+            last = next.place.expect("a place");
+        }
+        last
+    };
+    let last = tokio::time::timeout(LIMIT, ends).await.expect("it ends");
+    assert_eq!(last.phase(), VisitorPhase::Closed);
+}
