@@ -17,6 +17,7 @@ mod house;
 mod kills;
 pub mod ledger;
 mod party;
+mod queue;
 mod report;
 mod screen;
 mod watcher;
@@ -28,11 +29,12 @@ use report::Report;
 /// Arguments of the subcommand.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
-Three node processes with durable folders on loopback, two partners, some hundred buyers at a time. \
-Buyers think before they pay, so that the sale of the default venue takes about half a minute and \
-can be watched; `onsale bench` shows how fast it goes without people. The exit status is not zero \
-when a seat was sold twice, an acknowledged order was lost, the replicas do not agree, or the house \
-is not sold out.")]
+Three node processes with durable folders on loopback, two partners, a waiting room that lets some \
+hundred visitors in a second. Buyers think before they pay, so that the sale of the default venue \
+takes about half a minute and can be watched; `onsale bench` shows how fast it goes without people. \
+The exit status is not zero when a seat was sold twice, an acknowledged order or a place in the \
+room was lost, somebody was let in out of sequence, the replicas do not agree, or the house is not \
+sold out.")]
 pub struct Args {
     /// A seating plan in the JSON format of seats.pretix.eu, instead of our own bowl.
     #[arg(long, value_name = "FILE", conflicts_with = "seats")]
@@ -43,6 +45,9 @@ pub struct Args {
     /// A bowl of so many seats.
     #[arg(long, value_parser = clap::value_parser!(u32).range(100..=i64::from(plan::BOWL_SEATS_MAX)))]
     seats: Option<u32>,
+    /// So many visitors come to the waiting room, instead of five for each place.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    visitors: Option<u64>,
     /// Kill random nodes so many times, instead of the leader halfway; 0 kills none.
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=1000))]
     kills: Option<u32>,
@@ -69,6 +74,7 @@ pub struct Args {
 /// Holds nobody pays for come back after this.
 const HOLD_TTL_S: u32 = 8;
 const NODES: usize = 3;
+const VISITORS_A_PLACE: u64 = 5;
 
 /// A plan that was found good before anything is started.
 struct Venue {
@@ -195,6 +201,11 @@ fn pace(args: &Args) -> Duration {
     const PER_KILL: u32 = 3;
     let kills = args.kills.unwrap_or(1);
     Duration::from_secs(u64::from(args.seconds.max(kills * PER_KILL)))
+}
+
+/// How many come.
+fn visitors(args: &Args, venue: &Venue) -> u64 {
+    args.visitors.unwrap_or(venue.places * VISITORS_A_PLACE)
 }
 
 fn kill_plan(args: &Args) -> Plan {

@@ -123,6 +123,21 @@ fn check_replica(
     findings.untold_orders = findings.untold_orders.max(untold);
 }
 
+/// Buyers who have more tickets than their pass was good for, on the replica with the most of them.
+pub fn passes_spent_twice(replicas: &[Replica], pass_tickets: u16) -> u64 {
+    let over = |replica: &Replica| {
+        let mut tickets: HashMap<&Id, u64> = HashMap::new();
+        for order in replica.orders.iter().filter(|order| !order.cancelled) {
+            let places = order.seats.iter().map(|run| u64::from(run.count));
+            *tickets.entry(&order.buyer).or_insert(0) += places.sum::<u64>();
+        }
+        let over = tickets.values();
+        over.filter(|tickets| **tickets > u64::from(pass_tickets))
+            .count() as u64
+    };
+    replicas.iter().map(over).max().unwrap_or(0)
+}
+
 /// Counts places that stand in two orders, and standing places beyond the capacity. All places.
 fn check_places<'a>(
     whose: &str,

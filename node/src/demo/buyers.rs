@@ -1,6 +1,6 @@
-//! The crowd: desks at which one party after the other is served, through a partner's client. A
-//! desk looks at the map, asks for seats, thinks, pays or goes; towards the end it sells whatever
-//! single places are left.
+//! The crowd: parties that were let in, each at a desk of its own, through its partner's client. It
+//! looks at the map, asks for seats, thinks, pays or goes; towards the end it buys whatever single
+//! places are left.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::house::{House, Leftover, View};
 use super::ledger::{Ledger, Told};
 use super::party::{End, Offer, Party, Wish};
+use super::queue::PASS_TICKETS;
 use crate::load::call::Id;
 use crate::load::keys::Keys;
 use crate::load::{Answer, Call, Client, GaveUp, Line, Rejected, Run};
@@ -23,6 +24,8 @@ use crate::load::{Answer, Call, Client, GaveUp, Line, Rejected, Run};
 const CALL_LIMIT: Duration = Duration::from_secs(90);
 /// Below this share of free places parties stop and what is left is sold one by one.
 const LEFTOVERS_BELOW_PERCENT: u64 = 2;
+/// Of those who are let in, who never come.
+const NO_SHOWS_PER_MILLE: u32 = 100;
 const PAYMENT: &str = "demo-payment";
 
 /// What all desks share.
@@ -46,6 +49,8 @@ pub struct Sale {
 pub struct Desk {
     pub sale: Arc<Sale>,
     pub client: Client,
+    pub visitor: Id,
+    pub pass: String,
     pub keys: Keys,
     pub rng: StdRng,
     /// How long people think: 1 is about a second.
@@ -56,6 +61,7 @@ impl Desk {
     pub fn new(
         sale: Arc<Sale>,
         client: Client,
+        (visitor, pass): (Id, String),
         wall: &Arc<dyn cluster::components::WallClock>,
         seed: u64,
         patience: f64,
@@ -63,24 +69,31 @@ impl Desk {
         Desk {
             sale,
             client,
+            visitor,
+            pass,
             keys: Keys::new(seed, wall),
             rng: StdRng::seed_from_u64(seed),
             patience,
         }
     }
 
-    /// Serves until the house is sold out.
+    /// Serves one party, if it comes at all.
     pub async fn run(mut self) {
+        if self.rng.random_range(0..1000) < NO_SHOWS_PER_MILLE {
+            self.sale.ledger.book().no_shows += 1;
+            return;
+        }
         self.think(0.0, 1.0).await;
-        while !self.sale.over.load(Ordering::Relaxed) {
-            self.wait_at_the_gate().await;
-            if self.sale.is_down_to_leftovers() {
-                self.sell_a_leftover().await;
-            } else {
-                let party = Party::draw(&self.sale.offer, &mut self.rng);
-                self.serve(&party).await;
-                self.think(0.1, 0.7).await;
+        self.wait_at_the_gate().await;
+        if self.sale.is_down_to_leftovers() {
+            for _ in 0..PASS_TICKETS {
+                if self.sale.over.load(Ordering::Relaxed) || !self.sell_a_leftover().await {
+                    return;
+                }
             }
+        } else {
+            let party = Party::draw(&self.sale.offer, &mut self.rng);
+            self.serve(&party).await;
         }
     }
 
@@ -175,19 +188,20 @@ impl Desk {
         })
     }
 
-    /// One place that the map shows as free, bought at once.
-    async fn sell_a_leftover(&mut self) {
+    /// One place that the map shows as free, bought at once; whether there may be another for the
+    /// same visitor.
+    async fn sell_a_leftover(&mut self) -> bool {
         let view = Arc::clone(&self.sale.view.borrow());
         let leftover = self.sale.house.leftover(&view, &mut self.rng);
         let Some(leftover) = leftover else {
             // Only holds are in the way: they are paid or run out.
             tokio::time::sleep(Duration::from_millis(100)).await;
-            return;
+            return true;
         };
         let line = match leftover {
             Leftover::Standing { section, free } => Line::General {
                 section,
-                quantity: free.min(4) as u16,
+                quantity: free.min(2) as u16,
             },
             // A buyer in a wheelchair asks for such a place; should only the companion's seat of
             // a pair be left, it is chosen like any other.
@@ -208,17 +222,25 @@ impl Desk {
                 if self.pay(hold, false).await {
                     self.sale.ledger.book().latecomers += 1;
                 }
+                true
+            }
+            Some(Err(why)) if matches!(reason(why), Reason::PassSpent | Reason::PassExpired) => {
+                false
             }
             // Somebody was quicker: the map is refreshed in a moment.
-            _ => self.think(0.2, 1.5).await,
+            _ => {
+                self.think(0.2, 1.5).await;
+                true
+            }
         }
     }
 
     /// Places a hold; `None` when there was no answer.
     async fn hold(&mut self, line: Line) -> Option<Result<(Id, Vec<Run>), Rejected>> {
-        let (hold, buyer) = (self.key(), self.key());
+        let (hold, buyer) = (self.key(), self.visitor);
         let began = Instant::now();
         let place = Call::PlaceHold {
+            pass: self.pass.clone(),
             hold,
             buyer,
             ttl_s: 0,

@@ -20,11 +20,13 @@ use super::house::{House, View};
 use super::kills::Kills;
 use super::ledger::Ledger;
 use super::party::{self, Offer};
-use super::report::{Figures, Report, grouped};
+use super::queue::{self, Admitted, Crowd};
+use super::report::{Admissions, Figures, Report, grouped};
 use super::screen::{Glance, Screen};
 use super::{Args, HOLD_TTL_S, Venue, kill_plan, pace, watcher};
-use crate::load::Client;
+use crate::load::call::Id;
 use crate::load::connect::{Bearer, MachineClock, Tcp};
+use crate::load::{Client, Visitors};
 use crate::local::api::{self, Api, NewEvent, Partner};
 use crate::local::{Local, Settings};
 
@@ -35,6 +37,9 @@ pub struct Evening {
     net: Arc<dyn Net>,
     wall: Arc<dyn WallClock>,
     sale: Arc<Sale>,
+    /// How many come, and how many of them are let in a second at most.
+    visitors: u64,
+    per_s: f64,
 }
 
 /// What outlives the sale.
@@ -44,15 +49,17 @@ pub struct Kept {
     pub event: u64,
 }
 
+/// People think for about a second.
+const PATIENCE: f64 = 1.0;
+/// A small house is let in to not slower than this.
+const PER_S_LEAST: f64 = 20.0;
 const STEP: Duration = Duration::from_millis(100);
 /// With nothing acknowledged for so long, nothing will be.
 const STANDSTILL: Duration = Duration::from_secs(100);
-/// A desk serves a party in about so many seconds.
-const DESK_S: f64 = 1.8;
-const DESKS_MIN: usize = 12;
-const DESKS_MAX: usize = 4000;
-/// Of ten desks, those of the partner with a session stream.
-const SESSION_DESKS_OF_10: usize = 7;
+/// Of ten visitors, those of the partner with a session stream.
+const SESSION_VISITORS_OF_10: u64 = 7;
+/// Of visitors, so many more are let in than the seats need: no-shows, and who finds nothing.
+const OVER: f64 = 1.25;
 
 impl Evening {
     pub async fn prepare(
@@ -71,13 +78,16 @@ impl Evening {
             eprintln!("    node {}  gRPC {}", node.id, node.partner_address);
         }
         let api = local.api();
+        let visitors = super::visitors(args, venue);
+        let parties = venue.places as f64 / (party::mean_size() * party::paying_share());
+        let per_s = (parties * OVER / pace(args).as_secs_f64()).max(PER_S_LEAST);
         let (partners, event) = {
             let api = api.clone();
             let (plan, name) = (venue.plan.clone(), venue.name.clone());
             let dedupe = args.dedupe;
             api::off(move || {
                 let partners = vec![api.partner("Stadtticket")?, api.partner("Corner shop")?];
-                let event = api.open_event(&NewEvent {
+                let event = api.create_event(&NewEvent {
                     name: "One night only",
                     venue: &name,
                     test_mode: false,
@@ -85,6 +95,7 @@ impl Evening {
                     plan: &plan,
                     dedupe,
                 })?;
+                api.arm_queue(event.event_id, &queue::room(visitors, per_s))?;
                 Ok((partners, event.event_id))
             })
             .await?
@@ -125,6 +136,8 @@ impl Evening {
             net,
             wall: Arc::new(MachineClock),
             sale: Arc::new(sale),
+            visitors,
+            per_s,
         })
     }
 
@@ -138,20 +151,45 @@ impl Evening {
         let clients = self.clients()?;
         let mut screen = Screen::new(sale.for_sale);
         let leader = self.follow_leader();
-        let mut desks = self.open_desks(args, &clients, &mut rng);
+        let crowds = self.crowds(&mut rng)?;
+        let joined: Vec<Id> = crowds.iter().flat_map(|crowd| crowd.ids.clone()).collect();
+        let took = queue::gather(sale.event, &crowds).await?;
         screen.tell(&format!(
-            "Doors open: {} desks; {} sells through a session stream, {} by plain calls",
-            desks.len(),
-            self.kept.partners[0].name,
-            self.kept.partners[1].name
+            "{} visitors came to the lobby in {:.1} s, {} a second",
+            grouped(self.visitors),
+            took.as_secs_f64(),
+            grouped((self.visitors as f64 / took.as_secs_f64()) as u64)
         ));
+        screen.tell(&format!(
+            "Doors open: at most {:.0} a second are let in; {} sells through a session stream, {} \
+             by plain calls",
+            self.per_s, self.kept.partners[0].name, self.kept.partners[1].name
+        ));
+        let mut admitted = queue::follow(sale.event, crowds);
+        let mut desks = JoinSet::new();
 
-        let began = Instant::now();
+        let mut began = Instant::now();
+        let mut is_open = false;
         let mut ended = None;
         let mut pace = Pace::default();
         let mut known_leader = None;
         while ended.is_none() || !kills.is_over() {
-            tokio::time::sleep(STEP).await;
+            let step = tokio::time::sleep(STEP);
+            tokio::pin!(step);
+            loop {
+                tokio::select! {
+                    () = &mut step => break,
+                    Some(next) = admitted.recv() => {
+                        if !is_open {
+                            is_open = true;
+                            began = Instant::now();
+                        }
+                        let desk = self.desk(next?, &clients, &mut rng);
+                        desks.spawn(desk.run());
+                    }
+                }
+            }
+            while desks.try_join_next().is_some() {}
             let sold = sale.seats_sold();
             let view = Arc::clone(&sale.view.borrow());
             if ended.is_none() && (sold >= sale.for_sale || view.sold >= sale.for_sale) {
@@ -184,6 +222,7 @@ impl Evening {
             self.check_progress(ended.is_some())?;
         }
         screen.close();
+        drop(admitted);
         // The last desks hear the last answers.
         let closing = async { while desks.join_next().await.is_some() {} };
         if tokio::time::timeout(STANDSTILL, closing).await.is_err() {
@@ -191,9 +230,13 @@ impl Evening {
         }
         let duration = ended.unwrap_or_default();
         eprintln!("  Checking the books of three replicas ...");
-        let findings = self.audit().await?;
+        let (findings, passes_spent_twice) = self.audit().await?;
+        let admissions = Admissions {
+            passes_spent_twice,
+            ..self.audit_room(joined).await?
+        };
         Ok((
-            self.report(args, &kills, &clients, duration, findings),
+            self.report(args, &kills, &clients, duration, findings, admissions),
             self.kept,
         ))
     }
@@ -212,27 +255,36 @@ impl Evening {
         Ok([session, unary])
     }
 
-    /// As many desks as sell the house in the time there is.
-    fn open_desks(&self, args: &Args, clients: &[Client; 2], rng: &mut StdRng) -> JoinSet<()> {
-        let parties = self.sale.for_sale as f64 / (party::mean_size() * party::paying_share());
-        let wanted = parties * DESK_S / pace(args).as_secs_f64();
-        let count = (wanted.ceil() as usize).clamp(DESKS_MIN, DESKS_MAX);
-        // With fewer desks than the smallest number, or more than the largest, people think
-        // longer or quicker instead.
-        let patience = (count as f64 / wanted).clamp(0.05, 4.0);
-        let mut desks = JoinSet::new();
-        for number in 0..count {
-            let by_session = number % 10 < SESSION_DESKS_OF_10;
-            let desk = Desk::new(
-                Arc::clone(&self.sale),
-                clients[usize::from(!by_session)].clone(),
-                &self.wall,
-                rng.random(),
-                patience,
-            );
-            desks.spawn(desk.run());
+    /// Who comes, through whom.
+    fn crowds(&self, rng: &mut StdRng) -> anyhow::Result<Vec<Crowd>> {
+        let first = self.visitors * SESSION_VISITORS_OF_10 / 10;
+        let counts = [first, self.visitors - first];
+        let nodes = self.kept.local.partner_addresses();
+        let mut crowds = Vec::new();
+        for (partner, count) in self.kept.partners.iter().zip(counts) {
+            let visitors = Visitors::new(&self.net, &nodes, bearer(partner)?)?;
+            crowds.push(Crowd {
+                visitors: Arc::new(visitors),
+                ids: (0..count).map(|_| rng.random()).collect(),
+            });
         }
-        desks
+        Ok(crowds)
+    }
+
+    fn desk(&self, admitted: Admitted, clients: &[Client; 2], rng: &mut StdRng) -> Desk {
+        let Admitted {
+            crowd,
+            visitor,
+            pass,
+        } = admitted;
+        Desk::new(
+            Arc::clone(&self.sale),
+            clients[crowd.min(1)].clone(),
+            (visitor, pass.text),
+            &self.wall,
+            rng.random(),
+            PATIENCE,
+        )
     }
 
     /// Who leads the sale's group, by a task that asks now and then.
@@ -286,7 +338,7 @@ impl Evening {
     }
 
     /// Reads every replica when all stand at the same index.
-    async fn audit(&self) -> anyhow::Result<Findings> {
+    async fn audit(&self) -> anyhow::Result<(Findings, u64)> {
         let nodes: Vec<(String, u64)> = self
             .kept
             .local
@@ -312,7 +364,15 @@ impl Evening {
         let told = std::mem::take(&mut self.sale.ledger.book().orders);
         let findings = audit::audit(&told, &replicas, &standing);
         self.sale.ledger.book().orders = told;
-        Ok(findings)
+        let spent_twice = audit::passes_spent_twice(&replicas, queue::PASS_TICKETS);
+        Ok((findings, spent_twice))
+    }
+
+    /// What is published of the room against what visitors were told.
+    async fn audit_room(&self, joined: Vec<Id>) -> anyhow::Result<Admissions> {
+        let (api, event) = (self.api.clone(), self.sale.event);
+        let file = api::off(move || api.evidence(event)).await?;
+        queue::audit(&file, &joined)
     }
 
     fn report(
@@ -322,6 +382,7 @@ impl Evening {
         clients: &[Client; 2],
         duration: Duration,
         findings: Findings,
+        admissions: Admissions,
     ) -> Report {
         let book = self.sale.ledger.book();
         let seconds = duration.as_secs_f64();
@@ -346,6 +407,12 @@ impl Evening {
                 sold_per_s: round(findings.seats_sold as f64 / seconds.max(0.001)),
                 failover_gap_ms: round(kills.longest_silence().as_secs_f64() * 1000.0),
                 duration_s: round(seconds),
+                visitors: admissions.visitors,
+                admitted: admissions.admitted,
+                admitted_in_sequence: admissions.out_of_sequence,
+                passes_spent_twice: admissions.passes_spent_twice,
+                join_lost: admissions.join_lost,
+                utilisation: round(admissions.admitted as f64 / (self.per_s * seconds).max(1.0)),
                 seed: args.seed,
             },
             venue: self.sale.house.name.clone(),
@@ -365,6 +432,8 @@ impl Evening {
             given_up: book.given_up,
             nodes: self.kept.local.nodes().len(),
             findings,
+            no_shows: book.no_shows,
+            admissions,
         }
     }
 }

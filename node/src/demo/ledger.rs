@@ -32,6 +32,8 @@ pub struct Book {
     /// Parties of two or more that took seats apart.
     pub split_groups: u64,
     pub went_home: u64,
+    /// Were let in and never came.
+    pub no_shows: u64,
     /// Orders of what was left over, which no party waited for.
     pub latecomers: u64,
     /// Calls made twice with one key, and how often the answers differed.
@@ -66,6 +68,7 @@ impl Ledger {
             expired: 0,
             split_groups: 0,
             went_home: 0,
+            no_shows: 0,
             latecomers: 0,
             pressed_twice: 0,
             told_differently: 0,

@@ -31,6 +31,26 @@ pub struct Report {
     pub given_up: u64,
     pub nodes: usize,
     pub findings: Findings,
+    pub admissions: Admissions,
+    /// Were let in and never came.
+    pub no_shows: u64,
+}
+
+/// What came of those who came to the waiting room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admissions {
+    /// Were told that they are in the room.
+    pub visitors: u64,
+    /// Stand in the published list.
+    pub listed: u64,
+    pub admitted: u64,
+    pub out_of_sequence: u64,
+    /// Were told so and are not in the list, or are in it twice.
+    pub join_lost: u64,
+    /// Visitors with more tickets than their pass was good for.
+    pub passes_spent_twice: u64,
+    /// The published evidence holds.
+    pub is_proved: bool,
 }
 
 /// The JSON object's keys are its fields.
@@ -50,6 +70,14 @@ pub struct Figures {
     /// 0 when no node was killed.
     pub failover_gap_ms: f64,
     pub duration_s: f64,
+    pub visitors: u64,
+    pub admitted: u64,
+    /// Let in before somebody who stood ahead of them.
+    pub admitted_in_sequence: u64,
+    pub passes_spent_twice: u64,
+    pub join_lost: u64,
+    /// Of the visitors that the room's ceiling allowed in the time of the sale, how many were let in.
+    pub utilisation: f64,
     pub seed: u64,
 }
 
@@ -81,6 +109,21 @@ impl Report {
         claim(
             figures.replicas_agree && self.findings.replicas == self.nodes,
             "the replicas do not agree".to_owned(),
+        );
+        claim(
+            figures.admitted_in_sequence == 0 && self.admissions.is_proved,
+            format!(
+                "{} visitors were let in out of sequence, or the evidence is not true",
+                figures.admitted_in_sequence
+            ),
+        );
+        claim(
+            figures.passes_spent_twice == 0,
+            format!("{} passes were spent twice", figures.passes_spent_twice),
+        );
+        claim(
+            figures.join_lost == 0,
+            format!("{} visitors lost their place", figures.join_lost),
         );
         claim(
             self.told_differently == 0,
@@ -123,6 +166,19 @@ impl Report {
                 figures.duration_s,
                 figures.sold_per_s
             ),
+        );
+        line(
+            "waiting room",
+            format!(
+                "{} came, {} were let in, {} of them never used their pass",
+                grouped(figures.visitors),
+                grouped(figures.admitted),
+                grouped(self.no_shows)
+            ),
+        );
+        line(
+            "of the pace allowed",
+            format!("{:.0} % was used", figures.utilisation * 100.0),
         );
         let bought = self.orders.saturating_sub(self.latecomers);
         line(
@@ -224,6 +280,18 @@ impl Report {
                 false => "DO NOT AGREE".to_owned(),
             },
         );
+        line("joins lost", grouped(figures.join_lost));
+        line("passes spent twice", grouped(figures.passes_spent_twice));
+        line(
+            "let in out of sequence",
+            match self.admissions.is_proved {
+                true => format!(
+                    "{}, by the published evidence, computed anew",
+                    grouped(figures.admitted_in_sequence)
+                ),
+                false => "THE PUBLISHED EVIDENCE IS NOT TRUE".to_owned(),
+            },
+        );
         if self.findings.untold_orders > 0 {
             line(
                 "orders nobody heard of",
@@ -300,6 +368,9 @@ mod tests {
                 sold_per_s: 760.2,
                 failover_gap_ms: 2140.4,
                 duration_s: 26.3,
+                visitors: 100_000,
+                admitted: 11_200,
+                utilisation: 0.8123,
                 seed: 7,
                 ..Figures::default()
             },
@@ -317,6 +388,14 @@ mod tests {
             unknown: 40,
             kills: 1,
             nodes: 3,
+            no_shows: 1_100,
+            admissions: Admissions {
+                visitors: 100_000,
+                listed: 100_000,
+                admitted: 11_200,
+                is_proved: true,
+                ..Admissions::default()
+            },
             findings: Findings {
                 replicas: 3,
                 replicas_agree: true,
@@ -334,6 +413,8 @@ mod tests {
   S O L D   O U T    The Bowl
 
     seats                     20,000 of 20,000 sold in 26.3 s, 760 a second
+    waiting room              100,000 came, 11,200 were let in, 1,100 of them never used their pass
+    of the pace allowed       81 % was used
     orders                    7,400 of parties, 144 of latecomers, who take the last single places
     parties                   9,100 served; 450 let go of their seats, 712 never paid, 31 found nothing
     holds                     8,900 placed
@@ -350,6 +431,9 @@ mod tests {
     oversold                  0
     acknowledged orders lost  0
     replicas                  agree at index 12,345, digest 0000000000abcdef
+    joins lost                0
+    passes spent twice        0
+    let in out of sequence    0, by the published evidence, computed anew
 ";
         assert_eq!(report().text(), text);
         assert_eq!(report().broken_claims(), Vec::<String>::new());
@@ -363,7 +447,10 @@ mod tests {
         broken.figures.lost_orders = 2;
         broken.findings.replicas = 2;
         broken.told_differently = 1;
-        assert_eq!(broken.broken_claims().len(), 5);
+        broken.figures.join_lost = 1;
+        broken.figures.passes_spent_twice = 1;
+        broken.admissions.is_proved = false;
+        assert_eq!(broken.broken_claims().len(), 8);
         assert!(broken.text().contains("NOT SOLD OUT"));
     }
 
@@ -372,7 +459,8 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&report().json()).unwrap();
         for key in "seats_total seats_sold oversold lost_orders replicas_agree holds_expired \
                     split_groups orphan_seats hold_p50_ms hold_p99_ms sold_per_s \
-                    failover_gap_ms duration_s"
+                    failover_gap_ms duration_s visitors admitted admitted_in_sequence \
+                    passes_spent_twice join_lost utilisation"
             .split_whitespace()
         {
             assert!(!json[key].is_null(), "{key}");

@@ -23,6 +23,7 @@ pub struct Replica {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     pub order: Id,
+    pub buyer: Id,
     pub cancelled: bool,
     pub seats: Vec<Run>,
 }
@@ -88,7 +89,9 @@ impl Reader<'_> {
     /// length u8 and bytes, runs.
     fn order(&mut self) -> Option<Held> {
         let order: Id = self.array()?;
-        self.skip(16 + 16 + 4 + 2 + 8)?;
+        self.skip(16)?;
+        let buyer: Id = self.array()?;
+        self.skip(4 + 2 + 8)?;
         let state = self.array::<1>()?[0];
         let payment = self.array::<1>()?[0];
         self.skip(payment.into())?;
@@ -104,6 +107,7 @@ impl Reader<'_> {
         // Anything but paid and cancelled is nothing an audit may pass over.
         (state == 1 || state == 2).then_some(Held {
             order,
+            buyer,
             cancelled: state == 2,
             seats,
         })

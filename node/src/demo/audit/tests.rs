@@ -197,3 +197,12 @@ fn what_cannot_be_read_is_not_passed_over() {
         Err(Unreadable::Frozen { .. })
     ));
 }
+
+#[test]
+fn a_buyer_with_more_tickets_than_a_pass_is_counted_once() {
+    let (_, snapshot) = good();
+    let replicas = [replica(1, &snapshot), replica(2, &snapshot)];
+    // All orders of the sample are of one buyer: 4 and 2 tickets, and one that was cancelled.
+    assert_eq!(passes_spent_twice(&replicas, 6), 0);
+    assert_eq!(passes_spent_twice(&replicas, 5), 1);
+}
