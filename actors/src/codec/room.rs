@@ -1,9 +1,10 @@
 //! A waiting room, to and from its durable messages (`onsale.log.v1.RoomPlan`, `RoomContents`).
 
+use bytes::Bytes;
 use domain::ids::{ChannelId, PartnerId, VisitorId};
 use domain::room::pace::Ceilings;
 use domain::room::shuffle::Seed;
-use domain::room::state::{PassState, RoomState, VisitorState};
+use domain::room::state::{PassState, RoomState, VisitorList, VisitorState};
 use domain::room::{LaneRules, Plan, Reason, Removal, RoomPhase, VisitorPhase};
 use proto::log::v1 as log;
 
@@ -138,7 +139,7 @@ pub(super) fn to_proto(room: &RoomState) -> log::RoomContents {
         closed: *is_closed,
         beacon: beacon.map_or_else(Vec::new, Vec::from).into(),
         lobby_len: *lobby_len,
-        visitors: pack(visitors, put_visitor),
+        visitors: pack_visitors(visitors),
         credits: pack(credits, |credit, out| {
             out.extend_from_slice(&credit.to_le_bytes());
         }),
@@ -180,13 +181,23 @@ pub(super) fn from_proto(room: &log::RoomContents) -> Option<RoomState> {
             false => Some(beacon.as_ref().try_into().ok()?),
         },
         lobby_len: *lobby_len,
-        visitors: unpack(visitors, visitor)?,
+        visitors: unpack(visitors, visitor)?.into_iter().collect(),
         credits: unpack(credits, |fields| fields.u64().map(|bits| bits as i64))?,
         removals: unpack(removals, removal)?,
         released: unpack(released, |fields| fields.u32())?,
         passes: unpack(passes, pass)?,
     })
 }
+
+fn pack_visitors(visitors: &VisitorList) -> Bytes {
+    let mut out = Vec::with_capacity(visitors.len() * VISITOR_LEN);
+    for visitor in visitors.iter() {
+        put_visitor(&visitor, &mut out);
+    }
+    out.into()
+}
+
+const VISITOR_LEN: usize = 26;
 
 fn put_visitor(visitor: &VisitorState, out: &mut Vec<u8>) {
     let VisitorState {

@@ -203,7 +203,7 @@ impl Drop for Desk {
 
 /// Handles what was taken, up to a round's worth; whether there is more of it.
 fn one_round(owner: &mut Owner, inbox: &mut Inbox<Message, Note>) -> bool {
-    let begun = Instant::now();
+    let begun = owner.has_room().then(Instant::now);
     for _ in 0..MESSAGES_PER_ROUND {
         let Some(message) = inbox.ring.pop_front() else {
             break;
@@ -215,6 +215,8 @@ fn one_round(owner: &mut Owner, inbox: &mut Inbox<Message, Note>) -> bool {
         inbox.notes.drain(..).for_each(|note| owner.note(note));
     }
     owner.settle();
-    owner.turnstile.work(begun.elapsed());
+    if let Some(begun) = begun {
+        owner.turnstile.work(begun.elapsed());
+    }
     !inbox.ring.is_empty()
 }

@@ -48,7 +48,9 @@ impl Owner {
                 let pieces = if proposer == self.around.proposer {
                     self.expiring = false;
                     self.in_flight.take(proposal).map(|in_flight| {
-                        self.turnstile.serve(count, in_flight.since.elapsed());
+                        if let Some(since) = in_flight.since {
+                            self.turnstile.serve(count, since.elapsed());
+                        }
                         in_flight.pieces
                     })
                 } else {

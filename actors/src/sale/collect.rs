@@ -133,7 +133,7 @@ impl Owner {
                 self.set_aside_for_refusal(calls, batch.frees, batch.takes)
             };
             if let Some(calls) = calls {
-                batch.since = batch.since.or(Some(since));
+                batch.since = batch.since.or(since);
                 self.add(calls, &mut batch);
             }
         }
@@ -233,7 +233,7 @@ impl Owner {
                 pieces,
                 frees,
                 takes,
-                since: since.unwrap_or_else(Instant::now),
+                since,
             },
             entry,
         );

@@ -16,8 +16,8 @@ pub(crate) struct InFlight {
     pub frees: bool,
     /// It holds a command that takes seats: a retry of it may not be refused before it is decided.
     pub takes: bool,
-    /// When the first of its calls came.
-    pub since: Instant,
+    /// When the first of its calls came, where that is counted.
+    pub since: Option<Instant>,
 }
 
 /// In the sequence of proposing, which is the sequence of the log.

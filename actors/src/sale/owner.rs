@@ -74,7 +74,8 @@ pub(crate) struct Owner {
 /// Calls in the queue of what is to be proposed.
 pub(super) struct Waiting {
     pub calls: Calls,
-    pub since: Instant,
+    /// When they came, where that is counted.
+    pub since: Option<Instant>,
     /// They were set aside once and could not be refused: the log decides. Set aside again, they
     /// would go round and round for as long as leadership cannot be proved.
     pub is_for_the_log: bool,
@@ -141,7 +142,7 @@ impl Owner {
         } else {
             self.waiting.push_back(Waiting {
                 calls,
-                since: Instant::now(),
+                since: self.has_room().then(Instant::now),
                 is_for_the_log: false,
             });
         }

@@ -146,7 +146,7 @@ impl Owner {
             .fetch_add(calls.call_ids.len(), std::sync::atomic::Ordering::AcqRel);
         self.waiting.push_front(Waiting {
             calls,
-            since: tokio::time::Instant::now(),
+            since: None,
             is_for_the_log: true,
         });
     }

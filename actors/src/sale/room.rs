@@ -1,5 +1,7 @@
 //! The waiting room as its sale's actor has it: what is read of it, and who may hold seats at all.
 
+use std::sync::atomic::Ordering;
+
 use domain::Sale;
 use domain::ids::VisitorId;
 use domain::rejection::Phase;
@@ -85,6 +87,11 @@ pub struct RoomLook {
 }
 
 impl Owner {
+    /// Whether anybody is let in here: only then it is worth counting.
+    pub(super) fn has_room(&self) -> bool {
+        self.room().is_some()
+    }
+
     fn room(&self) -> Option<(&Sale, &Room)> {
         match &self.state {
             State::Live { sale, .. } => Some((sale, sale.room()?)),
@@ -185,14 +192,16 @@ impl Owner {
     /// Whether a command asks for seats without a pass where one is needed. That a sale has a room
     /// never ends and holds are refused before it opens, so this needs no proof of leadership.
     pub(super) fn lacks_pass(&self, kind: u8) -> bool {
-        kind == kind::PLACE_HOLD && self.room().is_some()
+        kind == kind::PLACE_HOLD && self.has_room()
     }
 
     /// Tells the node's admissions whether this replica is to let visitors in.
     pub(super) fn show_room(&self) {
         let leads = self.term.is_some() && self.room().is_some();
         let shown = &self.shared.leads_a_room;
-        shown.store(leads, std::sync::atomic::Ordering::Release);
+        if shown.load(Ordering::Relaxed) != leads {
+            shown.store(leads, Ordering::Release);
+        }
     }
 }
 

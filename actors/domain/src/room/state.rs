@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::ids::{ChannelId, PartnerId, VisitorId};
+use crate::ids::ChannelId;
 use crate::room::lane::Lane;
 use crate::room::merkle::{self, Hash};
 use crate::room::shuffle;
 use crate::room::visitors::{Visitor, Visitors};
+pub use crate::room::visitors::{VisitorList, VisitorState};
 use crate::room::{Arrival, Census, Pass, Plan, Removal, Room, RoomPhase, VisitorPhase, is_valid};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct RoomState {
     /// How many of the visitors came before the lobby closed.
     pub lobby_len: u32,
     /// In the sequence of coming.
-    pub visitors: Vec<VisitorState>,
+    pub visitors: VisitorList,
     /// By lane: what its turns have earned.
     pub credits: Vec<i64>,
     /// In the sequence in which they happened.
@@ -29,16 +30,6 @@ pub struct RoomState {
     pub released: Vec<u32>,
     /// By number.
     pub passes: Vec<PassState>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VisitorState {
-    pub visitor: VisitorId,
-    pub partner: PartnerId,
-    /// Seconds after the lobby opened.
-    pub joined_s: u32,
-    pub lane: u8,
-    pub phase: VisitorPhase,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +73,7 @@ impl Room {
             is_closed: self.is_closed,
             beacon: self.beacon,
             lobby_len: self.tree.len() as u32,
-            visitors: self.visitors.iter().map(exported).collect(),
+            visitors: self.visitors.list(),
             credits: self.lanes.iter().map(Lane::credit).collect(),
             removals: self.removals.clone(),
             released: self.released.clone(),
@@ -136,11 +127,11 @@ impl Room {
         if lobby_len as usize > visitors.len() || gathers && lobby_len as usize != visitors.len() {
             return Err(RoomFault::Lobby);
         }
-        for (number, visitor) in (0_u32..).zip(&visitors) {
+        for (number, visitor) in (0_u32..).zip(visitors.iter()) {
             if number == lobby_len {
                 room.lanes.iter_mut().for_each(Lane::close_lobby);
             }
-            room.restore_visitor(number, visitor, number < lobby_len)?;
+            room.restore_visitor(number, &visitor, number < lobby_len)?;
         }
         if !gathers && lobby_len as usize == visitors.len() {
             room.lanes.iter_mut().for_each(Lane::close_lobby);
@@ -259,7 +250,7 @@ impl Room {
     }
 
     /// Whoever is gone without having been let in is skipped.
-    fn restore_removals(&mut self, visitors: &[VisitorState]) -> Result<(), RoomFault> {
+    fn restore_removals(&mut self, visitors: &VisitorList) -> Result<(), RoomFault> {
         for removal in &self.removals {
             let number = removal.number;
             let state = self.visitors.get(number).map(Visitor::phase);
@@ -273,7 +264,7 @@ impl Room {
                 *was_released = true;
             }
         }
-        for ((number, visitor), was_released) in (0_u32..).zip(visitors).zip(was_released) {
+        for ((number, visitor), was_released) in (0_u32..).zip(visitors.iter()).zip(was_released) {
             let known = self.visitors.get(number);
             let lane = self.lanes.get_mut(usize::from(visitor.lane));
             let (Some(known), Some(lane)) = (known, lane) else {
@@ -295,15 +286,5 @@ impl Room {
             lane.recount();
         }
         Ok(())
-    }
-}
-
-fn exported(visitor: &Visitor) -> VisitorState {
-    VisitorState {
-        visitor: visitor.id(),
-        partner: visitor.partner,
-        joined_s: visitor.joined_s(),
-        lane: visitor.lane,
-        phase: visitor.phase(),
     }
 }

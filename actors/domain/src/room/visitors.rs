@@ -1,5 +1,7 @@
 //! Everybody who came, in the sequence of coming, and an index by id. Chunks instead of one array, so
-//! that growing never takes twice the room.
+//! that growing never takes twice the room; an exported list shares those that do not change after.
+
+use std::sync::Arc;
 
 use crate::digest::hash_id;
 use crate::ids::{PartnerId, VisitorId};
@@ -51,10 +53,6 @@ impl Visitor {
         VisitorId(u128::from(high) << 64 | u128::from(low))
     }
 
-    pub(super) fn joined_s(&self) -> u32 {
-        self.joined_s
-    }
-
     pub(super) fn phase(&self) -> VisitorPhase {
         self.phase
     }
@@ -64,8 +62,7 @@ impl Visitor {
 pub(super) struct Visitors {
     hash_seed: u64,
     lobby_at_ms: u64,
-    chunks: Vec<Vec<Visitor>>,
-    len: u32,
+    list: VisitorList,
     /// Of an id that came more than once the last time.
     index: TagIndex,
 }
@@ -75,15 +72,14 @@ impl Visitors {
         Visitors {
             hash_seed,
             lobby_at_ms,
-            chunks: Vec::new(),
-            len: 0,
+            list: VisitorList::default(),
             index: TagIndex::default(),
         }
     }
 
     /// `None` when the room is full, at four thousand million.
     pub(super) fn next_number(&self) -> Option<u32> {
-        (self.len < REFERENCE_MAX).then_some(self.len)
+        (self.list.len < REFERENCE_MAX).then_some(self.list.len)
     }
 
     pub(super) fn push(&mut self, visitor: Visitor, now_ms: u64) {
@@ -101,27 +97,18 @@ impl Visitors {
         if let Some((before, _)) = self.find(visitor.id()) {
             self.index.remove(hash, before);
         }
-        self.index.insert(hash, self.len);
-        match self.chunks.last_mut() {
-            Some(chunk) if chunk.len() < 1 << CHUNK_BITS => chunk.push(visitor),
-            _ => {
-                let mut chunk = Vec::with_capacity(1 << CHUNK_BITS);
-                chunk.push(visitor);
-                self.chunks.push(chunk);
-            }
-        }
-        self.len = self.len.saturating_add(1);
+        self.index.insert(hash, self.list.len);
+        self.list.push(visitor);
     }
 
-    /// In the sequence of coming.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Visitor> {
-        self.chunks.iter().flatten()
+    /// All of them, as they are now.
+    pub(super) fn list(&self) -> VisitorList {
+        self.list.clone()
     }
 
     pub(super) fn get(&self, number: u32) -> Option<&Visitor> {
-        self.chunks
-            .get((number >> CHUNK_BITS) as usize)?
-            .get((number & ((1 << CHUNK_BITS) - 1)) as usize)
+        let (chunk, at) = split(number);
+        self.list.chunks.get(chunk)?.get(at)
     }
 
     pub(super) fn find(&self, id: VisitorId) -> Option<(u32, &Visitor)> {
@@ -132,12 +119,108 @@ impl Visitors {
     }
 
     pub(super) fn set_phase(&mut self, number: u32, phase: VisitorPhase) {
-        if let Some(visitor) = self
-            .chunks
-            .get_mut((number >> CHUNK_BITS) as usize)
-            .and_then(|chunk| chunk.get_mut((number & ((1 << CHUNK_BITS) - 1)) as usize))
+        let (chunk, at) = split(number);
+        if let Some(chunk) = self.list.chunks.get_mut(chunk)
+            && let Some(visitor) = Arc::make_mut(chunk).get_mut(at)
         {
             visitor.phase = phase;
         }
+    }
+}
+
+fn split(number: u32) -> (usize, usize) {
+    let at = number & ((1 << CHUNK_BITS) - 1);
+    ((number >> CHUNK_BITS) as usize, at as usize)
+}
+
+/// Everybody who came, in the sequence of coming. Clones share their chunks until one changes.
+#[derive(Clone, Default)]
+pub struct VisitorList {
+    chunks: Vec<Arc<Vec<Visitor>>>,
+    len: u32,
+}
+
+/// A visitor as it is kept for a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VisitorState {
+    pub visitor: VisitorId,
+    pub partner: PartnerId,
+    /// Seconds after the lobby opened.
+    pub joined_s: u32,
+    pub lane: u8,
+    pub phase: VisitorPhase,
+}
+
+impl VisitorList {
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = VisitorState> {
+        self.chunks
+            .iter()
+            .flat_map(|chunk| chunk.iter())
+            .map(|visitor| VisitorState {
+                visitor: visitor.id(),
+                partner: visitor.partner,
+                joined_s: visitor.joined_s,
+                lane: visitor.lane,
+                phase: visitor.phase,
+            })
+    }
+
+    fn push(&mut self, visitor: Visitor) {
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < 1 << CHUNK_BITS => Arc::make_mut(chunk).push(visitor),
+            _ => {
+                let mut chunk = Vec::with_capacity(1 << CHUNK_BITS);
+                chunk.push(visitor);
+                self.chunks.push(Arc::new(chunk));
+            }
+        }
+        self.len = self.len.saturating_add(1);
+    }
+}
+
+impl FromIterator<VisitorState> for VisitorList {
+    fn from_iter<I: IntoIterator<Item = VisitorState>>(states: I) -> Self {
+        let mut list = VisitorList::default();
+        for state in states {
+            let VisitorState {
+                visitor: VisitorId(id),
+                partner,
+                joined_s,
+                lane,
+                phase,
+            } = state;
+            list.push(Visitor {
+                id: [(id >> 64) as u64, id as u64],
+                partner,
+                // Found anew by whoever restores it.
+                rank: 0,
+                joined_s,
+                lane,
+                phase,
+            });
+        }
+        list
+    }
+}
+
+impl PartialEq for VisitorList {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for VisitorList {}
+
+impl core::fmt::Debug for VisitorList {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }

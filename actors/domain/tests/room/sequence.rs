@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use domain::ids::{ChannelId, PartnerId, VisitorId};
 use domain::room::pace::Ceilings;
 use domain::room::shuffle::{Evidence, Line, Misfit, Seed, leaf, verify};
+use domain::room::state::{RoomState, VisitorState};
 use domain::room::{Arrival, Joined, LANES_MAX, LaneRules, Plan, Refusal, Room, Turn, merkle};
 use proptest::prelude::*;
 
@@ -566,9 +567,16 @@ proptest! {
     }
 }
 
+/// Changes one visitor of a state.
+fn edit(state: &mut RoomState, number: usize, change: impl Fn(&mut VisitorState)) {
+    let mut visitors: Vec<VisitorState> = state.visitors.iter().collect();
+    change(&mut visitors[number]);
+    state.visitors = visitors.into_iter().collect();
+}
+
 #[test]
 fn a_state_that_cannot_have_been_is_refused() {
-    use domain::room::state::{RoomFault, RoomState, VisitorState};
+    use domain::room::state::RoomFault;
     use domain::room::{RoomPhase, VisitorPhase};
     let state = busy_room().export();
     assert!(Room::restore(9, state.clone()).is_ok());
@@ -586,16 +594,17 @@ fn a_state_that_cannot_have_been_is_refused() {
     refused(&|state| _ = state.credits.pop(), RoomFault::Credits);
     let number = 17;
     refused(
-        &|state| state.visitors[17].lane = 3,
+        &|state| edit(state, 17, |visitor| visitor.lane = 3),
         RoomFault::Visitor { number },
     );
     let number = state.released[0];
     let fault = RoomFault::Released { number };
     refused(&|state| state.released.push(number), fault);
     refused(&|state| state.phase = RoomPhase::AwaitsBeacon, fault);
-    let waits = |visitor: &VisitorState| visitor.phase == VisitorPhase::Waiting;
+    let waits = |visitor: VisitorState| visitor.phase == VisitorPhase::Waiting;
     let number = state.visitors.iter().position(waits).unwrap();
-    let set = |phase| move |state: &mut RoomState| state.visitors[number].phase = phase;
+    let set =
+        |phase| move |state: &mut RoomState| edit(state, number, |visitor| visitor.phase = phase);
     let fault = RoomFault::Released {
         number: number as u32,
     };
@@ -606,7 +615,11 @@ fn a_state_that_cannot_have_been_is_refused() {
     let number = state.removals[0].number;
     let fault = RoomFault::Removal { number };
     refused(
-        &|state| state.visitors[number as usize].phase = VisitorPhase::Waiting,
+        &|state| {
+            edit(state, number as usize, |visitor| {
+                visitor.phase = VisitorPhase::Waiting
+            })
+        },
         fault,
     );
 }

@@ -28,7 +28,8 @@ pub(super) fn hash_room(room: &RoomState, words: &mut Words) {
         beacon.as_ref().map_or(&[], |beacon| beacon.as_slice()),
         words,
     );
-    hash_all(visitors, words, |visitor, words| {
+    words.add(visitors.len() as u64);
+    for visitor in visitors.iter() {
         let VisitorState {
             visitor,
             partner,
@@ -37,9 +38,9 @@ pub(super) fn hash_room(room: &RoomState, words: &mut Words) {
             phase,
         } = visitor;
         words.add_id(visitor.0);
-        words.add(u64::from(partner.0) << 32 | u64::from(*joined_s));
-        words.add(u64::from(*lane) << 8 | *phase as u64);
-    });
+        words.add(u64::from(partner.0) << 32 | u64::from(joined_s));
+        words.add(u64::from(lane) << 8 | phase as u64);
+    }
     hash_all(credits, words, |credit, words| words.add(*credit as u64));
     hash_all(removals, words, |removal, words| {
         let Removal {
