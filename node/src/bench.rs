@@ -14,6 +14,7 @@ use crate::local::{Local, Profile, Settings};
 
 mod loadgen;
 mod measure;
+mod queue;
 mod report;
 mod setup;
 mod stock;
@@ -42,7 +43,10 @@ events in rounds; the clock stands still while they are re-opened.
 
 With --overload each sale's queue holds twice the calls of --concurrency, and calls that are \
 refused come back after the delay they are told. Goodput is what is done then, as a part of what was \
-done before.")]
+done before.
+
+The workload queue fills a lobby over packed streams, opens it, asks for places over --sessions \
+streams to all nodes for --seconds, and watches places at one node; it has figures of its own.")]
 pub struct Args {
     /// What is sold.
     #[arg(long, value_enum, default_value_t = Workload::Hot)]
@@ -81,6 +85,12 @@ pub struct Args {
     /// Then offer so many times as much, more than the sales' queues hold, and compare what is done.
     #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(2..=100))]
     overload: Option<u32>,
+    /// Visitors of the workload queue.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    visitors: u64,
+    /// Watched places of the workload queue.
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    watchers: u32,
     /// Write the figures here as JSON; `-` is the standard output.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -181,22 +191,32 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    let report = runtime.block_on(async {
+    let (text, json) = runtime.block_on(async {
         tokio::select! {
             biased;
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
-            report = measured(&args) => report,
+            told = told(&args) => told,
         }
     })?;
     // Where the figures go is where scripts look: people read the standard error.
-    eprint!("{}", report.text());
+    eprint!("{text}");
     match &args.json {
-        Some(file) if file.as_os_str() == "-" => println!("{}", report.json()),
-        Some(file) => std::fs::write(file, report.json() + "\n")
+        Some(file) if file.as_os_str() == "-" => println!("{json}"),
+        Some(file) => std::fs::write(file, json + "\n")
             .with_context(|| format!("cannot write {}", file.display()))?,
         None => {}
     }
     Ok(())
+}
+
+/// The figures, for people and as JSON.
+async fn told(args: &Args) -> anyhow::Result<(String, String)> {
+    if args.workload == Workload::Queue {
+        let report = queue::measured(args).await?;
+        return Ok((report.text(), report.json()));
+    }
+    let report = measured(args).await?;
+    Ok((report.text(), report.json()))
 }
 
 async fn measured(args: &Args) -> anyhow::Result<Report> {

@@ -134,7 +134,7 @@ async fn measurement(local: &Local, args: &Args, scene: &Scene) -> anyhow::Resul
                 }
                 at_a_stretch(local, args, &shared).await
             }
-            Workload::Uniform | Workload::Hot | Workload::Group4 => {
+            Workload::Uniform | Workload::Hot | Workload::Group4 | Workload::Queue => {
                 let reopening = reopen_when_low(scene, &shared, &stocks);
                 tokio::select! {
                     figures = at_a_stretch(local, args, &shared) => figures,
@@ -215,7 +215,9 @@ fn stock_of(workload: Workload, connection: &Connection) -> Stock {
     match workload {
         Workload::Soldout => Stock::endless(),
         Workload::Many => Stock::in_rounds(per_event * connection.events.len() as u64),
-        Workload::Uniform | Workload::Hot | Workload::Group4 => Stock::new(per_event),
+        Workload::Uniform | Workload::Hot | Workload::Group4 | Workload::Queue => {
+            Stock::new(per_event)
+        }
     }
 }
 

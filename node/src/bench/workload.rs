@@ -12,6 +12,9 @@ pub enum Workload {
     Soldout,
     /// 1,000 events of 100 seats, the best seat of each in turn.
     Many,
+    /// A waiting room: joins, the shuffle, places asked for and watched. Measured in `queue`; what
+    /// is said here of holds is never asked of it.
+    Queue,
 }
 
 /// What one hold asks for.
@@ -36,6 +39,7 @@ impl Workload {
             Workload::Group4 => "group4",
             Workload::Soldout => "soldout",
             Workload::Many => "many",
+            Workload::Queue => "queue",
         }
     }
 
@@ -49,7 +53,7 @@ impl Workload {
     fn sections(self) -> (u32, u32) {
         match self {
             Workload::Uniform => (100, 1000),
-            Workload::Hot | Workload::Soldout => (1, 20_000),
+            Workload::Hot | Workload::Soldout | Workload::Queue => (1, 20_000),
             Workload::Group4 => (5, 20_000),
             Workload::Many => (1, 100),
         }
@@ -76,7 +80,7 @@ impl Workload {
     /// uniform takes the seats.
     pub fn ask(self, count: u64, shuffled: &[u32]) -> Ask {
         match self {
-            Workload::Hot | Workload::Soldout | Workload::Many => Ask::Best,
+            Workload::Hot | Workload::Soldout | Workload::Many | Workload::Queue => Ask::Best,
             Workload::Group4 => Ask::Four {
                 section: (count % 5) as u16,
             },

@@ -125,6 +125,14 @@ impl Writer {
         });
     }
 
+    /// A visitor comes to the waiting room; the head's key is not looked at.
+    pub fn join(&mut self, head: Head, visitor: &Id, class: u8) {
+        self.record(head, 60, |out| {
+            out.extend_from_slice(visitor);
+            out.push(class);
+        });
+    }
+
     /// Header and body; the length is filled in when the body is known.
     fn record(&mut self, head: Head, kind: u8, body: impl FnOnce(&mut Vec<u8>)) {
         let start = self.buffer.len();

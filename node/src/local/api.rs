@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
 
-use crate::http::bodies::ArmQueue;
+use crate::http::bodies::{ArmQueue, MoveQueue};
 use crate::http::timestamp;
 use crate::http::views::Queue;
 
@@ -119,6 +119,7 @@ struct Key {
 enum Method {
     Get,
     Post,
+    Put,
     Delete,
 }
 
@@ -169,6 +170,13 @@ impl Api {
         let path = format!("/v1/events/{event}/queue");
         self.persist_raw(Method::Post, &path, &serde_json::to_vec(queue)?)
             .context("cannot arm the waiting room")?;
+        Ok(())
+    }
+
+    /// Moves the opening of a lobby that has not closed.
+    pub fn move_queue(&self, event: u64, times: &MoveQueue) -> anyhow::Result<()> {
+        let path = format!("/v1/events/{event}/queue/times");
+        self.persist_raw(Method::Put, &path, &serde_json::to_vec(times)?)?;
         Ok(())
     }
 
@@ -309,6 +317,10 @@ impl Api {
         let sent = match method {
             Method::Get => self.with_headers(self.agent.get(&url), None).call(),
             Method::Delete => self.with_headers(self.agent.delete(&url), key).call(),
+            Method::Put => self
+                .with_headers(self.agent.put(&url), key)
+                .header("content-type", "application/json")
+                .send(body),
             Method::Post => self
                 .with_headers(self.agent.post(&url), key)
                 .header("content-type", "application/json")
