@@ -188,6 +188,10 @@ pub struct PartnerConfig {
     pub joins_per_address_min: u32,
     pub joins_per_event_s: u32,
     pub joins_per_s: u32,
+    /// Joins from one address in a minute beyond which a challenge is asked for, and beyond how many
+    /// times of that a visitor is put into class 255; 0 is never.
+    pub welcome_per_address_min: u32,
+    pub slow_beyond: u32,
 }
 
 impl Default for PartnerConfig {
@@ -198,9 +202,11 @@ impl Default for PartnerConfig {
             timeout_ms: 5000,
             calls_per_s: 0,
             joins_per_visitor_min: 60,
-            joins_per_address_min: 60,
+            joins_per_address_min: 600,
             joins_per_event_s: 0,
             joins_per_s: 0,
+            welcome_per_address_min: 20,
+            slow_beyond: 8,
         }
     }
 }

@@ -29,7 +29,9 @@ use tokio::sync::watch;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
+use crate::access::challenge::{Challenge, ProofOfWork};
 use crate::access::pass::PassKeys;
+use crate::access::risk::{RiskLimits, RiskScorer, Rules};
 use crate::access::{Caller, Door, JoinLimits, Joins, RateLimit};
 use crate::gateway::{Entry, Gateway};
 /// Partners' bytes on their way to command records, without a node behind them: for whoever feeds
@@ -56,6 +58,8 @@ pub struct Config {
     pub calls_per_s: u32,
     /// How often anybody may come to a waiting room.
     pub joins: JoinLimits,
+    /// When a join is asked for a challenge.
+    pub risk: RiskLimits,
     /// How long a call that finds no room should wait, milliseconds.
     pub busy_retry_ms: u32,
     /// Streams one connection may have open.
@@ -81,6 +85,8 @@ impl From<&crate::config::PartnerConfig> for Config {
             joins_per_address_min,
             joins_per_event_s,
             joins_per_s,
+            welcome_per_address_min,
+            slow_beyond,
         } = config;
         Config {
             message_bytes_max: message_kib << 10,
@@ -92,6 +98,10 @@ impl From<&crate::config::PartnerConfig> for Config {
                 address_per_min: *joins_per_address_min,
                 event_per_s: *joins_per_event_s,
                 node_per_s: *joins_per_s,
+            },
+            risk: RiskLimits {
+                address_per_min: *welcome_per_address_min,
+                slow_beyond: *slow_beyond,
             },
             busy_retry_ms: 50,
             streams_max: 1024,
@@ -108,6 +118,8 @@ pub struct Partners {
     limit: Arc<RateLimit<PartnerId>>,
     joins: Arc<Joins>,
     pass_keys: Arc<dyn PassKeys>,
+    risk: Arc<dyn RiskScorer>,
+    challenge: Arc<dyn Challenge>,
     gateway: Gateway,
     whereabouts: Arc<dyn Whereabouts>,
     wall: Arc<dyn WallClock>,
@@ -131,6 +143,8 @@ impl Partners {
         Partners {
             limit: Arc::new(RateLimit::per_second(config.calls_per_s)),
             joins: Arc::new(Joins::new(config.joins)),
+            risk: Arc::new(Rules::new(config.risk)),
+            challenge: Arc::new(ProofOfWork),
             pass_keys,
             config: Arc::new(config),
             door,

@@ -8,19 +8,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cluster::components::{Net, WallClock};
+use domain::ids::VisitorId;
+use onsale::access::challenge::ProofOfWork;
 use onsale::config::Config;
 use onsale::evidence::Evidence;
 use onsale::http::bodies::{ArmQueue, QueueLane};
 use onsale::load::call::Id;
 use onsale::load::connect::{self, Bearer, MachineClock, Tcp};
 use onsale::load::keys::Keys;
+use onsale::load::packed::{Answers, Head, Writer};
 use onsale::load::{Answer, Call, Client, Line, Pass, Visitors, venue};
 use onsale::local::api::{Api, NewEvent, moment_in};
 use onsale::local::{Local, Profile, Settings};
 use proto::channel::v1::admission_service_client::AdmissionServiceClient;
+use proto::channel::v1::session_result::Result as Told;
+use proto::channel::v1::session_service_client::SessionServiceClient;
 use proto::channel::v1::{
-    JoinRequest, LeaveRequest, Place, ProofRequest, RejectionReason, VisitorPhase,
-    WatchPlaceRequest,
+    JoinRequest, LeaveRequest, Place, ProofRequest, RejectionReason, SessionCall, SessionRequest,
+    StatusManyRequest, VisitorPhase, WatchPlaceRequest, session_call,
 };
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
@@ -32,6 +37,9 @@ const GATHERING: Duration = Duration::from_secs(12);
 const CROWD: usize = 3_000;
 const MEMBERS: usize = 500;
 const PASS_TICKETS: u16 = 4;
+/// Welcome from one address, and one more who meets the challenge.
+const FLOOD: usize = 21;
+const BY_SESSION: usize = 2;
 
 type Admission = AdmissionServiceClient<InterceptedService<Channel, Bearer>>;
 
@@ -41,6 +49,8 @@ struct Partner {
     visitors: Visitors,
     /// To each node.
     plain: Vec<Admission>,
+    /// To the first.
+    session: SessionServiceClient<InterceptedService<Channel, Bearer>>,
     ids: Vec<Id>,
 }
 
@@ -57,6 +67,10 @@ impl Partner {
             client: Client::unary(&net, &nodes, bearer.clone()).expect("addresses"),
             visitors: Visitors::new(&net, &nodes, bearer.clone()).expect("addresses"),
             plain: nodes.iter().map(plain).collect(),
+            session: SessionServiceClient::with_interceptor(
+                connect::connect_lazily(&net, &nodes[0]).expect("an address"),
+                bearer.clone(),
+            ),
             ids: (0..count).map(|_| keys.make()).collect(),
         }
     }
@@ -122,6 +136,8 @@ fn a_room_on_three_nodes() {
             "the lobby closed before all had come"
         );
         strangers_are_told_nothing(event, &crowd, &club).await;
+        a_flood_is_challenged(event, &crowd, &mut keys).await;
+        by_session(event, &crowd, &mut keys).await;
         let without = crowd.hold(event, keys.make(), crowd.ids[0], "", 1).await;
         assert_eq!(without, Err(RejectionReason::NotOnSale));
 
@@ -141,11 +157,12 @@ fn a_room_on_three_nodes() {
 
     let file = api.evidence(event).expect("the evidence is published");
     let verdict = Evidence::verify(&file, None).expect("is true");
-    assert_eq!(verdict.lobby as usize, CROWD + MEMBERS);
+    let came = CROWD + MEMBERS + FLOOD + BY_SESSION;
+    assert_eq!(verdict.lobby as usize, came);
     assert!(verdict.released > 0);
     assert_eq!(verdict.removed, 1, "one left");
     let queue = api.queue(event).expect("is shown");
-    assert_eq!(queue.joined as usize, CROWD + MEMBERS, "nobody twice");
+    assert_eq!(queue.joined as usize, came, "nobody twice");
 }
 
 /// Members have two turns of three.
@@ -242,6 +259,104 @@ async fn strangers_are_told_nothing(event_id: u64, crowd: &Partner, club: &Partn
         proof.into_inner().seed.is_empty(),
         "secret until the shuffle"
     );
+}
+
+/// Who comes like a bot is asked for work, and is in once it is done.
+async fn a_flood_is_challenged(event_id: u64, crowd: &Partner, keys: &mut Keys) {
+    let mut node = crowd.plain[1].clone();
+    let mut join = JoinRequest {
+        event_id,
+        address_hash: b"one address".to_vec().into(),
+        ..JoinRequest::default()
+    };
+    for _ in 0..FLOOD - 1 {
+        join.visitor = keys.make().to_vec().into();
+        // Not faster than people.
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        node.join(join.clone()).await.expect("is welcome");
+    }
+    let visitor = keys.make();
+    join.visitor = visitor.to_vec().into();
+    let refused = node.join(join.clone()).await.expect_err("too many");
+    let details = refused.get_error_details();
+    let asked = details.error_info().expect("a reason");
+    assert_eq!(asked.reason, "CHALLENGE_REQUIRED");
+    let (challenge, visitor_id) = (&asked.metadata["challenge"], u128::from_be_bytes(visitor));
+    let hardness: u32 = asked.metadata["hardness"].parse().expect("a number");
+    let answer = (0_u64..)
+        .map(u64::to_be_bytes)
+        .find(|answer| ProofOfWork::zero_bits(challenge, VisitorId(visitor_id), answer) >= hardness)
+        .expect("there is one");
+    join.proof_of_work = answer.to_vec().into();
+    node.join(join).await.expect("the work is done");
+}
+
+/// Joining, asking and showing passes over the session stream, as messages and packed.
+async fn by_session(event_id: u64, crowd: &Partner, keys: &mut Keys) {
+    let (one, other) = (keys.make(), keys.make());
+    let mut writer = Writer::default();
+    let head = |call_id, key| Head {
+        call_id,
+        event: event_id,
+        key,
+    };
+    writer.join(head(1, [0; 16]), &one, 0);
+    let key = keys.make();
+    let hold = Call::PlaceHold {
+        pass: "of.no.key".into(),
+        hold: key,
+        buyer: one,
+        ttl_s: 0,
+        lines: vec![Line::best(1)],
+    };
+    writer.call(head(2, key), &hold);
+    let bytes = |id: &Id| bytes::Bytes::copy_from_slice(id);
+    let join = session_call::Call::Join(JoinRequest {
+        event_id,
+        visitor: bytes(&other),
+        ..JoinRequest::default()
+    });
+    let status = |visitors: Vec<bytes::Bytes>| {
+        session_call::Call::Status(StatusManyRequest { event_id, visitors })
+    };
+    let call = |call_id, call| SessionCall {
+        call_id,
+        call: Some(call),
+    };
+    let first = SessionRequest {
+        calls: vec![
+            call(3, join),
+            call(4, status(vec![bytes(&crowd.ids[0]), bytes(&[9; 16])])),
+            call(5, status(Vec::new())),
+        ],
+        packed: writer.take(),
+    };
+    let (requests, queued) = tokio::sync::mpsc::channel(4);
+    requests.send(first).await.expect("is sent");
+    let mut session = crowd.session.clone();
+    let stream = tokio_stream::wrappers::ReceiverStream::new(queued);
+    let mut answers = session.session(stream).await.expect("opens").into_inner();
+    drop(requests);
+    let (mut nested, mut packed) = (BTreeMap::new(), BTreeMap::new());
+    while let Some(response) = answers.message().await.expect("answers") {
+        for result in response.results {
+            nested.insert(result.call_id, result.result.expect("says"));
+        }
+        for answer in Answers::new(&response.packed) {
+            let answer = answer.expect("is sound");
+            packed.insert(answer.call_id, format!("{:?}", answer.outcome));
+        }
+    }
+    assert!(packed[&1].starts_with("Done"), "{packed:?}");
+    let invalid = format!("reason: {}", RejectionReason::PassInvalid as i32);
+    assert!(packed[&2].contains(&invalid), "{packed:?}");
+    assert!(matches!(nested[&3], Told::Done(_)), "{nested:?}");
+    let Told::Status(status) = &nested[&4] else {
+        panic!("{nested:?}");
+    };
+    let phases: Vec<VisitorPhase> = status.places.iter().map(Place::phase).collect();
+    assert_eq!(phases, [VisitorPhase::Lobby, VisitorPhase::Unknown]);
+    assert!(matches!(nested[&5], Told::Failed(_)), "{nested:?}");
 }
 
 /// The places of all, once there are any.

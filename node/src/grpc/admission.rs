@@ -29,9 +29,14 @@ use super::meter::Counted;
 use super::metrics::Method;
 use super::place::{self, Copy, Place};
 use super::{Entrance, Partners, Reader, deadline, status, unary};
+use crate::access::challenge::Asked;
 use crate::access::pass::{self, Claims};
+use crate::access::risk::{Comer, Verdict};
 use board::Boards;
 pub use reader::Rooms;
+
+/// The class of those who come like bots: a lane of its own if the room has one, else everybody's.
+const SLOW_CLASS: u32 = 255;
 
 /// Visitors of one batch.
 pub const VISITORS_MAX: usize = 1000;
@@ -74,6 +79,41 @@ impl Admission {
     }
 }
 
+/// An address's hash as it is counted; what is too long for one is refused with the rest.
+fn address(hash: &[u8]) -> Option<u128> {
+    let mut padded = [0; 16];
+    padded.get_mut(..hash.len())?.copy_from_slice(hash);
+    (!hash.is_empty()).then_some(u128::from_be_bytes(padded))
+}
+
+impl Partners {
+    /// Whether a challenge is met; else what it is.
+    fn challenged(&self, comer: &Comer, hardness: u8, message: &JoinRequest) -> Result<(), Status> {
+        let keys = self.pass_keys.pass_keys();
+        // Without a key there is no room either: the sale says so.
+        let Some(key) = keys.first() else {
+            return Ok(());
+        };
+        let now_ms = self.wall.now_ms();
+        let is_met = self.challenge.is_met(&Asked {
+            secret: &key.secret,
+            event: comer.event,
+            visitor: comer.visitor,
+            hardness,
+            answer: &message.proof_of_work,
+            now_ms,
+        });
+        match is_met {
+            true => Ok(()),
+            false => {
+                let (secret, event) = (&key.secret, comer.event);
+                let challenge = self.challenge.ask(secret, event, comer.visitor, now_ms);
+                Err(status::challenge_required(&challenge, hardness))
+            }
+        }
+    }
+}
+
 /// The one visitor a request names.
 fn one(bytes: &[u8]) -> Result<VisitorId, Status> {
     let mut violations = Violations::default();
@@ -102,12 +142,29 @@ impl AdmissionService for Admission {
         let partners = self.partners()?;
         let caller = partners.admitted(request.metadata())?;
         let until = deadline::of_call(request.metadata(), partners.config.timeout)?;
-        let message = request.into_inner();
-        let joins = one(&message.visitor)?;
+        let mut message = request.into_inner();
+        let visitor = one(&message.visitor)?;
+        let event = SaleId(message.event_id);
+        let address = address(&message.address_hash);
         partners
             .joins
-            .check(SaleId(message.event_id), joins, &message.address_hash)
+            .check(event, visitor, address)
             .map_err(status::over_limit)?;
+        let comer = Comer {
+            event,
+            partner: caller.partner,
+            visitor,
+            address,
+            now: Instant::now(),
+        };
+        match partners.risk.judge(&comer) {
+            Verdict::Welcome => {}
+            Verdict::Prove { hardness } => partners.challenged(&comer, hardness, &message)?,
+            Verdict::Slow { hardness } => {
+                partners.challenged(&comer, hardness, &message)?;
+                message.class = SLOW_CLASS;
+            }
+        }
         let stamp = Stamp::of(&caller);
         let (log_index, _) = self.decide(&message, stamp, until).await?;
         Ok(Response::new(JoinResponse { log_index }))

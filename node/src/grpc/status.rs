@@ -115,6 +115,20 @@ pub fn unknown() -> Status {
     )
 }
 
+/// A join is not tried before the challenge is met.
+pub fn challenge_required(challenge: &str, hardness: u8) -> Status {
+    let metadata = HashMap::from([
+        ("challenge".to_owned(), challenge.to_owned()),
+        ("hardness".to_owned(), hardness.to_string()),
+    ]);
+    let details = ErrorDetails::with_error_info("CHALLENGE_REQUIRED", DOMAIN, metadata);
+    Status::with_error_details(
+        Code::FailedPrecondition,
+        "too many come like this: meet the challenge and join again",
+        details,
+    )
+}
+
 pub fn unauthenticated(refused: Refused) -> Status {
     let reason = match refused {
         Refused::Missing => "API_KEY_MISSING",
