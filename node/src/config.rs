@@ -182,6 +182,8 @@ pub struct PartnerConfig {
     pub timeout_ms: u64,
     /// Calls one partner may make per second on this node; 0 is no limit.
     pub calls_per_s: u32,
+    /// Reads of events, seats and places that one partner may make per second; 0 is no limit.
+    pub reports_per_s: u32,
     /// Single joins to waiting rooms on this node, by visitor and by the address hash that partners
     /// tell, a minute; by event and all, a second; 0 is no limit.
     pub joins_per_visitor_min: u32,
@@ -201,6 +203,7 @@ impl Default for PartnerConfig {
             session_calls: 16_384,
             timeout_ms: 5000,
             calls_per_s: 0,
+            reports_per_s: 0,
             joins_per_visitor_min: 60,
             joins_per_address_min: 600,
             joins_per_event_s: 0,

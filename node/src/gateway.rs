@@ -115,6 +115,11 @@ impl Gateway {
         self.inner.under_way.load(Ordering::Relaxed)
     }
 
+    /// Half of the room is taken: what can wait should.
+    pub fn is_crowded(&self) -> bool {
+        self.calls_under_way() > self.inner.config.calls_max / 2
+    }
+
     /// Looks the owner up and hands the flight over; what goes wrong becomes its answers.
     fn dispatch(&self, flight: Arc<Flight>) {
         let inner = &self.inner;

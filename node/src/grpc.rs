@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use cluster::components::WallClock;
 use domain::ids::{ChannelId, PartnerId};
+use proto::channel::v1::FailureReason;
 use tokio::sync::watch;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
@@ -56,6 +57,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Calls one partner may make per second on this node; 0 is no limit.
     pub calls_per_s: u32,
+    /// Reads of events, seats and places that one partner may make per second; 0 is no limit.
+    pub reports_per_s: u32,
     /// How often anybody may come to a waiting room.
     pub joins: JoinLimits,
     /// When a join is asked for a challenge.
@@ -81,6 +84,7 @@ impl From<&crate::config::PartnerConfig> for Config {
             session_calls,
             timeout_ms,
             calls_per_s,
+            reports_per_s,
             joins_per_visitor_min,
             joins_per_address_min,
             joins_per_event_s,
@@ -93,6 +97,7 @@ impl From<&crate::config::PartnerConfig> for Config {
             session_calls: *session_calls,
             timeout: Duration::from_millis(*timeout_ms),
             calls_per_s: *calls_per_s,
+            reports_per_s: *reports_per_s,
             joins: JoinLimits {
                 visitor_per_min: *joins_per_visitor_min,
                 address_per_min: *joins_per_address_min,
@@ -116,6 +121,7 @@ pub struct Partners {
     config: Arc<Config>,
     door: Door,
     limit: Arc<RateLimit<PartnerId>>,
+    reports: Arc<RateLimit<PartnerId>>,
     joins: Arc<Joins>,
     pass_keys: Arc<dyn PassKeys>,
     risk: Arc<dyn RiskScorer>,
@@ -142,6 +148,7 @@ impl Partners {
     ) -> Partners {
         Partners {
             limit: Arc::new(RateLimit::per_second(config.calls_per_s)),
+            reports: Arc::new(RateLimit::per_second(config.reports_per_s)),
             joins: Arc::new(Joins::new(config.joins)),
             risk: Arc::new(Rules::new(config.risk)),
             challenge: Arc::new(ProofOfWork),
@@ -174,6 +181,29 @@ impl Partners {
             .map_err(status::over_limit)?;
         Ok(caller)
     }
+
+    /// The same for a call that only reports: it has a rate of its own, and goes first when the node
+    /// is crowded, so that selling goes on.
+    fn admitted_to_report(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
+        let caller = self.caller(metadata)?;
+        self.reports
+            .check(caller.partner, 1)
+            .map_err(status::over_limit)?;
+        match self.gateway.is_crowded() {
+            true => Err(status::failed(
+                FailureReason::Busy,
+                self.config.busy_retry_ms,
+            )),
+            false => Ok(caller),
+        }
+    }
+}
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    Selling,
+    Reporting,
 }
 
 /// Who reads: what a read may show depends on it.
@@ -197,10 +227,13 @@ enum Entrance {
 const READER: &str = "x-onsale-reader";
 
 impl Entrance {
-    fn reader(&self, metadata: &MetadataMap) -> Result<Reader, Status> {
+    fn reader(&self, lane: Lane, metadata: &MetadataMap) -> Result<Reader, Status> {
         match self {
             Entrance::Partners(partners) => {
-                let caller = partners.admitted(metadata)?;
+                let caller = match lane {
+                    Lane::Selling => partners.admitted(metadata)?,
+                    Lane::Reporting => partners.admitted_to_report(metadata)?,
+                };
                 Ok(Reader {
                     partner: caller.partner,
                     channel: caller.channel,

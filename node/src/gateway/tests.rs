@@ -309,10 +309,12 @@ async fn more_calls_than_the_node_bears_are_busy() {
     assert_eq!(refused.recv().await, Some((4, busy.clone())));
     assert_eq!(refused.recv().await, Some((5, busy)));
     assert_eq!(gateway.calls_under_way(), 3);
+    assert!(gateway.is_crowded(), "more than half");
     let calls = script.silent.lock().unwrap().pop().expect("was taken");
     let (packed, count) = failed(&calls.call_ids, FailureReason::Busy, 1);
     calls.answers.answer(packed, count);
     assert_eq!(gateway.calls_under_way(), 0);
+    assert!(!gateway.is_crowded());
 }
 
 /// A peer that serves `owner`'s sales, and the way to it. Ending the task cuts the connection.

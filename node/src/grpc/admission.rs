@@ -28,7 +28,7 @@ use super::input::{self, Stamp, ToRecord, Violations};
 use super::meter::Counted;
 use super::metrics::Method;
 use super::place::{self, Copy, Place};
-use super::{Entrance, Partners, Reader, deadline, status, unary};
+use super::{Entrance, Lane, Partners, Reader, deadline, status, unary};
 use crate::access::challenge::Asked;
 use crate::access::pass::{self, Claims};
 use crate::access::risk::{Comer, Verdict};
@@ -211,7 +211,8 @@ impl AdmissionService for Admission {
         &self,
         request: Request<StatusRequest>,
     ) -> Result<Response<StatusResponse>, Status> {
-        let (reader, until) = place::read(&self.rooms.entrance, request.metadata())?;
+        let (reader, until) =
+            place::read(&self.rooms.entrance, Lane::Reporting, request.metadata())?;
         let StatusRequest { event_id, visitor } = request.into_inner();
         let visitors = vec![one(&visitor)?];
         let places = self
@@ -227,7 +228,8 @@ impl AdmissionService for Admission {
         &self,
         request: Request<StatusManyRequest>,
     ) -> Result<Response<StatusManyResponse>, Status> {
-        let (reader, until) = place::read(&self.rooms.entrance, request.metadata())?;
+        let (reader, until) =
+            place::read(&self.rooms.entrance, Lane::Reporting, request.metadata())?;
         let StatusManyRequest { event_id, visitors } = request.into_inner();
         let visitors = many(&visitors)?;
         let places = self
@@ -243,7 +245,8 @@ impl AdmissionService for Admission {
     ) -> Result<Response<Self::WatchPlaceStream>, Status> {
         let partners = self.partners()?;
         let ends_after = deadline::timeout(request.metadata())?;
-        let (reader, until) = place::read(&self.rooms.entrance, request.metadata())?;
+        let (reader, until) =
+            place::read(&self.rooms.entrance, Lane::Reporting, request.metadata())?;
         let WatchPlaceRequest { event_id, visitor } = request.into_inner();
         let (sale, visitor) = (SaleId(event_id), one(&visitor)?);
         let places = self
@@ -283,7 +286,7 @@ impl AdmissionService for Admission {
         request: Request<ClaimRequest>,
     ) -> Result<Response<ClaimResponse>, Status> {
         let partners = self.partners()?;
-        let (reader, until) = place::read(&self.rooms.entrance, request.metadata())?;
+        let (reader, until) = place::read(&self.rooms.entrance, Lane::Selling, request.metadata())?;
         let ClaimRequest { event_id, visitor } = request.into_inner();
         let (event, visitor) = (SaleId(event_id), one(&visitor)?);
         let place = self
@@ -317,7 +320,8 @@ impl AdmissionService for Admission {
         &self,
         request: Request<ProofRequest>,
     ) -> Result<Response<ProofResponse>, Status> {
-        let (reader, until) = place::read(&self.rooms.entrance, request.metadata())?;
+        let (reader, until) =
+            place::read(&self.rooms.entrance, Lane::Reporting, request.metadata())?;
         let message = request.into_inner();
         let (sale, visitor) = (SaleId(message.event_id), one(&message.visitor)?);
         let replica = match place::find(&self.rooms.entrance, sale, Copy::Any, until).await? {

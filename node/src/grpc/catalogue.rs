@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::place::{self, Copy, EventEntry, Place};
 use super::seat_maps::SeatMaps;
-use super::{Entrance, status};
+use super::{Entrance, Lane, status};
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1000;
@@ -43,7 +43,7 @@ impl CatalogueService for Catalogue {
         &self,
         request: Request<ListEventsRequest>,
     ) -> Result<Response<ListEventsResponse>, Status> {
-        place::read(&self.entrance, request.metadata())?;
+        place::read(&self.entrance, Lane::Reporting, request.metadata())?;
         let ListEventsRequest {
             page_size,
             page_token,
@@ -86,7 +86,7 @@ impl CatalogueService for Catalogue {
         &self,
         request: Request<GetEventRequest>,
     ) -> Result<Response<GetEventResponse>, Status> {
-        let (reader, until) = place::read(&self.entrance, request.metadata())?;
+        let (reader, until) = place::read(&self.entrance, Lane::Reporting, request.metadata())?;
         let message = request.into_inner();
         let sale = SaleId(message.event_id);
         let replica = match place::find(&self.entrance, sale, Copy::Any, until).await? {
@@ -128,7 +128,7 @@ impl CatalogueService for Catalogue {
         &self,
         request: Request<GetSeatMapRequest>,
     ) -> Result<Response<GetSeatMapResponse>, Status> {
-        let (reader, until) = place::read(&self.entrance, request.metadata())?;
+        let (reader, until) = place::read(&self.entrance, Lane::Reporting, request.metadata())?;
         let message = request.into_inner();
         let sale = SaleId(message.event_id);
         let replica = match place::find(&self.entrance, sale, Copy::Any, until).await? {

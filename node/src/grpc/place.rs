@@ -12,7 +12,7 @@ use tonic::{Request, Status};
 
 use crate::gateway::PeerChannel;
 
-use super::{Entrance, READER, Reader, deadline, status};
+use super::{Entrance, Lane, READER, Reader, deadline, status};
 
 /// An event as the cluster map has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,8 +106,12 @@ pub fn passed_on<T>(message: T, reader: Reader, until: Option<Instant>) -> Reque
 }
 
 /// Who reads and until when.
-pub fn read(entrance: &Entrance, metadata: &MetadataMap) -> Result<(Reader, Instant), Status> {
-    let reader = entrance.reader(metadata)?;
+pub fn read(
+    entrance: &Entrance,
+    lane: Lane,
+    metadata: &MetadataMap,
+) -> Result<(Reader, Instant), Status> {
+    let reader = entrance.reader(lane, metadata)?;
     let until = deadline::of_call(metadata, entrance.timeout())?;
     Ok((reader, until))
 }

@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 
 use super::input::{self, Stamp, ToRecord, Violations};
 use super::place::{self, Copy, Place};
-use super::{Entrance, deadline, output, status, unary};
+use super::{Entrance, Lane, deadline, output, status, unary};
 use crate::bugs::{Bug, planted};
 
 #[derive(Clone)]
@@ -118,7 +118,7 @@ impl SalesService for Sales {
         &self,
         request: Request<GetHoldRequest>,
     ) -> Result<Response<GetHoldResponse>, Status> {
-        let (reader, until) = place::read(&self.0, request.metadata())?;
+        let (reader, until) = place::read(&self.0, Lane::Selling, request.metadata())?;
         let message = request.into_inner();
         let id = HoldId(read_id("hold_id", &message.hold_id)?);
         let sale = SaleId(message.event_id);
@@ -142,7 +142,7 @@ impl SalesService for Sales {
         &self,
         request: Request<GetOrderRequest>,
     ) -> Result<Response<GetOrderResponse>, Status> {
-        let (reader, until) = place::read(&self.0, request.metadata())?;
+        let (reader, until) = place::read(&self.0, Lane::Selling, request.metadata())?;
         let message = request.into_inner();
         let id = OrderId(read_id("order_id", &message.order_id)?);
         let sale = SaleId(message.event_id);

@@ -25,7 +25,7 @@ use super::ending::ending;
 use super::meter::Counted;
 use super::metrics::Method;
 use super::place::{self, Copy, Place};
-use super::{Entrance, deadline, status};
+use super::{Entrance, Lane, deadline, status};
 
 /// Changes put into one message.
 const CHANGES_PER_MESSAGE: usize = 2000;
@@ -46,7 +46,7 @@ impl SeatsService for Seats {
         &self,
         request: Request<GetSeatsRequest>,
     ) -> Result<Response<GetSeatsResponse>, Status> {
-        let (reader, until) = place::read(&self.0, request.metadata())?;
+        let (reader, until) = place::read(&self.0, Lane::Reporting, request.metadata())?;
         let message = request.into_inner();
         let copy = if message.linearizable {
             Copy::Leaders
@@ -73,7 +73,7 @@ impl SeatsService for Seats {
         &self,
         request: Request<WatchSeatsRequest>,
     ) -> Result<Response<Self::WatchSeatsStream>, Status> {
-        let reader = self.0.reader(request.metadata())?;
+        let reader = self.0.reader(Lane::Reporting, request.metadata())?;
         let ends_after = deadline::timeout(request.metadata())?;
         let until = deadline::of_call(request.metadata(), self.0.timeout())?;
         let message = request.into_inner();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use onsale::grpc::Config;
 use proto::channel::v1::hold_line::Line;
 use proto::channel::v1::sales_service_client::SalesServiceClient;
+use proto::channel::v1::seats_service_client::SeatsServiceClient;
 use proto::channel::v1::*;
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
@@ -252,4 +253,31 @@ async fn a_sale_that_is_not_open_says_so() {
         .await
         .unwrap_err();
     assert_eq!(gone.code(), Code::NotFound);
+}
+
+/// Reads have a rate of their own: who asks too often still sells.
+#[tokio::test]
+async fn a_flood_of_reads_does_not_stop_the_same_partner_from_selling() {
+    let config = Config {
+        reports_per_s: 1,
+        ..Config::default()
+    };
+    let house = House::open_with(config, actors::Config::default(), 2, 5).await;
+    let mut seats = SeatsServiceClient::new(house.channel.clone());
+    let mut read = || {
+        let request = GetSeatsRequest {
+            event_id: EVENT,
+            linearizable: false,
+        };
+        seats.get_seats(house.ask(request))
+    };
+    read().await.expect("the first is told");
+    let refused = read().await.expect_err("is over its rate");
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.get_details_retry_info().is_some());
+    let mut sales = SalesServiceClient::new(house.channel.clone());
+    for _ in 0..3 {
+        let held = sales.place_hold(house.ask(place(&house, best(1)))).await;
+        held.expect("sells on");
+    }
 }
