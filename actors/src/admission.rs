@@ -2,8 +2,8 @@
 //!
 //! Every quarter of a second it looks at the sale, asks `domain::room::pace` how many more are to come
 //! in, lets the operator's ceiling bound them (`governor`, on the injected clock) and proposes
-//! `ReleaseVisitors`. It keeps nothing that must survive: after a failover the next one begins anew,
-//! with an empty burst.
+//! `ReleaseVisitors`. It keeps nothing that must survive: after a failover the next one goes on at the
+//! rate that the room itself shows, with an empty burst.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -192,9 +192,16 @@ impl Actor for Admission {
 
 impl State {
     async fn let_in(&mut self, look: RoomLook) {
-        let RoomLook { room, plan, passed } = look;
+        let RoomLook {
+            room,
+            recent_rate,
+            plan,
+            passed,
+        } = look;
         let ceilings = plan.ceilings;
-        let pace = self.pace.get_or_insert_with(|| Pace::new(ceilings));
+        let pace = self
+            .pace
+            .get_or_insert_with(|| Pace::new(ceilings).resume(recent_rate));
         pace.set_ceilings(ceilings);
         self.gate.set(ceilings.per_minute, &self.clock);
         let census = room.census;

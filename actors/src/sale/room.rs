@@ -82,6 +82,8 @@ pub struct Proof {
 #[derive(Clone, Debug)]
 pub struct RoomLook {
     pub room: RoomView,
+    /// See `Room::recent_rate`.
+    pub recent_rate: u64,
     pub plan: Plan,
     pub passed: Passed,
 }
@@ -181,9 +183,11 @@ impl Owner {
     fn room_look(&mut self) -> Option<RoomLook> {
         self.term?;
         let room = self.room_view()?;
-        let plan = self.room()?.1.plan().clone();
+        let (sale, known) = self.room()?;
+        let (plan, recent_rate) = (known.plan().clone(), known.recent_rate(sale.now_ms()));
         Some(RoomLook {
             room,
+            recent_rate,
             plan,
             passed: self.turnstile.take(),
         })

@@ -23,7 +23,7 @@ use crate::local::api::moment_in;
 const JOINS_AT_ONCE: usize = 8;
 /// The lobby stays open for so long, and longer with so many who come a second.
 const LOBBY_LEAST: Duration = Duration::from_secs(3);
-const COME_PER_S: u64 = 15_000;
+const COME_PER_S: u64 = 60_000;
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 /// Passes outlast what kills and elections hold up.
 const PASS_LIFE_S: u32 = 60;

@@ -108,6 +108,13 @@ impl Pace {
         }
     }
 
+    /// Goes on at the rate, in thousandths a second, at which another leader let visitors in; what it
+    /// knew of the sale is learned anew, and nothing is saved up.
+    pub fn resume(mut self, rate: u64) -> Pace {
+        self.rate = self.rate.max(rate);
+        self
+    }
+
     pub fn set_ceilings(&mut self, ceilings: Ceilings) {
         self.ceilings = ceilings;
     }

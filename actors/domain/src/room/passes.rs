@@ -4,6 +4,9 @@
 use crate::ids::{PartnerId, VisitorId};
 use crate::room::{Refusal, Room, VisitorPhase};
 
+/// Over so long a rate is remembered.
+const RECENT_MS: u64 = 30_000;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pass {
     pub(super) ends_ms: u64,
@@ -18,6 +21,19 @@ impl Room {
         {
             self.ends.pop_front();
         }
+    }
+
+    /// Visitors a second, in thousandths, who were let in on the average of the last half minute: what a
+    /// new leader may go on with.
+    pub fn recent_rate(&self, now_ms: u64) -> u64 {
+        let life_ms = u64::from(self.plan.pass_life_ms);
+        let since = now_ms.saturating_add(life_ms).saturating_sub(RECENT_MS);
+        let recent = self.ends.iter().rev();
+        let let_in = recent.take_while(|(ends_ms, _)| *ends_ms > since).count() as u64;
+        let_in
+            .saturating_mul(1_000_000)
+            .checked_div(RECENT_MS)
+            .unwrap_or(0)
     }
 
     /// Whether a visitor's pass is good for so many tickets.

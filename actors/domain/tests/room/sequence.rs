@@ -623,3 +623,21 @@ fn a_state_that_cannot_have_been_is_refused() {
         fault,
     );
 }
+
+/// What a new leader reads of the one before: the last half minute, whatever was before it.
+#[test]
+fn the_recent_rate_is_that_of_the_last_half_minute() {
+    let mut room = room(&[everybodys(1)]);
+    for visitor in 0..400 {
+        room.join(&arrival(visitor, 0), LOBBY_MS).unwrap();
+    }
+    room.pass_time(OPEN_MS);
+    assert_eq!(room.recent_rate(OPEN_MS), 0);
+    room.release(200, OPEN_MS, |_| {});
+    assert_eq!(room.recent_rate(OPEN_MS), 6_666);
+    for second in 1..=60 {
+        room.release(200 + second, OPEN_MS + 1000 * second, |_| {});
+    }
+    assert_eq!(room.recent_rate(OPEN_MS + 60_000), 1_000);
+    assert_eq!(room.recent_rate(OPEN_MS + 120_000), 0);
+}
