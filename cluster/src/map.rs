@@ -12,6 +12,7 @@ mod pass_key;
 mod rejection;
 mod sale;
 mod snapshot;
+mod trust;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,8 @@ pub struct Map {
     pub keys: BTreeMap<String, ApiKey>,
     /// In the sequence of being made.
     pub pass_keys: Vec<PassKey>,
+    /// By event and partner: the Ed25519 key of a waiting room that the partner runs.
+    pub trusts: BTreeMap<(u64, u32), [u8; 32]>,
     /// Rises by one with each change that was not rejected.
     pub version: u64,
 }
@@ -55,6 +58,7 @@ impl Map {
             Change::PutKey(put) => self.put_key(put),
             Change::RevokeKey(revoke) => self.revoke_key(revoke),
             Change::PutPassKey(put) => self.put_pass_key(put),
+            Change::PutTrust(put) => self.put_trust(put),
         }?;
         // A map from a snapshot may say anything; it must not stop the root group.
         self.version = self.version.saturating_add(1);

@@ -7,11 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cluster::components::{Net, WallClock};
 use domain::ids::VisitorId;
+use ed25519_dalek::{Signer as _, SigningKey};
 use onsale::access::challenge::ProofOfWork;
 use onsale::config::Config;
-use onsale::evidence::Evidence;
+use onsale::evidence::{Evidence, hex};
 use onsale::http::bodies::{ArmQueue, QueueLane};
 use onsale::load::call::Id;
 use onsale::load::connect::{self, Bearer, MachineClock, Tcp};
@@ -108,7 +111,7 @@ fn a_room_on_three_nodes() {
     .expect("three nodes start");
     let api = local.api();
     let crowd_key = api.partner("Crowd").expect("a partner is made").key;
-    let club_key = api.partner("Club").expect("a partner is made").key;
+    let club_made = api.partner("Club").expect("a partner is made");
     let plan = venue::plan("Hall", 10, 500);
     let event = api
         .create_event(&NewEvent {
@@ -129,7 +132,7 @@ fn a_room_on_three_nodes() {
         let wall: Arc<dyn WallClock> = Arc::new(MachineClock);
         let mut keys = Keys::new(7, &wall);
         let crowd = Partner::new(&local, &crowd_key, &mut keys, CROWD);
-        let club = Partner::new(&local, &club_key, &mut keys, MEMBERS);
+        let club = Partner::new(&local, &club_made.key, &mut keys, MEMBERS);
         gather(&mut local, &api, event, &crowd, &club).await;
         assert!(
             Instant::now() < opens,
@@ -151,6 +154,8 @@ fn a_room_on_three_nodes() {
         let (visitor, pass) = &admitted[0];
         keys.tick(tokio::time::Instant::now());
         only_ones_own_pass(event, &crowd, &club, &mut keys, &admitted).await;
+        api.rotate_pass_key().expect("a new key signs");
+        a_partners_own_room(&api, event, &club, club_made.partner_id, &mut keys).await;
         buys_once(event, &crowd, &mut keys, *visitor, pass).await;
         watched_until_the_end(&api, event, &crowd, &before).await;
     });
@@ -459,6 +464,48 @@ async fn only_ones_own_pass(
         pass.text,
         "the same each time"
     );
+}
+
+/// The club lets visitors in by itself: its token buys what it says, once it is trusted.
+async fn a_partners_own_room(
+    api: &Api,
+    event: u64,
+    club: &Partner,
+    partner_id: u32,
+    keys: &mut Keys,
+) {
+    let key = SigningKey::from_bytes(&[5; 32]);
+    let buyer = keys.make();
+    let ends = MachineClock.now_ms() / 1000 + 600;
+    let body = format!(
+        r#"{{"evt":{event},"sub":"{}","exp":{ends},"max":3}}"#,
+        hex(&buyer)
+    );
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let signed = format!("{}.{}", part(r#"{"alg":"EdDSA","typ":"JWT"}"#), part(&body));
+    let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes()).to_bytes());
+    let token = format!("{signed}.{signature}");
+    let before = club.hold(event, keys.make(), buyer, &token, 1).await;
+    assert_eq!(
+        before,
+        Err(RejectionReason::PassInvalid),
+        "nobody trusts it"
+    );
+    api.trust(event, partner_id, &key.verifying_key().to_bytes())
+        .expect("is trusted");
+    let until = Instant::now() + LIMIT;
+    // A node may hear of it a moment later.
+    while club
+        .hold(event, keys.make(), buyer, &token, 2)
+        .await
+        .is_err()
+    {
+        assert!(Instant::now() < until, "the token is not taken");
+    }
+    let more = club.hold(event, keys.make(), buyer, &token, 2).await;
+    assert_eq!(more, Err(RejectionReason::PassSpent));
+    let last = club.hold(event, keys.make(), buyer, &token, 1).await;
+    assert_eq!(last, Ok(()));
 }
 
 /// The same pass, shown on all nodes at once.

@@ -96,6 +96,7 @@ impl Office {
         }];
         let hold = HoldId(self.id());
         let ask = PlaceHold {
+            token: None,
             hold,
             buyer: BuyerId(hold.0),
             ttl_ms: 0,
@@ -216,6 +217,7 @@ fn operations(c: &mut Criterion) {
             let hold = HoldId(office.id());
             let lines = [HoldLine::Seats { count: 1 }];
             let ask = PlaceHold {
+                token: None,
                 hold,
                 buyer: BuyerId(1),
                 ttl_ms: 0,
@@ -253,6 +255,7 @@ fn refusals(c: &mut Criterion) {
             split: false,
         }];
         let ask = PlaceHold {
+            token: None,
             hold: HoldId(1),
             buyer: BuyerId(1),
             ttl_ms: 0,

@@ -100,6 +100,7 @@ fn main() {
         }];
         let hold = HoldId(u128::from(n) << 64 | 7);
         let place = PlaceHold {
+            token: None,
             hold,
             buyer: BuyerId(hold.0),
             ttl_ms: 0,

@@ -298,6 +298,7 @@ fn ours(venue: &Venue, seed: u64) -> Report {
             split: true,
         }];
         let place = PlaceHold {
+            token: None,
             hold,
             buyer: BuyerId(1),
             ttl_ms: 0,

@@ -3,9 +3,9 @@
 use crate::ids::{
     BuyerId, ChannelId, HoldId, IdempotencyKey, OrderId, PartnerId, SeatRef, VisitorId,
 };
-use crate::room::Plan;
 use crate::room::merkle::Hash;
 use crate::room::pace::Ceilings;
+use crate::room::{Plan, Token};
 use crate::rules::SaleRules;
 
 /// One command with who asks and the key that makes a retry safe.
@@ -108,6 +108,8 @@ pub struct PlaceHold<'a> {
     pub seats: &'a [SeatRef],
     /// Sections of the `BestAvailable` lines, one after the other.
     pub sections: &'a [u16],
+    /// Of a buyer who comes from a partner's own waiting room.
+    pub token: Option<Token>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

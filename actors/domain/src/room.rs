@@ -17,6 +17,7 @@
 mod gone;
 mod lane;
 pub mod merkle;
+mod outside;
 pub mod pace;
 mod passes;
 pub mod permutation;
@@ -30,6 +31,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::ids::{ChannelId, PartnerId, VisitorId};
 use lane::Lane;
 use merkle::Hash;
+use outside::Outside;
+pub use outside::{TOKEN_LIFE_MAX_MS, Token};
 use pace::Ceilings;
 use passes::Pass;
 use shuffle::{Evidence, Seed};
@@ -104,6 +107,8 @@ pub enum Refusal {
     PassSpent {
         left: u16,
     },
+    /// A token that lives longer than any may.
+    PassInvalid,
     Full,
     /// Takes nobody any more; who is here keeps their place.
     Closed,
@@ -180,6 +185,7 @@ pub struct Room {
     passes: BTreeMap<u32, Pass>,
     /// In the sequence in which they were given.
     ends: VecDeque<(u64, u32)>,
+    outside: Outside,
     census: Census,
 }
 
@@ -202,6 +208,7 @@ impl Room {
             released: Vec::new(),
             passes: BTreeMap::new(),
             ends: VecDeque::new(),
+            outside: Outside::default(),
             census: Census::default(),
             plan,
         })
@@ -282,10 +289,8 @@ impl Room {
     pub fn next_event_ms(&self) -> Option<u64> {
         let opening = (self.phase == RoomPhase::Gathering).then_some(self.plan.open_at_ms);
         let end = self.ends.front().map(|(ends_ms, _)| *ends_ms);
-        match (opening, end) {
-            (Some(opening), Some(end)) => Some(opening.min(end)),
-            (opening, end) => opening.or(end),
-        }
+        let outside = self.outside.next_end_ms();
+        [opening, end, outside].into_iter().flatten().min()
     }
 
     /// What log time alone does. Called before every command of the sale.
@@ -297,6 +302,7 @@ impl Room {
                 false => self.open(),
             }
         }
+        self.outside.pass_time(now_ms);
         while let Some((ends_ms, number)) = self.ends.front().copied()
             && ends_ms <= now_ms
         {

@@ -358,6 +358,7 @@ impl Play {
                 let buyer = BuyerId(id(buyer));
                 let (lines, seats, sections) = (&lines, &seats, &sections);
                 ask(Command::PlaceHold(PlaceHold {
+                    token: None,
                     hold,
                     buyer,
                     ttl_ms,

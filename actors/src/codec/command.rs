@@ -2,6 +2,7 @@
 
 use domain::command::{CategoryChoice, Command, HoldLine, PaymentReference, PlaceHold, SetRoom};
 use domain::ids::{BuyerId, HoldId, OrderId, SeatRef, VisitorId};
+use domain::room::Token;
 use domain::room::pace::Ceilings;
 use prost::Message as _;
 
@@ -50,6 +51,7 @@ pub fn kind_of(command: &Command<'_>) -> u8 {
         Command::SetRules(_) => kind::SET_RULES,
         Command::BlockSeats { .. } => kind::BLOCK_SEATS,
         Command::UnblockSeats { .. } => kind::UNBLOCK_SEATS,
+        Command::PlaceHold(PlaceHold { token: Some(_), .. }) => kind::PLACE_HOLD_WITH_TOKEN,
         Command::PlaceHold(_) => kind::PLACE_HOLD,
         Command::ExtendHold { .. } => kind::EXTEND_HOLD,
         Command::ReleaseHold { .. } => kind::RELEASE_HOLD,
@@ -172,7 +174,12 @@ fn encode_place_hold(place_hold: &PlaceHold<'_>, out: &mut Vec<u8>) -> Result<()
         lines,
         mut seats,
         mut sections,
+        token,
     } = *place_hold;
+    if let Some(Token { ends_ms, tickets }) = token {
+        out.extend_from_slice(&ends_ms.to_le_bytes());
+        out.extend_from_slice(&tickets.to_le_bytes());
+    }
     out.extend_from_slice(&hold.0.to_be_bytes());
     out.extend_from_slice(&buyer.0.to_be_bytes());
     out.extend_from_slice(&(ttl_ms / 1000).to_le_bytes());
@@ -289,6 +296,17 @@ fn decode_fields<'a>(
                 order,
                 payment,
             }
+        }
+        kind::PLACE_HOLD_WITH_TOKEN => {
+            let token = Token {
+                ends_ms: fields.u64()?,
+                tickets: fields.u16()?,
+            };
+            let place_hold = decode_place_hold(fields, scratch)?;
+            Command::PlaceHold(PlaceHold {
+                token: Some(token),
+                ..place_hold
+            })
         }
         kind::CANCEL_ORDER => Command::CancelOrder {
             order: OrderId(fields.id()?),
@@ -423,5 +441,6 @@ fn decode_place_hold<'a>(
         lines,
         seats,
         sections,
+        token: None,
     })
 }

@@ -5,6 +5,7 @@
 
 use domain::command::Request;
 use domain::ids::{BuyerId, ChannelId, IdempotencyKey, PartnerId};
+use domain::room::Token;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Fields;
@@ -22,6 +23,8 @@ pub mod kind {
     pub const CANCEL_ORDER: u8 = 5;
     /// As `PLACE_HOLD`; whoever made the record has checked the buyer's pass.
     pub const PLACE_HOLD_WITH_PASS: u8 = 6;
+    /// As `PLACE_HOLD`, behind what a token of the partner's own waiting room says.
+    pub const PLACE_HOLD_WITH_TOKEN: u8 = 7;
     pub const OPEN_SALE: u8 = 32;
     pub const PAUSE_SALE: u8 = 33;
     pub const RESUME_SALE: u8 = 34;
@@ -42,7 +45,7 @@ pub mod kind {
 
     /// What a partner may ask for; the rest is for operators and the leader itself.
     pub fn is_partners(kind: u8) -> bool {
-        (PLACE_HOLD..=PLACE_HOLD_WITH_PASS).contains(&kind)
+        (PLACE_HOLD..=PLACE_HOLD_WITH_TOKEN).contains(&kind)
             || kind == JOIN_ROOM
             || kind == LEAVE_ROOM
     }
@@ -134,7 +137,24 @@ pub fn note_pass(record: &mut [u8]) {
     }
 }
 
-/// Whose hold a body of `PLACE_HOLD` asks for.
+/// Puts what a token says into the record of `PLACE_HOLD` at the end of `out`.
+pub fn put_token(out: &mut Vec<u8>, start: usize, token: Token) {
+    let Token { ends_ms, tickets } = token;
+    let said = ends_ms
+        .to_le_bytes()
+        .into_iter()
+        .chain(tickets.to_le_bytes());
+    let body = start + HEADER_LEN;
+    if out.len() < body {
+        return;
+    }
+    out.splice(body..body, said);
+    let len = (out.len() - start) as u16;
+    out[start..start + 2].copy_from_slice(&len.to_le_bytes());
+    out[start + 2] = kind::PLACE_HOLD_WITH_TOKEN;
+}
+
+/// Whose hold a body of `PLACE_HOLD` asks for, as it came from the partner.
 pub fn buyer(body: &[u8]) -> Option<BuyerId> {
     let mut fields = Fields(body);
     let _hold = fields.id()?;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use domain::ids::{ChannelId, PartnerId, VisitorId};
 use domain::room::pace::Ceilings;
 use domain::room::shuffle::Seed;
-use domain::room::state::{PassState, RoomState, VisitorList, VisitorState};
+use domain::room::state::{OutsideState, PassState, RoomState, VisitorList, VisitorState};
 use domain::room::{LaneRules, Plan, Reason, Removal, RoomPhase, VisitorPhase};
 use proto::log::v1 as log;
 
@@ -127,6 +127,7 @@ pub(super) fn to_proto(room: &RoomState) -> log::RoomContents {
         removals,
         released,
         passes,
+        outside,
     } = room;
     log::RoomContents {
         plan: Some(plan_to_proto(plan)),
@@ -148,6 +149,7 @@ pub(super) fn to_proto(room: &RoomState) -> log::RoomContents {
             out.extend_from_slice(&number.to_le_bytes());
         }),
         passes: pack(passes, put_pass),
+        outside: pack(outside, put_outside),
     }
 }
 
@@ -165,6 +167,7 @@ pub(super) fn from_proto(room: &log::RoomContents) -> Option<RoomState> {
         released,
         passes,
         closed,
+        outside,
     } = room;
     Some(RoomState {
         plan: plan_from_proto(plan.as_ref()?)?,
@@ -186,6 +189,7 @@ pub(super) fn from_proto(room: &log::RoomContents) -> Option<RoomState> {
         removals: unpack(removals, removal)?,
         released: unpack(released, |fields| fields.u32())?,
         passes: unpack(passes, pass)?,
+        outside: unpack(outside, outside_state)?,
     })
 }
 
@@ -280,6 +284,28 @@ fn put_pass(pass: &PassState, out: &mut Vec<u8>) {
     out.extend_from_slice(&spent.to_le_bytes());
 }
 
+fn put_outside(state: &OutsideState, out: &mut Vec<u8>) {
+    let OutsideState {
+        partner,
+        visitor,
+        ends_ms,
+        taken,
+    } = state;
+    out.extend_from_slice(&partner.0.to_le_bytes());
+    out.extend_from_slice(&visitor.0.to_be_bytes());
+    out.extend_from_slice(&ends_ms.to_le_bytes());
+    out.extend_from_slice(&taken.to_le_bytes());
+}
+
+fn outside_state(fields: &mut Fields<'_>) -> Option<OutsideState> {
+    Some(OutsideState {
+        partner: PartnerId(fields.u32()?),
+        visitor: VisitorId(fields.id()?),
+        ends_ms: fields.u64()?,
+        taken: fields.u16()?,
+    })
+}
+
 fn pass(fields: &mut Fields<'_>) -> Option<PassState> {
     Some(PassState {
         number: fields.u32()?,
@@ -356,6 +382,12 @@ mod tests {
                 ends_ms: u64::MAX,
                 spent: 3,
             }],
+            outside: vec![OutsideState {
+                partner: PartnerId(1),
+                visitor: VisitorId(1 << 90),
+                ends_ms: 9,
+                taken: 2,
+            }],
         }
     }
 
@@ -387,6 +419,7 @@ mod tests {
         refused(&|room| room.visitors.truncate(room.visitors.len() - 1));
         refused(&|room| room.released.truncate(3));
         refused(&|room| room.passes.truncate(1));
+        refused(&|room| room.outside.truncate(1));
         let plan = |change: &dyn Fn(&mut log::RoomPlan)| {
             refused(&|room| change(room.plan.as_mut().expect("a plan")));
         };

@@ -40,13 +40,20 @@ const FULL_COMMANDS: usize = 128;
 fn frees(kind: u8) -> bool {
     !matches!(
         kind,
-        kind::PLACE_HOLD | kind::PLACE_HOLD_WITH_PASS | kind::EXTEND_HOLD | kind::CONFIRM_HOLD
+        kind::PLACE_HOLD
+            | kind::PLACE_HOLD_WITH_PASS
+            | kind::PLACE_HOLD_WITH_TOKEN
+            | kind::EXTEND_HOLD
+            | kind::CONFIRM_HOLD
     )
 }
 
 /// Commands of which a retry may come while they are under way.
 fn takes(kind: u8) -> bool {
-    matches!(kind, kind::PLACE_HOLD | kind::PLACE_HOLD_WITH_PASS)
+    matches!(
+        kind,
+        kind::PLACE_HOLD | kind::PLACE_HOLD_WITH_PASS | kind::PLACE_HOLD_WITH_TOKEN
+    )
 }
 
 impl Owner {

@@ -305,6 +305,7 @@ pub fn hold_one(hold: u128) -> Command<'static> {
 
 pub fn hold_lines(hold: u128, lines: &[HoldLine]) -> Command<'_> {
     Command::PlaceHold(PlaceHold {
+        token: None,
         hold: HoldId(hold),
         buyer: BuyerId(hold),
         ttl_ms: 0,

@@ -106,6 +106,7 @@ pub fn commands(see: &mut dyn FnMut(Request<'_>)) {
     let payment = PaymentReference::new(b"pay-1").unwrap_or_else(|| unreachable!("short"));
     let place = |hold, lines, seats, sections| {
         Command::PlaceHold(PlaceHold {
+            token: None,
             hold: HoldId(hold),
             buyer: BuyerId(hold),
             ttl_ms: 60_000,

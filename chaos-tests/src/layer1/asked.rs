@@ -75,6 +75,7 @@ impl Action {
             Action::Block(seats) => Command::BlockSeats { seats },
             Action::Unblock(seats) => Command::UnblockSeats { seats },
             Action::Place(place) => Command::PlaceHold(PlaceHold {
+                token: None,
                 hold: HoldId(place.hold),
                 buyer: BuyerId(place.buyer),
                 ttl_ms: place.ttl_ms,

@@ -19,6 +19,7 @@ impl Map {
             partners,
             keys,
             pass_keys,
+            trusts,
             version,
         } = self;
         let snapshot = pb::MapSnapshot {
@@ -41,6 +42,14 @@ impl Map {
             partners: partners.values().map(Partner::put).collect(),
             keys: keys.values().map(ApiKey::put).collect(),
             pass_keys: pass_keys.iter().map(PassKey::put).collect(),
+            trusts: trusts
+                .iter()
+                .map(|((sale_id, partner_id), key)| pb::PutTrust {
+                    sale_id: *sale_id,
+                    partner_id: *partner_id,
+                    public_key: key.to_vec().into(),
+                })
+                .collect(),
             version: *version,
         };
         snapshot.encode_to_vec().into()
@@ -58,6 +67,7 @@ impl Map {
             keys,
             version,
             pass_keys,
+            trusts,
         } = snapshot;
         let mut map = Map {
             version,
@@ -91,6 +101,9 @@ impl Map {
         }
         for put in &pass_keys {
             map.pass_keys.push(PassKey::read(put).map_err(rejected)?);
+        }
+        for put in &trusts {
+            map.put_trust(put).map_err(rejected)?;
         }
         Ok(map)
     }

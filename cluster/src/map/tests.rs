@@ -216,6 +216,29 @@ fn the_two_newest_pass_keys_are_kept() {
     assert_eq!(Map::decode(map.encode()).expect("decoded"), map);
 }
 
+/// Of a partner that is known, for one event, until it is taken back.
+#[test]
+fn a_partners_own_room_is_trusted_until_it_is_not() {
+    let trust = |partner_id, key: &'static [u8]| {
+        Change::PutTrust(pb::PutTrust {
+            sale_id: 77,
+            partner_id,
+            public_key: key.into(),
+        })
+    };
+    let mut map = full_map();
+    let known = *map.partners.keys().next().expect("a partner");
+    assert_eq!(map.apply(&trust(known, &[7; 32])), Ok(()));
+    assert_eq!(map.trusts[&(77, known)], [7; 32]);
+    assert_eq!(Map::decode(map.encode()).expect("decoded"), map);
+    let short = map.apply(&trust(known, &[7; 31]));
+    assert_eq!(short, Err(MapRejection::BadValue));
+    let unknown = map.apply(&trust(known + 1, &[7; 32]));
+    assert_eq!(unknown, Err(MapRejection::UnknownPartner));
+    assert_eq!(map.apply(&trust(known, &[])), Ok(()));
+    assert!(map.trusts.is_empty());
+}
+
 const GOLDEN: &str = "\
     0a1f08011206706565722d311a09706172746e65722d312206687474702d3128020a1f08021206706565722d\
     321a09706172746e65722d322206687474702d3228020a1f08031206706565722d331a09706172746e65722d\

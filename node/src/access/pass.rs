@@ -8,6 +8,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ids::{ChannelId, PartnerId, SaleId, VisitorId};
+use domain::room::Token;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
@@ -62,6 +63,8 @@ pub fn key_id_of(public: &[u8; 32]) -> String {
 /// The keys there are at this moment, in the sequence of being made.
 pub trait PassKeys: Send + Sync + 'static {
     fn pass_keys(&self) -> Vec<PassKey>;
+    /// The Ed25519 key of a waiting room that the partner runs for the event.
+    fn trusted(&self, event: SaleId, partner: PartnerId) -> Option<[u8; 32]>;
 }
 
 /// Of a node that has none.
@@ -70,6 +73,10 @@ pub struct NoPassKeys;
 impl PassKeys for NoPassKeys {
     fn pass_keys(&self) -> Vec<PassKey> {
         Vec::new()
+    }
+
+    fn trusted(&self, _: SaleId, _: PartnerId) -> Option<[u8; 32]> {
+        None
     }
 }
 
@@ -158,25 +165,93 @@ pub fn check(
 }
 
 fn verify(keys: &[PassKey], pass: &[u8]) -> Option<Body> {
-    if pass.len() > PASS_LEN_MAX {
-        return None;
-    }
-    let text = std::str::from_utf8(pass).ok()?;
-    let (signed, signature) = text.rsplit_once('.')?;
-    let (header, body) = signed.split_once('.')?;
-    let header = URL_SAFE_NO_PAD.decode(header).ok()?;
-    let Header { alg, kid, typ } = serde_json::from_slice(&header).ok()?;
+    let parts = Parts::of(pass)?;
+    let Header { alg, kid, typ } = serde_json::from_slice(&parts.header).ok()?;
     if alg != ALGORITHM || typ != TYPE {
         return None;
     }
     let key = keys.iter().find(|key| key.key_id == kid)?;
-    let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-    let signature = Signature::from_slice(&signature).ok()?;
-    VerifyingKey::from_bytes(&key.public)
-        .ok()?
-        .verify_strict(signed.as_bytes(), &signature)
-        .ok()?;
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).ok()?).ok()
+    serde_json::from_slice(&parts.body_signed_by(&key.public)?).ok()
+}
+
+/// A token in its three parts.
+struct Parts<'a> {
+    header: Vec<u8>,
+    body: &'a str,
+    signed: &'a str,
+    signature: Signature,
+}
+
+impl<'a> Parts<'a> {
+    fn of(token: &'a [u8]) -> Option<Parts<'a>> {
+        if token.len() > PASS_LEN_MAX {
+            return None;
+        }
+        let text = std::str::from_utf8(token).ok()?;
+        let (signed, signature) = text.rsplit_once('.')?;
+        let (header, body) = signed.split_once('.')?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        Some(Parts {
+            header: URL_SAFE_NO_PAD.decode(header).ok()?,
+            body,
+            signed,
+            signature: Signature::from_slice(&signature).ok()?,
+        })
+    }
+
+    fn body_signed_by(&self, public: &[u8; 32]) -> Option<Vec<u8>> {
+        VerifyingKey::from_bytes(public)
+            .ok()?
+            .verify_strict(self.signed.as_bytes(), &self.signature)
+            .ok()?;
+        URL_SAFE_NO_PAD.decode(self.body).ok()
+    }
+}
+
+/// What a token of a partner's own room must say; it may say more.
+#[derive(Deserialize)]
+struct Stated {
+    evt: u64,
+    sub: String,
+    exp: u64,
+    #[serde(default = "one")]
+    max: u16,
+}
+
+#[derive(Deserialize)]
+struct StatedHeader<'a> {
+    alg: &'a str,
+}
+
+fn one() -> u16 {
+    1
+}
+
+/// What a token that a partner's own room signed says of a visitor at this event.
+pub fn read_token(
+    key: &[u8; 32],
+    token: &[u8],
+    event: SaleId,
+    visitor: VisitorId,
+) -> Result<Token, Forged> {
+    let read = || {
+        let parts = Parts::of(token)?;
+        let StatedHeader { alg } = serde_json::from_slice(&parts.header).ok()?;
+        if alg != ALGORITHM {
+            return None;
+        }
+        serde_json::from_slice(&parts.body_signed_by(key)?).ok()
+    };
+    let Stated { evt, sub, exp, max } = read().ok_or(Forged)?;
+    let expected = format!("{:032x}", visitor.0);
+    let fits = sub.as_bytes().ct_eq(expected.as_bytes()) & evt.ct_eq(&event.0);
+    match bool::from(fits) {
+        true => Ok(Token {
+            ends_ms: exp.saturating_mul(1000),
+            tickets: max,
+        }),
+        false => Err(Forged),
+    }
 }
 
 #[cfg(test)]
@@ -272,6 +347,40 @@ mod tests {
         assert!(is_good(&both, after.as_bytes()));
         assert!(!is_good(&[new], before.as_bytes()), "the old key is gone");
         assert_eq!(sign(&[], &claims(), NOW_MS), None);
+    }
+
+    /// A partner's own room signs with a key of its own, and what else it says does not matter.
+    #[test]
+    fn a_token_of_a_partners_room_is_read() {
+        let key = SigningKey::from_bytes(&[3; 32]);
+        let public = key.verifying_key().to_bytes();
+        let token = |alg: &str, body: String| {
+            let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}","kid":"x"}}"#));
+            let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(body));
+            let signature = key.sign(signed.as_bytes()).to_bytes();
+            format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+        };
+        let (event, visitor) = (SaleId(7), VisitorId(9));
+        let body = |sub: u128, evt: u64| {
+            format!(r#"{{"evt":{evt},"sub":"{sub:032x}","exp":100,"max":4,"iss":"club"}}"#)
+        };
+        let read = |token: String| read_token(&public, token.as_bytes(), event, visitor);
+        let said = Token {
+            ends_ms: 100_000,
+            tickets: 4,
+        };
+        assert_eq!(read(token("EdDSA", body(9, 7))), Ok(said));
+        assert_eq!(read(token("EdDSA", body(8, 7))), Err(Forged));
+        assert_eq!(read(token("EdDSA", body(9, 8))), Err(Forged));
+        assert_eq!(read(token("none", body(9, 7))), Err(Forged));
+        assert_eq!(read(token("EdDSA", "{}".into())), Err(Forged));
+        let other = read_token(
+            &[9; 32],
+            token("EdDSA", body(9, 7)).as_bytes(),
+            event,
+            visitor,
+        );
+        assert_eq!(other, Err(Forged));
     }
 
     /// Flipped bits, cut ends, other algorithms, other keys, strangers' bytes: 100,000 of them.

@@ -175,6 +175,15 @@ pub enum Queue {
         event: u64,
         file: PathBuf,
     },
+    /// Takes tokens of a waiting room that a partner runs for the event; without a key no more.
+    Trust {
+        event: u64,
+        #[arg(long)]
+        partner: u32,
+        /// Ed25519, 32 bytes in hexadecimal.
+        #[arg(long)]
+        public_key: Option<String>,
+    },
     /// The keys that sign passes.
     Keys,
     /// Makes a new key to sign passes; the one before stays good.

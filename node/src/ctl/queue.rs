@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::args::{Arm, Ceiling, Queue, SetQueue};
 use super::{Client, Shown, tables};
-use crate::http::bodies::{ArmQueue, Beacon, MoveQueue, QueueSettings, RemoveVisitor};
+use crate::http::bodies::{ArmQueue, Beacon, MoveQueue, QueueSettings, RemoveVisitor, Trust};
 use crate::http::views::{self, Applied, PassKeyList};
 
 pub fn run(client: &Client, verb: Queue) -> anyhow::Result<Shown> {
@@ -43,6 +43,22 @@ pub fn run(client: &Client, verb: Queue) -> anyhow::Result<Shown> {
                 bytes.len(),
                 file.display()
             )))
+        }
+        Queue::Trust {
+            event,
+            partner,
+            public_key,
+        } => {
+            let said = match public_key {
+                Some(_) => "its tokens are taken",
+                None => "its tokens are not taken any more",
+            };
+            let body = Trust {
+                partner_id: partner,
+                public_key,
+            };
+            client.order("PUT", &format!("/v1/events/{event}/queue/trust"), &body)?;
+            Ok(Shown::done(&format!("partner {partner}: {said}")))
         }
         Queue::Keys => {
             let keys: PassKeyList = client.get("/v1/pass-keys")?;

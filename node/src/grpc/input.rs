@@ -162,37 +162,34 @@ pub fn take<M: ToRecord + ?Sized>(
     if request.pass().is_empty() {
         return Ok(());
     }
-    let record = out.get_mut(start..).unwrap_or_default();
-    match check_pass(record, SaleId(request.event_id()), request.pass(), keys) {
-        Ok(()) => {
-            record::note_pass(record);
-            Ok(())
-        }
-        Err(Forged) => {
-            out.truncate(start);
-            Err(NotTaken::PassInvalid)
-        }
-    }
+    let event = SaleId(request.event_id());
+    show_pass(out, start, event, request.pass(), keys).map_err(|Forged| {
+        out.truncate(start);
+        NotTaken::PassInvalid
+    })
 }
 
-/// Whether a pass lets the buyer of a hold's record hold seats.
-pub fn check_pass(
-    record: &[u8],
+/// Notes in the record of a hold at the end of `out` what its buyer shows: a pass of the room here, or
+/// a token of one that the partner runs and is trusted with.
+pub fn show_pass(
+    out: &mut Vec<u8>,
+    start: usize,
     event: SaleId,
     pass: &[u8],
     keys: &dyn PassKeys,
 ) -> Result<(), Forged> {
+    let record = out.get(start..).unwrap_or_default();
     let (header, body) = record::split(record).ok_or(Forged)?;
-    let buyer = record::buyer(body).ok_or(Forged)?;
-    let visitor = VisitorId(buyer.0);
-    pass::check(
-        &keys.pass_keys(),
-        pass,
-        event,
-        visitor,
-        header.partner,
-        header.channel,
-    )
+    let visitor = VisitorId(record::buyer(body).ok_or(Forged)?.0);
+    let (partner, channel) = (header.partner, header.channel);
+    if pass::check(&keys.pass_keys(), pass, event, visitor, partner, channel).is_ok() {
+        record::note_pass(out.get_mut(start..).unwrap_or_default());
+        return Ok(());
+    }
+    let trusted = keys.trusted(event, partner).ok_or(Forged)?;
+    let token = pass::read_token(&trusted, pass, event, visitor)?;
+    record::put_token(out, start, token);
+    Ok(())
 }
 
 impl ToRecord for PlaceHoldRequest {
@@ -212,6 +209,7 @@ impl ToRecord for PlaceHoldRequest {
         let buyer = violations.padded("buyer", buyer);
         let lines = Lines::read(lines, &mut violations);
         let command = Command::PlaceHold(PlaceHold {
+            token: None,
             hold: HoldId(hold),
             buyer: BuyerId(buyer),
             ttl_ms: ttl_s.saturating_mul(1000),

@@ -168,6 +168,13 @@ pub trait AdminApi: Send + Sync + 'static {
     async fn queue(&self, event_id: u64) -> Answer<views::Queue>;
     /// The file by which anybody checks the shuffle of its lobby.
     async fn evidence(&self, event_id: u64) -> Answer<Bytes>;
+    /// Trusts a partner's own waiting room for an event, or ends that.
+    async fn trust(
+        &self,
+        event_id: u64,
+        partner_id: u32,
+        public_key: Option<[u8; 32]>,
+    ) -> Answer<()>;
     async fn pass_keys(&self) -> Answer<views::PassKeyList>;
     /// Makes a key that signs passes from soon on; the one before stays good.
     async fn rotate_pass_key(&self) -> Answer<views::PassKeyList>;

@@ -410,6 +410,26 @@ impl RemoveVisitor {
     }
 }
 
+/// A waiting room that a partner runs for the event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trust {
+    pub partner_id: u32,
+    /// Ed25519, 32 bytes in hexadecimal; absent ends the trust.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+}
+
+impl Trust {
+    pub fn into_domain(self) -> Result<(u32, Option<[u8; 32]>), Problem> {
+        let key = self.public_key.map(|text| {
+            crate::evidence::unhex("public_key", &text)
+                .map_err(|wrong| Problem::bad_request(wrong.to_string()))
+        });
+        Ok((self.partner_id, key.transpose()?))
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddPartner {

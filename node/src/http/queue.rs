@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 
 use super::api::EventCommand;
-use super::bodies::{ArmQueue, Beacon, MoveQueue, QueueSettings, RemoveVisitor};
+use super::bodies::{ArmQueue, Beacon, MoveQueue, QueueSettings, RemoveVisitor, Trust};
 use super::door::{Call, Reached};
 use super::events::command;
 use super::problem::Problem;
@@ -55,6 +55,13 @@ pub async fn evidence(call: Call) -> Response {
             .body(bytes),
         Reached::There(response) => response,
     })
+}
+
+pub async fn trust(call: Call) -> Response {
+    let event_id = call.number("event_id")?;
+    let (partner_id, public_key) = call.json::<Trust>()?.into_domain()?;
+    call.done(move |api| async move { api.trust(event_id, partner_id, public_key).await })
+        .await
 }
 
 pub async fn pass_keys(call: Call) -> Response {

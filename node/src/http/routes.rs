@@ -59,6 +59,7 @@ fn configure_events(config: &mut ServiceConfig) {
         .service(event("/queue/times").route(put().to(queue::reschedule)))
         .service(event("/queue/beacon").route(put().to(queue::beacon)))
         .service(event("/queue/removals").route(post().to(queue::remove)))
+        .service(event("/queue/trust").route(put().to(queue::trust)))
         .service(event("/queue/evidence").route(get().to(queue::evidence)))
         .service(at("/v1/orders").route(get().to(sales::orders)))
         .service(at("/v1/orders/{order_id}").route(get().to(sales::order)))

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
 
-use crate::http::bodies::{ArmQueue, MoveQueue};
+use crate::evidence::hex;
+use crate::http::bodies::{ArmQueue, MoveQueue, Trust};
 use crate::http::timestamp;
 use crate::http::views::Queue;
 
@@ -177,6 +178,23 @@ impl Api {
     pub fn move_queue(&self, event: u64, times: &MoveQueue) -> anyhow::Result<()> {
         let path = format!("/v1/events/{event}/queue/times");
         self.persist_raw(Method::Put, &path, &serde_json::to_vec(times)?)?;
+        Ok(())
+    }
+
+    /// Trusts tokens that a partner's own waiting room signs with this key.
+    pub fn trust(&self, event: u64, partner_id: u32, public_key: &[u8; 32]) -> anyhow::Result<()> {
+        let path = format!("/v1/events/{event}/queue/trust");
+        let body = Trust {
+            partner_id,
+            public_key: Some(hex(public_key)),
+        };
+        self.persist_raw(Method::Put, &path, &serde_json::to_vec(&body)?)?;
+        Ok(())
+    }
+
+    /// Makes a new key to sign passes with.
+    pub fn rotate_pass_key(&self) -> anyhow::Result<()> {
+        self.persist_raw(Method::Post, "/v1/pass-keys", b"")?;
         Ok(())
     }
 

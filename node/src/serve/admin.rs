@@ -159,6 +159,15 @@ impl AdminApi for Admin {
         self.read_evidence(event_id).await
     }
 
+    async fn trust(
+        &self,
+        event_id: u64,
+        partner_id: u32,
+        public_key: Option<[u8; 32]>,
+    ) -> Answer<()> {
+        self.put_trust(event_id, partner_id, public_key).await
+    }
+
     async fn pass_keys(&self) -> Answer<views::PassKeyList> {
         Ok(self.list_pass_keys())
     }

@@ -196,4 +196,8 @@ impl PassKeys for Place {
         })
         .collect()
     }
+
+    fn trusted(&self, event: SaleId, partner: PartnerId) -> Option<[u8; 32]> {
+        self.map()?.trusts.get(&(event.0, partner.0)).copied()
+    }
 }

@@ -263,13 +263,13 @@ async fn a_flood_of_reads_does_not_stop_the_same_partner_from_selling() {
         ..Config::default()
     };
     let house = House::open_with(config, actors::Config::default(), 2, 5).await;
-    let mut seats = SeatsServiceClient::new(house.channel.clone());
-    let mut read = || {
+    let read = || async {
+        let mut seats = SeatsServiceClient::new(house.channel.clone());
         let request = GetSeatsRequest {
             event_id: EVENT,
             linearizable: false,
         };
-        seats.get_seats(house.ask(request))
+        seats.get_seats(house.ask(request)).await
     };
     read().await.expect("the first is told");
     let refused = read().await.expect_err("is over its rate");

@@ -2,7 +2,7 @@
 //! back to it unpaid, and end with its time.
 
 use crate::ids::{PartnerId, VisitorId};
-use crate::room::{Refusal, Room, VisitorPhase};
+use crate::room::{Refusal, Room, Token, VisitorPhase};
 
 /// Over so long a rate is remembered.
 const RECENT_MS: u64 = 30_000;
@@ -64,6 +64,29 @@ impl Room {
         }
     }
 
+    /// The same for a visitor of a partner's own room.
+    pub fn may_take_outside(
+        &self,
+        visitor: VisitorId,
+        partner: PartnerId,
+        token: Token,
+        tickets: u32,
+        now_ms: u64,
+    ) -> Result<(), Refusal> {
+        self.outside
+            .may_take(visitor, partner, token, tickets, now_ms)
+    }
+
+    pub fn take_outside(
+        &mut self,
+        visitor: VisitorId,
+        partner: PartnerId,
+        token: Token,
+        tickets: u32,
+    ) {
+        self.outside.take(visitor, partner, token, tickets);
+    }
+
     /// Takes tickets on a visitor's pass; the caller has asked whether it may.
     pub fn spend(&mut self, visitor: VisitorId, tickets: u32) {
         let tickets = u16::try_from(tickets).unwrap_or(u16::MAX);
@@ -80,7 +103,10 @@ impl Room {
     }
 
     /// Tickets taken on the pass came back unpaid: it is good for them again while its time lasts.
-    pub fn give_back(&mut self, visitor: VisitorId, tickets: u32) {
+    pub fn give_back(&mut self, visitor: VisitorId, partner: PartnerId, tickets: u32) {
+        if self.outside.give_back(visitor, partner, tickets) {
+            return;
+        }
         let tickets = u16::try_from(tickets).unwrap_or(u16::MAX);
         let Some((number, _)) = self.visitors.find(visitor) else {
             return;

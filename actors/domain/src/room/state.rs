@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::ids::ChannelId;
 use crate::room::lane::Lane;
 use crate::room::merkle::{self, Hash};
+use crate::room::outside::Outside;
+pub use crate::room::outside::OutsideState;
 use crate::room::shuffle;
 use crate::room::visitors::{Visitor, Visitors};
 pub use crate::room::visitors::{VisitorList, VisitorState};
@@ -30,6 +32,8 @@ pub struct RoomState {
     pub released: Vec<u32>,
     /// By number.
     pub passes: Vec<PassState>,
+    /// By partner and visitor.
+    pub outside: Vec<OutsideState>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,8 @@ pub enum RoomFault {
     Pass {
         number: u32,
     },
+    /// Somebody took tickets on two tokens at once, or out of sequence.
+    Outside,
     /// Of somebody who is there, or of nobody.
     Removal {
         number: u32,
@@ -86,6 +92,7 @@ impl Room {
                     spent: *spent,
                 })
                 .collect(),
+            outside: self.outside.export(),
         }
     }
 
@@ -103,6 +110,7 @@ impl Room {
             removals,
             released,
             passes,
+            outside,
         } = state;
         if !is_valid(&plan) {
             return Err(RoomFault::Plan);
@@ -120,6 +128,7 @@ impl Room {
             released: Vec::new(),
             passes: BTreeMap::new(),
             ends: VecDeque::new(),
+            outside: Outside::restore(&outside).ok_or(RoomFault::Outside)?,
             census: Census::default(),
             plan,
         };

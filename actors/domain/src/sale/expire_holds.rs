@@ -42,7 +42,7 @@ impl Sale {
             );
             self.usage
                 .give_back(hold.buyer, hold.channel, hold.seats.seats());
-            self.give_pass_back(hold.buyer, hold.seats.seats());
+            self.give_pass_back(hold.buyer, hold.partner, hold.seats.seats());
             self.ended.record(id, Ending::Expired);
             self.emit(changes, Fact::HoldExpired { hold: id });
             self.digest = mix(self.digest ^ id.0 as u64, hold.deadline_ms);

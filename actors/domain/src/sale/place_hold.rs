@@ -80,7 +80,7 @@ impl Sale {
             seats: seats.clone(),
         };
         self.usage.take(hold.buyer, hold.channel, terms.seats);
-        self.spend_pass(hold.buyer, terms.seats);
+        self.spend_pass(&hold, ask.token, terms.seats);
         self.keep_hold(hold);
         let (partner, channel) = (request.partner, request.channel);
         let (hold, buyer, count) = (ask.hold, ask.buyer, terms.seats);
@@ -125,7 +125,7 @@ impl Sale {
             return Err(Rejection::ExtensionTooLong { latest_deadline_ms });
         }
         self.check_places(ask)?;
-        self.check_pass(ask.buyer, request.partner, seats)?;
+        self.check_pass(ask, request.partner, seats)?;
         self.check_limits(ask.buyer, request.channel, seats)?;
         Ok(Terms { seats, ttl_ms })
     }

@@ -32,7 +32,7 @@ impl Sale {
             self.usage
                 .give_back(hold.buyer, hold.channel, hold.seats.seats());
         }
-        self.give_pass_back(hold.buyer, hold.seats.seats());
+        self.give_pass_back(hold.buyer, hold.partner, hold.seats.seats());
         self.ended.record(id, Ending::Released);
         self.emit(changes, Fact::HoldReleased { hold: id });
         Ok(self.done(0, hold.seats))

@@ -2,12 +2,13 @@
 //! seats must have been let in. A buyer and a visitor with one id are one person.
 
 use crate::change::Change;
-use crate::command::{Request, SetRoom};
+use crate::command::{PlaceHold, Request, SetRoom};
+use crate::hold::Hold;
 use crate::ids::{BuyerId, PartnerId, VisitorId};
 use crate::outcome::{Done, SeatRuns};
 use crate::rejection::{Phase, Rejection};
 use crate::room::merkle::Hash;
-use crate::room::{Arrival, Plan, Refusal, Room};
+use crate::room::{Arrival, Plan, Refusal, Room, Token};
 use crate::sale::Sale;
 
 impl Sale {
@@ -149,28 +150,35 @@ impl Sale {
     #[inline]
     pub(super) fn check_pass(
         &self,
-        buyer: BuyerId,
+        ask: &PlaceHold<'_>,
         partner: PartnerId,
         seats: u32,
     ) -> Result<(), Rejection> {
-        match &self.room {
-            None => Ok(()),
-            Some(room) => Ok(room.may_spend(VisitorId(buyer.0), partner, seats)?),
+        let visitor = VisitorId(ask.buyer.0);
+        match (&self.room, ask.token) {
+            (None, _) => Ok(()),
+            (Some(room), None) => Ok(room.may_spend(visitor, partner, seats)?),
+            (Some(room), Some(token)) => {
+                Ok(room.may_take_outside(visitor, partner, token, seats, self.now_ms)?)
+            }
         }
     }
 
     #[inline]
-    pub(super) fn spend_pass(&mut self, buyer: BuyerId, seats: u32) {
-        if let Some(room) = &mut self.room {
-            room.spend(VisitorId(buyer.0), seats);
+    pub(super) fn spend_pass(&mut self, hold: &Hold, token: Option<Token>, seats: u32) {
+        let visitor = VisitorId(hold.buyer.0);
+        match (&mut self.room, token) {
+            (None, _) => {}
+            (Some(room), None) => room.spend(visitor, seats),
+            (Some(room), Some(token)) => room.take_outside(visitor, hold.partner, token, seats),
         }
     }
 
     /// Seats came back unpaid.
     #[inline]
-    pub(super) fn give_pass_back(&mut self, buyer: BuyerId, seats: u32) {
+    pub(super) fn give_pass_back(&mut self, buyer: BuyerId, partner: PartnerId, seats: u32) {
         if let Some(room) = &mut self.room {
-            room.give_back(VisitorId(buyer.0), seats);
+            room.give_back(VisitorId(buyer.0), partner, seats);
         }
     }
 }
@@ -188,6 +196,7 @@ impl From<Refusal> for Rejection {
             Refusal::NotAdmitted => Rejection::QueueRequired,
             Refusal::PassExpired => Rejection::PassExpired,
             Refusal::PassSpent { left } => Rejection::PassSpent { left },
+            Refusal::PassInvalid => Rejection::PassInvalid,
             Refusal::Full => Rejection::RoomFull,
             Refusal::Closed => Rejection::RoomClosed,
         }

@@ -83,6 +83,7 @@ impl Action {
                 seats,
                 sections,
             } => Command::PlaceHold(PlaceHold {
+                token: None,
                 hold: HoldId(*hold),
                 buyer: BuyerId(*buyer),
                 ttl_ms: *ttl_ms,

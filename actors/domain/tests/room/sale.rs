@@ -73,6 +73,7 @@ impl Evening {
         let section = 0;
         let lines = [HoldLine::General { section, quantity }];
         let place = PlaceHold {
+            token: None,
             hold: HoldId(hold),
             buyer: BuyerId(buyer),
             ttl_ms: 0,

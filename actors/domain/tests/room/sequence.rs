@@ -7,7 +7,10 @@ use domain::ids::{ChannelId, PartnerId, VisitorId};
 use domain::room::pace::Ceilings;
 use domain::room::shuffle::{Evidence, Line, Misfit, Seed, leaf, verify};
 use domain::room::state::{RoomState, VisitorState};
-use domain::room::{Arrival, Joined, LANES_MAX, LaneRules, Plan, Refusal, Room, Turn, merkle};
+use domain::room::{
+    Arrival, Joined, LANES_MAX, LaneRules, Plan, Refusal, Room, TOKEN_LIFE_MAX_MS, Token, Turn,
+    merkle,
+};
 use proptest::prelude::*;
 
 const LOBBY_MS: u64 = 1_000_000;
@@ -159,7 +162,7 @@ fn a_pass_is_good_for_its_tickets_and_its_time() {
     spend(&mut room, 0, 3).unwrap();
     let refused = spend(&mut room, 0, 2);
     assert_eq!(refused, Err(Refusal::PassSpent { left: 1 }));
-    room.give_back(VisitorId(0), 3);
+    room.give_back(VisitorId(0), PartnerId(1), 3);
     assert_eq!(room.census().at_the_desk, 3);
     spend(&mut room, 0, 4).unwrap();
     spend(&mut room, 1, 1).unwrap();
@@ -535,7 +538,7 @@ proptest! {
                 Step::GiveBack { visitor, tickets } => {
                     let has = clerk.tickets.get_mut(&u128::from(visitor));
                     if let Some(has) = has.filter(|has| **has >= u16::from(tickets)) {
-                        room.give_back(VisitorId(visitor.into()), tickets.into());
+                        room.give_back(VisitorId(visitor.into()), PartnerId(1), tickets.into());
                         *has -= u16::from(tickets);
                     }
                 }
@@ -640,4 +643,45 @@ fn the_recent_rate_is_that_of_the_last_half_minute() {
     }
     assert_eq!(room.recent_rate(OPEN_MS + 60_000), 1_000);
     assert_eq!(room.recent_rate(OPEN_MS + 120_000), 0);
+}
+
+/// A token of a partner's own room buys what it says, however often it is shown, until its time is
+/// over; a restored room knows what was taken.
+#[test]
+fn a_token_of_another_room_is_spent_once() {
+    let mut room = room(&[everybodys(1)]);
+    room.pass_time(OPEN_MS);
+    let (visitor, partner) = (VisitorId(77), PartnerId(5));
+    let token = Token {
+        ends_ms: OPEN_MS + 60_000,
+        tickets: 4,
+    };
+    let may = |room: &Room, tickets, now_ms| {
+        room.may_take_outside(visitor, partner, token, tickets, now_ms)
+    };
+    assert_eq!(may(&room, 4, OPEN_MS), Ok(()));
+    room.take_outside(visitor, partner, token, 3);
+    let spent = Err(Refusal::PassSpent { left: 1 });
+    assert_eq!(may(&room, 2, OPEN_MS), spent);
+    let room_again = Room::restore(9, room.export()).unwrap();
+    assert_eq!(may(&room_again, 2, OPEN_MS), spent);
+    assert_eq!(room_again.export(), room.export());
+    let other = room.may_take_outside(visitor, PartnerId(6), token, 4, OPEN_MS);
+    assert_eq!(other, Ok(()), "another partner's visitor of the same key");
+    room.give_back(visitor, partner, 2);
+    assert_eq!(may(&room, 3, OPEN_MS), Ok(()));
+    let never = Token {
+        ends_ms: OPEN_MS + TOKEN_LIFE_MAX_MS + 1,
+        ..token
+    };
+    let refused = room.may_take_outside(visitor, partner, never, 1, OPEN_MS);
+    assert_eq!(refused, Err(Refusal::PassInvalid), "lives too long");
+    assert_eq!(room.next_event_ms(), Some(token.ends_ms));
+    room.pass_time(token.ends_ms);
+    assert_eq!(may(&room, 1, token.ends_ms), Err(Refusal::PassExpired));
+    assert!(room.export().outside.is_empty(), "and it is forgotten");
+    let mut twice = room_again.export();
+    twice.outside.push(twice.outside[0]);
+    let fault = Room::restore(9, twice).map(|_| ());
+    assert_eq!(fault, Err(domain::room::state::RoomFault::Outside));
 }

@@ -2,7 +2,7 @@ use domain::command::{CategoryChoice, Command, HoldLine, PaymentReference, Place
 use domain::ids::{BuyerId, HoldId, OrderId, SeatRef, VisitorId};
 use domain::room::pace::Ceilings;
 use domain::room::shuffle::Seed;
-use domain::room::{LaneRules, Plan};
+use domain::room::{LaneRules, Plan, Token};
 use domain::rules::SaleRules;
 use proptest::prelude::*;
 
@@ -62,6 +62,7 @@ fn every_command_comes_back_as_it_went() {
         },
     ];
     let place_hold = PlaceHold {
+        token: None,
         hold: HoldId(1),
         buyer: BuyerId(2),
         ttl_ms: 60_000,
@@ -70,6 +71,28 @@ fn every_command_comes_back_as_it_went() {
         sections: &[5, 6],
     };
     round_trip(Command::PlaceHold(place_hold));
+    let token = Token {
+        ends_ms: 1_700_000_000_000,
+        tickets: 4,
+    };
+    let with_token = Command::PlaceHold(PlaceHold {
+        token: Some(token),
+        ..place_hold
+    });
+    round_trip(with_token.clone());
+    // As the edge makes it of a hold and what it was shown.
+    let request = |command| Request {
+        partner: PartnerId(7),
+        channel: ChannelId(3),
+        key: IdempotencyKey(1),
+        hash: 0,
+        command,
+    };
+    let (mut made, mut expected) = (vec![9], vec![9]);
+    encode(&request(Command::PlaceHold(place_hold)), &mut made).expect("encodes");
+    put_token(&mut made, 1, token);
+    encode(&request(with_token), &mut expected).expect("encodes");
+    assert_eq!(made, expected);
     round_trip(Command::ExtendHold {
         hold: HoldId(1),
         ttl_ms: 5000,

@@ -110,6 +110,7 @@ fn a_hold_becomes_its_record() {
     assert_eq!(
         read.command,
         Command::PlaceHold(PlaceHold {
+            token: None,
             hold: HoldId(key),
             buyer: BuyerId(u128::from_be_bytes(buyer)),
             ttl_ms: 60_000,

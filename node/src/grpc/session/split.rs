@@ -209,15 +209,14 @@ impl Splitter {
         self.records.extend_from_slice(body);
         let sale = SaleId(u64::from_le_bytes(event_id));
         if let Some(pass) = pass {
-            let record = &mut self.records[start..];
-            if input::check_pass(record, sale, pass, self.keys.as_ref()).is_err() {
+            let keys = self.keys.as_ref();
+            if input::show_pass(&mut self.records, start, sale, pass, keys).is_err() {
                 self.records.truncate(start);
                 self.reject(call_id, Rejection::PassInvalid);
                 return false;
             }
-            record::note_pass(record);
         }
-        self.note(sale.0, call_id, usize::from(len));
+        self.note(sale.0, call_id, self.records.len() - start);
         true
     }
 

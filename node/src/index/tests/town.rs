@@ -104,6 +104,7 @@ impl Venture {
         match act {
             Act::Hold { buyer, partner } => {
                 let place = PlaceHold {
+                    token: None,
                     hold: HoldId(self.keys << 8),
                     buyer: BuyerId(buyer.into()),
                     ttl_ms: 0,

@@ -8,6 +8,7 @@ use cluster::map::PassKey as StoredKey;
 use domain::ids::{IdempotencyKey, SaleId};
 use domain::room::shuffle::Seed;
 use domain::room::{LaneRules, RoomPhase};
+use proto::log::v1::PutTrust;
 use proto::log::v1::map_change::Change;
 use sha2::{Digest as _, Sha256};
 
@@ -89,6 +90,22 @@ impl Admin {
             .await
             .map_err(map_failed)?;
         Ok(self.list_pass_keys())
+    }
+
+    pub(super) async fn put_trust(
+        &self,
+        event_id: u64,
+        partner_id: u32,
+        public_key: Option<[u8; 32]>,
+    ) -> Answer<()> {
+        self.entry(event_id)?;
+        let put = PutTrust {
+            sale_id: event_id,
+            partner_id,
+            public_key: public_key.map_or_else(Vec::new, Vec::from).into(),
+        };
+        let changed = self.parts.cluster.change_map(Change::PutTrust(put)).await;
+        changed.map(|_| ()).map_err(map_failed)
     }
 
     /// A room's seed: nobody's to guess, and the same again under the same key.

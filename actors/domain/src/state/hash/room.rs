@@ -2,7 +2,7 @@
 
 use super::{Words, hash_all};
 use crate::room::pace::Ceilings;
-use crate::room::state::{PassState, RoomState, VisitorState};
+use crate::room::state::{OutsideState, PassState, RoomState, VisitorState};
 use crate::room::{LaneRules, Plan, Reason, Removal};
 
 pub(super) fn hash_room(room: &RoomState, words: &mut Words) {
@@ -18,6 +18,7 @@ pub(super) fn hash_room(room: &RoomState, words: &mut Words) {
         removals,
         released,
         passes,
+        outside,
     } = room;
     hash_plan(plan, words);
     let flags = u64::from(*is_closed) << 1 | u64::from(*is_paused);
@@ -65,6 +66,17 @@ pub(super) fn hash_room(room: &RoomState, words: &mut Words) {
             spent,
         } = pass;
         words.add(u64::from(*number) << 16 | u64::from(*spent));
+        words.add(*ends_ms);
+    });
+    hash_all(outside, words, |taken, words| {
+        let OutsideState {
+            partner,
+            visitor,
+            ends_ms,
+            taken,
+        } = taken;
+        words.add(u64::from(partner.0) << 16 | u64::from(*taken));
+        words.add_id(visitor.0);
         words.add(*ends_ms);
     });
 }
