@@ -215,9 +215,9 @@ impl Pace {
             uses => ratio(may_promise, uses, look.tickets.max(1)),
         };
         let over = ratio(self.capacity, OVER_MS, WHOLE.saturating_mul(1000));
-        let more = passes
-            .saturating_add(over)
-            .saturating_sub(self.presence.expected());
+        // Nobody comes any more whose pass has ended, which only the desk knows.
+        let expected = self.presence.expected().min(look.at_the_desk);
+        let more = passes.saturating_add(over).saturating_sub(expected);
         by_operator.min(ratio(more, ONE, self.shows_up()))
     }
 

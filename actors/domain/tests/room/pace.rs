@@ -292,6 +292,28 @@ fn a_sale_that_stands_still_gets_few_visitors() {
     assert!(look.released < 400, "{}", look.released);
 }
 
+/// A pass that has ended is used by nobody: others come in its place, however few have bought so far.
+#[test]
+fn who_let_their_pass_run_out_is_not_waited_for() {
+    const PASS_LIFE_MS: u64 = 10_000;
+    let mut pace = Pace::new(night(1.0).ceilings);
+    let mut let_in: Vec<(u64, u64)> = Vec::new();
+    let mut look = Look {
+        waiting: 1_000,
+        free: 5,
+        ..Look::default()
+    };
+    for _ in 0..240 {
+        look.at_ms += LOOK_MS;
+        let has_pass = |(then_ms, _): &&(u64, u64)| then_ms + PASS_LIFE_MS > look.at_ms;
+        look.at_the_desk = let_in.iter().filter(has_pass).map(|(_, more)| more).sum();
+        let up_to = pace.look(&look);
+        let_in.push((look.at_ms, up_to - look.released));
+        look.released = up_to;
+    }
+    assert!(look.released >= 60, "{} in a minute", look.released);
+}
+
 #[test]
 fn nobody_is_let_in_for_nothing_or_twice() {
     let mut pace = Pace::new(night(1.0).ceilings);
