@@ -31,15 +31,22 @@ pub fn timeout(metadata: &MetadataMap) -> Result<Option<Duration>, Status> {
 /// Until when a unary call is worth trying; a deadline already past is answered so at once.
 pub fn of_call(metadata: &MetadataMap, allowed: Duration) -> Result<Instant, Status> {
     let timeout = match timeout(metadata)? {
-        Some(timeout) => timeout
-            .saturating_sub((timeout / 8).min(ANSWER_TIME_MAX))
-            .min(allowed),
+        Some(timeout) => worth_trying(timeout).min(allowed),
         None => allowed,
     };
     if timeout < Duration::from_millis(1) {
         return Err(status::failed(FailureReason::DeadlinePassed, 0));
     }
     Ok(Instant::now() + timeout)
+}
+
+/// Until when calls of a stream that begins now are worth trying, when it says how long it lasts.
+pub fn of_stream(timeout: Option<Duration>) -> Option<Instant> {
+    Instant::now().checked_add(worth_trying(timeout?))
+}
+
+fn worth_trying(timeout: Duration) -> Duration {
+    timeout.saturating_sub((timeout / 8).min(ANSWER_TIME_MAX))
 }
 
 fn parse(value: &str) -> Option<Duration> {
@@ -103,5 +110,8 @@ mod tests {
             of_call(&with("8m"), allowed).unwrap(),
             now + Duration::from_millis(7)
         );
+        assert_eq!(of_stream(None), None);
+        let hour = Duration::from_secs(3600);
+        assert_eq!(of_stream(Some(hour)), Some(now + hour - ANSWER_TIME_MAX));
     }
 }

@@ -64,6 +64,7 @@ impl SessionService for Sessions {
             requests: request.into_inner(),
             reading: true,
             ending: Box::pin(ending),
+            until: deadline::of_stream(ends_after),
             end: None,
             splitter: Splitter::new(stamp, Arc::clone(&partners.pass_keys)),
             admission: self.admission.clone(),
@@ -91,6 +92,8 @@ pub struct Session {
     reading: bool,
     /// Resolves when the stream is over by itself: its deadline, or the node goes down.
     ending: BoxFuture<'static, Status>,
+    /// No call is worth trying any more after this: nobody would be there to be told.
+    until: Option<Instant>,
     /// Told once what is outstanding has been answered.
     end: Option<Status>,
     splitter: Splitter,
@@ -214,7 +217,7 @@ impl Session {
             partner: self.stamp.partner,
             channel: self.stamp.channel,
         };
-        let until = Instant::now() + self.partners.config.timeout;
+        let until = self.deadline();
         let admission = self.admission.clone();
         tokio::spawn(async move {
             let told = admission.session_status(reader, request, until).await;
@@ -229,8 +232,14 @@ impl Session {
         calls
     }
 
+    /// Of a call that comes now.
+    fn deadline(&self) -> Instant {
+        let allowed = Instant::now() + self.partners.config.timeout;
+        self.until.map_or(allowed, |until| until.min(allowed))
+    }
+
     fn submit(&mut self, nested: bool) {
-        let deadline = Instant::now() + self.partners.config.timeout;
+        let deadline = self.deadline();
         let mut calls = 0;
         for ForSale {
             sale,

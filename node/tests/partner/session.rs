@@ -1,6 +1,7 @@
 //! The session stream: packed and nested calls mixed, floods, malformed calls, revoked keys.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use actors::codec::answer::{Answer, decode};
 use bytes::Bytes;
@@ -25,9 +26,18 @@ pub struct Session {
 
 impl Session {
     pub async fn open(house: &House) -> Session {
+        Session::open_for(house, None).await
+    }
+
+    /// A stream that its partner gives so much time.
+    async fn open_for(house: &House, timeout: Option<Duration>) -> Session {
         let (requests, outgoing) = mpsc::channel(16);
+        let mut request = house.ask(ReceiverStream::new(outgoing));
+        if let Some(timeout) = timeout {
+            request.set_timeout(timeout);
+        }
         let responses = SessionServiceClient::new(house.channel.clone())
-            .session(house.ask(ReceiverStream::new(outgoing)))
+            .session(request)
             .await
             .expect("opens")
             .into_inner();
@@ -270,6 +280,34 @@ async fn a_revoked_key_ends_its_streams() {
     session.send(vec![], hold_one(2, &house.key())).await;
     let status = session.responses.message().await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
+}
+
+/// Who gave the stream a second is told by then what became of each call, and not when the node would
+/// have given the call up by itself.
+#[tokio::test]
+async fn what_is_outstanding_at_the_deadline_of_the_stream_is_answered_by_then() {
+    let second = Duration::from_secs(1);
+    let house = House::open(2, 5).await;
+    let mut session = Session::open_for(&house, Some(second)).await;
+    house.lead(false).await;
+    let nested = SessionCall {
+        call_id: 1,
+        call: Some(Call::PlaceHold(place(&house, best(1)))),
+    };
+    session.send(vec![nested], hold_one(2, &house.key())).await;
+    let answered = tokio::time::timeout(2 * second, session.receive(1, 1)).await;
+    let (packed, nested) = answered.expect("in time");
+    let reason = FailureReason::NoLeader;
+    assert!(
+        matches!(packed[0].1, Answer::Failed { reason: told, .. } if told == reason),
+        "{packed:?}"
+    );
+    assert!(
+        matches!(&nested[0].result, Some(Outcome::Failed(failed)) if failed.reason() == reason),
+        "{nested:?}"
+    );
+    let end = session.responses.message().await.expect_err("it is over");
+    assert_eq!(end.code(), Code::DeadlineExceeded);
 }
 
 #[tokio::test]
