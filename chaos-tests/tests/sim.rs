@@ -30,6 +30,11 @@ fn power_cuts_of_all_nodes_lose_nothing_acknowledged() {
     passes(&["--power-cuts", "--seeds", "1..4"]);
 }
 
+#[test]
+fn waiting_rooms_keep_their_word() {
+    passes(&["--rooms", "--seeds", "0..4"]);
+}
+
 /// Runs that once failed.
 #[test]
 fn the_corpus_passes() {
@@ -46,12 +51,22 @@ fn the_corpus_passes() {
 #[test]
 fn a_seed_in_two_processes_leaves_the_same_trace() {
     let folder = tempfile::tempdir().expect("a folder");
-    // Six and seven nodes, session streams, replaced computers among them.
-    for seed in ["3", "5", "6", "9", "13", "14"] {
+    // Six and seven nodes, session streams, replaced computers, waiting rooms among them.
+    for (seed, more) in [
+        ("3", None),
+        ("5", None),
+        ("6", None),
+        ("9", None),
+        ("13", None),
+        ("14", None),
+        ("30", Some("--rooms")),
+    ] {
         let traces = ["first", "second"].map(|name| {
             let file = folder.path().join(name);
             let path = file.to_str().expect("a plain path");
-            passes(&["--seed", seed, "--trace", path]);
+            let args = ["--seed", seed, "--trace", path];
+            let args: Vec<&str> = args.into_iter().chain(more).collect();
+            passes(&args);
             std::fs::read(file).expect("a trace")
         });
         assert!(traces[0].len() > 100_000, "the trace is not empty");

@@ -35,6 +35,9 @@ struct Args {
     /// The plan of power cuts of all nodes at once, instead of the drawn one.
     #[arg(long)]
     power_cuts: bool,
+    /// A waiting room before every sale, instead of where it is drawn.
+    #[arg(long)]
+    rooms: bool,
     /// Seeds run at once; as many as there are processors unless said.
     #[arg(long)]
     jobs: Option<usize>,
@@ -156,6 +159,9 @@ fn choices(args: &Args) -> Vec<String> {
     if args.power_cuts {
         choices.push("--power-cuts".to_owned());
     }
+    if args.rooms {
+        choices.push("--rooms".to_owned());
+    }
     if let Some(faults) = &args.faults {
         let names: Vec<_> = faults.iter().map(|kind| kind.name()).collect();
         choices.extend(["--faults".to_owned(), names.join(",")]);
@@ -169,6 +175,9 @@ fn plan(args: &Args, seed: u64) -> Plan {
     } else {
         Plan::draw(seed)
     };
+    if args.rooms {
+        plan = plan.with_rooms();
+    }
     if let Some(faults) = &args.faults {
         plan.faults = faults.clone();
     }

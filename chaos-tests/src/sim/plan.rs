@@ -63,6 +63,10 @@ pub struct Plan {
     pub watchers: usize,
     /// How long after its answer a call may be repeated.
     pub repeats_after_ms: u64,
+    /// So many sales, the first ones, have a waiting room: none in most runs.
+    pub rooms: u64,
+    /// Who come to waiting rooms at once, each with some company.
+    pub visitors: usize,
 }
 
 /// Set for all nodes of all runs.
@@ -70,6 +74,8 @@ const SECRET: &str = "between simulated peers";
 const FAULTS_MAX: usize = 7;
 /// Faults are drawn apart from sizes: a new kind changes no other draw.
 const FAULTS_SEED: u64 = 0x6661_756c_7473_0000;
+/// So are waiting rooms.
+const ROOMS_SEED: u64 = 0x726f_6f6d_7300_0000;
 
 impl Plan {
     pub fn draw(seed: u64) -> Plan {
@@ -84,7 +90,10 @@ impl Plan {
         let (heartbeat, election_min, election_max) = times[rng.random_range(0..3)];
         let latency_max = rng.random_range(1..=if heartbeat == 40 { 8 } else { 30 });
         let sync_ms = [0..1, 0..4, 2..20][rng.random_range(0..3)].clone();
-        Plan {
+        let mut rooms_rng = StdRng::seed_from_u64(seed ^ ROOMS_SEED);
+        let has_rooms = rooms_rng.random_range(0..4) == 0;
+        let visitors = rooms_rng.random_range(3..=10);
+        let drawn = Plan {
             seed,
             nodes,
             replicas: if nodes >= 5 && rng.random_bool(0.5) {
@@ -126,6 +135,23 @@ impl Plan {
             overlaps: true,
             watchers: 0,
             repeats_after_ms: 0,
+            rooms: 0,
+            visitors,
+        };
+        Plan {
+            rooms: match has_rooms {
+                true => rooms_rng.random_range(1..=drawn.sales),
+                false => 0,
+            },
+            ..drawn
+        }
+    }
+
+    /// The same with a waiting room before every sale.
+    pub fn with_rooms(self) -> Plan {
+        Plan {
+            rooms: self.sales,
+            ..self
         }
     }
 
@@ -173,6 +199,7 @@ impl Plan {
             faults: faults.to_vec(),
             safety: Duration::from_secs(30),
             between_ms: 2_000,
+            rooms: 0,
             ..drawn
         }
     }
@@ -180,6 +207,11 @@ impl Plan {
     /// Event ids.
     pub fn sale_ids(&self) -> impl Iterator<Item = u64> {
         (1..=self.sales).map(|sale| 4_700 + sale)
+    }
+
+    /// Events with a waiting room.
+    pub fn room_ids(&self) -> impl Iterator<Item = u64> {
+        self.sale_ids().take(self.rooms as usize)
     }
 
     pub fn settings(&self, id: NodeId) -> Settings {
@@ -260,7 +292,7 @@ impl fmt::Display for Plan {
         write!(
             f,
             "seed {}: {} nodes, {} replicas, {} sale groups, {} sales of {} seats, {} buyers, {} % of calls in sessions, \
-             election {}-{} ms, latency {}-{} ms, sync {:?} ms, snapshot after {} KiB, \
+             {}election {}-{} ms, latency {}-{} ms, sync {:?} ms, snapshot after {} KiB, \
              {} s of faults: {}",
             self.seed,
             self.nodes,
@@ -270,6 +302,10 @@ impl fmt::Display for Plan {
             self.rows * 10 + self.standing as usize,
             self.workers,
             self.sessions_percent,
+            match self.rooms {
+                0 => String::new(),
+                rooms => format!("{rooms} waiting rooms for {} and company, ", self.visitors),
+            },
             self.times.election_min,
             self.times.election_max,
             self.latency.0.as_millis(),

@@ -1,6 +1,7 @@
 //! One seed from its first tick to its verdict: faults strike while buyers buy, everything is
 //! healed, and then the cluster must live, agree, and have what it told.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -40,7 +41,12 @@ const LIVES_FOR: Duration = Duration::from_secs(4);
 const RESTORE_LIMIT: Duration = Duration::from_secs(60);
 /// How long faults go on beyond the plan when some that are enabled have not struck yet.
 const OVERTIME: Duration = Duration::from_secs(40);
+/// How long a waiting room may take to let somebody in once it is open: passes of those who do not show
+/// up have to end first.
+const LETS_IN_FOR: Duration = Duration::from_secs(40);
 const SETTLE_LIMIT: Duration = Duration::from_secs(40);
+/// Between two looks at all replicas.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs a plan, on a thread of its own. With a file, the whole trace goes there.
@@ -104,8 +110,8 @@ struct Course {
 
 impl Course {
     fn run(&mut self, world: &mut World, plan: &Arc<Plan>) -> Result<(), String> {
-        let bearer = setup::set_up(world, plan)?;
-        let shop = Shop::new(plan, &world.trace, &world.now, &bearer);
+        let bearers = setup::set_up(world, plan)?;
+        let shop = Shop::new(plan, &world.trace, &world.now, bearers);
         let open = shop.clone();
         world.sim.host(SHOP, move || open.clone().open());
         let lived = self.live(world, plan, &shop);
@@ -164,6 +170,7 @@ impl Course {
         if !lives {
             return Err("the healed cluster carries nothing out".into());
         }
+        self.let_in(world, plan)?;
         shop.close();
         let patience = (plan.call_timeout + Duration::from_secs(3)) * 24;
         if !world.run_until(patience, |_| shop.working() == 0)? {
@@ -173,6 +180,40 @@ impl Course {
         // Deadlines of holds that nobody comes back to.
         world.run_for(Duration::from_secs(u64::from(plan.hold_ttl_s)))?;
         Ok(())
+    }
+
+    /// Every waiting room opens, and lets somebody in who waits for what is left.
+    fn let_in(&mut self, world: &mut World, plan: &Plan) -> Result<(), String> {
+        let mut first: BTreeMap<u64, u64> = BTreeMap::new();
+        let limit = world.elapsed() + plan.safety + plan.election_limit() + LETS_IN_FOR;
+        loop {
+            let mut idle: BTreeMap<u64, String> = plan
+                .room_ids()
+                .map(|sale| (sale, "is not open".into()))
+                .collect();
+            for id in world.up() {
+                let told = world.answer(id, ASK_LIMIT, inspect)?.unwrap_or_default();
+                for Replica { sale, room, .. } in told {
+                    let Some(room) = room.filter(|room| room.is_open) else {
+                        continue;
+                    };
+                    let released = room.census.released;
+                    let before = *first.entry(sale).or_insert(released);
+                    if released > before || room.is_drained() {
+                        idle.remove(&sale);
+                    } else if let Some(why) = idle.get_mut(&sale) {
+                        *why = format!("has {} free for {:?}", room.free, room.census);
+                    }
+                }
+            }
+            if idle.is_empty() {
+                return Ok(());
+            }
+            if world.elapsed() > limit {
+                return Err(format!("waiting rooms let nobody in: {idle:?}"));
+            }
+            world.run_for(LOOK_EVERY)?;
+        }
     }
 
     /// Waits until all replicas are alike and at rest.
@@ -190,7 +231,7 @@ impl Course {
                 Some(why) if world.elapsed() > limit => {
                     return Err(format!("not settled: {why}"));
                 }
-                Some(_) => world.run_for(Duration::from_millis(250))?,
+                Some(_) => world.run_for(LOOK_EVERY)?,
             }
         }
     }

@@ -1,5 +1,9 @@
 //! Brings a cluster up to the moment partners may buy: nodes ready, a partner with a key, sales
-//! created in their groups and open.
+//! created in their groups and open, or behind a waiting room that opens them.
+
+mod room;
+
+pub use room::CLUB;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +25,7 @@ use tokio::sync::mpsc;
 use super::computer::Hands;
 use super::plan::Plan;
 use super::shop;
+use super::shop::wires::Bearers;
 use super::world::World;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -31,8 +36,8 @@ const FIRST: u64 = 1;
 /// Keys of the setup, apart from the buyers'.
 const KEYS: u64 = 1 << 40;
 
-/// Returns the partner's key.
-pub fn set_up(world: &mut World, plan: &Arc<Plan>) -> Result<String, String> {
+/// Returns the partners' keys.
+pub fn set_up(world: &mut World, plan: &Arc<Plan>) -> Result<Bearers, String> {
     for id in 1..=plan.nodes {
         world.add(id);
     }
@@ -49,27 +54,40 @@ pub fn set_up(world: &mut World, plan: &Arc<Plan>) -> Result<String, String> {
     if !ready {
         return Err("the cluster does not come up".into());
     }
-    let made = key::make([7; 36]);
-    let text = made.text.clone();
-    for change in partner(made) {
+    let shop = key::make([7; 36]);
+    let mut bearers = Bearers {
+        shop: shop.text.clone(),
+        club: String::new(),
+    };
+    for change in partner(1, "web shop", shop) {
         change_map(world, change)?;
+    }
+    if plan.rooms > 0 {
+        let club = key::make([9; 36]);
+        bearers.club = club.text.clone();
+        for change in partner(room::CLUB, "club", club) {
+            change_map(world, change)?;
+        }
+        change_map(world, room::pass_key(plan.seed, world.now.ms()))?;
     }
     for (number, sale) in plan.sale_ids().enumerate() {
         let group = 1 + (number as u32 % plan.sale_groups);
         create(world, plan, sale, group)?;
     }
-    Ok(text)
+    Ok(bearers)
 }
 
-fn partner(made: NewKey) -> [Change; 2] {
+/// Each partner has a channel with its own number.
+fn partner(number: u16, name: &str, made: NewKey) -> [Change; 2] {
+    let partner_id = u32::from(number);
     let partner = Change::PutPartner(log::PutPartner {
-        partner_id: 1,
-        name: "web shop".into(),
-        channel: 1,
+        partner_id,
+        name: name.into(),
+        channel: number.into(),
     });
     let key = Change::PutKey(log::PutKey {
         key_id: made.key_id,
-        partner_id: 1,
+        partner_id,
         salt: made.salt.into(),
         hash: made.hash.into(),
         operator: false,
@@ -114,9 +132,12 @@ fn create(world: &mut World, plan: &Arc<Plan>, sale: u64, group: GroupId) -> Res
             state: log::SaleState::Opened.into(),
         }),
     )?;
+    if plan.room_ids().any(|id| id == sale) {
+        return room::arm(world, plan, sale);
+    }
     repeat(world, "the sale is open", |world| {
         world.answer(FIRST, STEP_LIMIT, move |hands| async move {
-            open(&hands, sale).await
+            decide(&hands, sale, Command::OpenSale).await
         })
     })
 }
@@ -140,7 +161,7 @@ async fn create_here(hands: &Hands, plan: &Plan, sale: u64, group: GroupId) -> b
 }
 
 /// The organiser's command, under the same key however often it is tried.
-async fn open(hands: &Hands, sale: u64) -> bool {
+async fn decide(hands: &Hands, sale: u64, command: Command<'_>) -> bool {
     struct Told(mpsc::Sender<Bytes>);
     impl Answers for Told {
         fn answer(&self, packed: Bytes, _: u32) {
@@ -153,7 +174,7 @@ async fn open(hands: &Hands, sale: u64) -> bool {
         channel: ChannelId(0),
         key: IdempotencyKey(shop::key(0, KEYS + sale)),
         hash: 0,
-        command: Command::OpenSale,
+        command,
     };
     let mut records = Vec::new();
     if record::encode(&request, &mut records).is_err() {

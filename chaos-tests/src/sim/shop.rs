@@ -1,13 +1,17 @@
-//! The partners' host: buyers who hold, confirm, release, cancel and look, over the public gRPC, and
-//! write down what they were told. They decide nothing about who is right: `verdict` does.
+//! The partners' host: buyers who hold, confirm, release, cancel and look, visitors who wait to be let
+//! in, over the public gRPC, and what they were told. They decide nothing about who is right: `verdict`
+//! does.
 
+mod admission;
 pub mod audit;
 pub mod buyer;
 pub mod call;
+pub mod guests;
 pub mod ledger;
 mod request;
 mod session;
 mod unary;
+mod visitor;
 mod watcher;
 pub mod wires;
 
@@ -22,7 +26,7 @@ use super::computer::{BEGIN_MS, Now};
 use super::plan::Plan;
 use super::trace::Trace;
 use ledger::Ledger;
-use wires::Wires;
+use wires::{Bearers, Wires};
 
 /// A cheap handle, shared with the world outside of the host.
 #[derive(Clone)]
@@ -54,7 +58,7 @@ type Errands = (
 );
 
 impl Shop {
-    pub fn new(plan: &Arc<Plan>, trace: &Trace, now: &Now, bearer: &str) -> Shop {
+    pub fn new(plan: &Arc<Plan>, trace: &Trace, now: &Now, bearers: Bearers) -> Shop {
         let duplicates = plan.faults.contains(&super::fault::Kind::DuplicateCall);
         let (errands, queue) = mpsc::unbounded_channel();
         Shop {
@@ -62,7 +66,7 @@ impl Shop {
                 plan: plan.clone(),
                 trace: trace.clone(),
                 now: now.clone(),
-                wires: Wires::new(trace, bearer),
+                wires: Wires::new(trace, bearers),
                 nodes: Mutex::new((1..=plan.nodes).collect()),
                 ledger: Mutex::default(),
                 stop: AtomicBool::new(false),
@@ -90,6 +94,18 @@ impl Shop {
             let shop = self.clone();
             tokio::spawn(async move {
                 watcher::watch(&shop, number as u64).await;
+                shop.inner.working.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        let visitors = match self.inner.plan.rooms {
+            0 => 0,
+            _ => self.inner.plan.visitors,
+        };
+        for number in 0..visitors {
+            self.inner.working.fetch_add(1, Ordering::Relaxed);
+            let shop = self.clone();
+            tokio::spawn(async move {
+                visitor::visit(&shop, number as u64).await;
                 shop.inner.working.fetch_sub(1, Ordering::Relaxed);
             });
         }
@@ -127,7 +143,7 @@ impl Shop {
         self.inner.stop.load(Ordering::Relaxed)
     }
 
-    /// Buyers and watchers still at work.
+    /// Buyers, visitors and watchers still at work.
     pub fn working(&self) -> usize {
         self.inner.working.load(Ordering::Relaxed)
     }

@@ -1,6 +1,9 @@
 //! What must be true in the end: replicas alike, everything that was acknowledged there, nothing
 //! that was refused, no seat sold twice, nobody left waiting.
 
+mod passes;
+pub mod rooms;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use actors::sale::Summary;
@@ -12,6 +15,7 @@ use super::computer::{BEGIN_MS, Hands};
 use super::fault::Kind;
 use super::plan::Plan;
 use super::shop::ledger::{Act, Ledger, OrderSeen, Receipt, Run, SEATED, Told, Wish};
+use rooms::RoomSeen;
 
 /// How far the sales' time may be from the true one: what a node's clock is slewed by in a run.
 const CLOCKS_DIFFER_MS: u64 = 1_000;
@@ -26,6 +30,7 @@ pub struct Replica {
     pub full_hash: Option<u64>,
     /// Invariants of the sale that do not hold.
     pub broken: Vec<String>,
+    pub room: Option<RoomSeen>,
 }
 
 /// Asks all sales of a node.
@@ -36,13 +41,15 @@ pub async fn inspect(hands: Hands) -> Vec<Replica> {
         let Ok(summary) = handle.summary().await else {
             continue;
         };
-        let (mut full_hash, mut broken) = (None, Vec::new());
+        let (mut full_hash, mut broken, mut room) = (None, Vec::new(), None);
         if let Ok(exported) = handle.export().await {
             full_hash = Some(exported.full_hash);
+            let orders = exported.state.orders.clone();
             match Sale::restore(exported.state) {
                 Ok(sale) => {
                     let violations = domain::invariants::check(&sale);
                     broken.extend(violations.iter().map(|found| format!("{found:?}")));
+                    room = RoomSeen::of(&sale, &orders);
                 }
                 Err(fault) => broken.push(format!("its state cannot be restored: {fault:?}")),
             }
@@ -53,6 +60,7 @@ pub async fn inspect(hands: Hands) -> Vec<Replica> {
             summary,
             full_hash,
             broken,
+            room,
         });
     }
     replicas
@@ -109,6 +117,8 @@ pub fn judge(plan: &Plan, replicas: &[Replica], ledger: &Ledger) -> Vec<String> 
         }
     }
     check_orders(ledger, &mut found);
+    passes::check(plan, replicas, ledger, &mut found);
+    rooms::check(replicas, &ledger.guests, &mut found);
     check_seats(ledger, &mut found);
     check_revisions(ledger, &mut found);
     if !plan.faults.contains(&Kind::Suspend) {

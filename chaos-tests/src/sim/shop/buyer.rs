@@ -48,6 +48,7 @@ async fn purchase(shop: &Shop, rng: &mut StdRng, sale: u64) -> Option<Bought> {
     let place = Wish::Place {
         lines,
         ttl_s: plan.hold_ttl_s,
+        guest: None,
     };
     let placed = shop.wish(rng, sale, hold, place).await;
     if !matches!(placed, Told::Done(_) | Told::Unknown) {

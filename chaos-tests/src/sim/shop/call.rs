@@ -25,8 +25,17 @@ enum Way {
     Session,
 }
 
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Way::Unary => "alone",
+            Way::Session => "in a session",
+        }
+    }
+}
+
 /// What one attempt came to.
-enum Attempt {
+pub(super) enum Attempt {
     Done(Receipt),
     Rejected(String),
     Failed(String),
@@ -157,7 +166,8 @@ impl Shop {
                 Way::Session => self.send_in_session(node, call).await,
             }
         };
-        let attempt = match self.bounded(node, sent).await {
+        let what = format!("{} {}", wish.name(), way.name());
+        let attempt = match self.bounded(&what, node, sent).await {
             Ok(receipt) => Attempt::Done(receipt),
             Err(status) => {
                 self.check_refusal(node, sale, known, &status);
@@ -176,14 +186,15 @@ impl Shop {
     }
 
     /// Who refuses tells the revision it decided on: never one before what anybody was told of when
-    /// the call was made.
-    fn check_refusal(&self, node: NodeId, sale: u64, known: u64, status: &Status) {
+    /// the call was made. Only that a sale wants a pass is told without a proof: it never changes.
+    pub(super) fn check_refusal(&self, node: NodeId, sale: u64, known: u64, status: &Status) {
         let info = status.get_details_error_info();
         let revision = info.and_then(|info| info.metadata.get("revision")?.parse::<u64>().ok());
+        let why = reason(status).unwrap_or_default();
         if let Some(revision) = revision
             && revision < known
+            && why != "QUEUE_REQUIRED"
         {
-            let why = reason(status).unwrap_or_default();
             self.ledger().violations.push(format!(
                 "sale {sale}: n{node} refused a call ({why}) on revision {revision}, {known} was told before"
             ));
@@ -191,9 +202,11 @@ impl Shop {
     }
 
     /// Counts the call, ends it when the caller's patience does, and gives a silent connection up.
-    /// Faults may keep an answer away; a cluster without faults answers in time.
+    /// Faults may keep an answer away; a cluster without faults answers in time. `what` names the call
+    /// and the way it takes.
     pub async fn bounded<T>(
         &self,
+        what: &str,
         node: NodeId,
         call: impl Future<Output = Result<T, Status>>,
     ) -> Result<T, Status> {
@@ -203,7 +216,7 @@ impl Shop {
         let ended = timeout(limit + ON_ITS_WAY, call).await;
         let ended = ended.unwrap_or_else(|_| {
             if is_calm {
-                let found = format!("a call to n{node} has no answer {limit:?} after it was made");
+                let found = format!("{what} at n{node} has no answer {limit:?} after it was made");
                 self.ledger().violations.push(found);
             }
             Err(Status::deadline_exceeded("no answer"))
@@ -218,7 +231,10 @@ impl Shop {
 }
 
 fn leaves_no_record(reason: &str) -> bool {
-    matches!(reason, "SOLD_OUT" | "NOT_ON_SALE" | "KEY_EXPIRED")
+    matches!(
+        reason,
+        "SOLD_OUT" | "NOT_ON_SALE" | "KEY_EXPIRED" | "QUEUE_REQUIRED" | "PASS_INVALID"
+    )
 }
 
 pub(super) fn reason(status: &Status) -> Option<String> {
@@ -226,7 +242,7 @@ pub(super) fn reason(status: &Status) -> Option<String> {
 }
 
 /// What a status says about the effect of the call. One without details comes from the way there.
-fn judge(status: &Status) -> Attempt {
+pub(super) fn judge(status: &Status) -> Attempt {
     let Some(reason) = reason(status) else {
         return Attempt::Unknown;
     };

@@ -2,14 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use super::guests::GuestBook;
+
 /// What a buyer asks of a sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
-    Place { lines: Vec<Line>, ttl_s: u32 },
+    Place {
+        lines: Vec<Line>,
+        ttl_s: u32,
+        /// Who was let in to a sale with a waiting room.
+        guest: Option<Admitted>,
+    },
     Extend,
     Release,
-    Confirm { order: u128 },
-    Cancel { order: u128 },
+    Confirm {
+        order: u128,
+    },
+    Cancel {
+        order: u128,
+    },
 }
 
 impl Wish {
@@ -22,6 +33,13 @@ impl Wish {
             Wish::Cancel { .. } => "cancel",
         }
     }
+}
+
+/// A visitor with a pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    pub visitor: u128,
+    pub pass: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +137,7 @@ pub struct Ledger {
     /// Read at the end: `None` is an order that is not there.
     pub orders: BTreeMap<(u64, u128), Option<OrderSeen>>,
     pub seats: BTreeMap<u64, SeatsSeen>,
+    pub guests: GuestBook,
 }
 
 impl Ledger {
@@ -127,10 +146,10 @@ impl Ledger {
         *known = revision.max(*known);
     }
 
-    /// Wishes carried out since this simulated time.
+    /// Wishes carried out and visitors taken in since this simulated time.
     pub fn done_since(&self, ms: u64) -> usize {
         let acts = self.acts.iter();
-        acts.filter(|act| act.told_ms >= ms && matches!(act.told, Told::Done(_)))
-            .count()
+        let done = acts.filter(|act| act.told_ms >= ms && matches!(act.told, Told::Done(_)));
+        done.count() + self.guests.came_since(ms)
     }
 }

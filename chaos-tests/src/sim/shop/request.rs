@@ -18,12 +18,21 @@ impl Request {
         let idempotency_key = id(key);
         let hold_id = id(hold);
         match wish {
-            Wish::Place { lines, ttl_s } => Request::Place(pb::PlaceHoldRequest {
-                pass: String::new(),
+            Wish::Place {
+                lines,
+                ttl_s,
+                guest,
+            } => Request::Place(pb::PlaceHoldRequest {
+                pass: guest
+                    .as_ref()
+                    .map_or_else(String::new, |guest| guest.pass.clone()),
                 event_id,
                 idempotency_key,
                 hold_id,
-                buyer: Bytes::from_static(b"buyer"),
+                buyer: match guest {
+                    Some(guest) => id(guest.visitor),
+                    None => Bytes::from_static(b"buyer"),
+                },
                 ttl_s: *ttl_s,
                 lines: lines.iter().map(line).collect(),
             }),

@@ -81,7 +81,10 @@ impl Shop {
             .inner
             .wires
             .request(asked, self.inner.plan.call_timeout);
-        match self.bounded(node, sales.get_order(request)).await {
+        match self
+            .bounded("get_order", node, sales.get_order(request))
+            .await
+        {
             Ok(seen) => {
                 let seen = seen.into_inner();
                 Ok(Some(OrderSeen {
@@ -105,7 +108,9 @@ impl Shop {
             .inner
             .wires
             .request(asked, self.inner.plan.call_timeout);
-        let told = self.bounded(node, seats.get_seats(request)).await?;
+        let told = self
+            .bounded("get_seats", node, seats.get_seats(request))
+            .await?;
         let told = told.into_inner();
         let mut seen = SeatsSeen {
             revision: told.revision,

@@ -18,14 +18,31 @@ use crate::sim::world::SHOP;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
+/// Whose key a call carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Partner {
+    /// Sells, and brings most visitors.
+    Shop,
+    /// Only brings visitors.
+    Club,
+}
+
+/// The partners' keys.
+#[derive(Clone, Debug)]
+pub struct Bearers {
+    pub shop: String,
+    /// Empty where there is no waiting room.
+    pub club: String,
+}
+
 pub struct Wires {
     links: Arc<Links>,
-    bearer: String,
+    bearers: Bearers,
     channels: Mutex<BTreeMap<NodeId, Channel>>,
 }
 
 impl Wires {
-    pub fn new(trace: &Trace, bearer: &str) -> Wires {
+    pub fn new(trace: &Trace, bearers: Bearers) -> Wires {
         let links = Links {
             trace: trace.clone(),
             host: SHOP.to_owned(),
@@ -33,7 +50,7 @@ impl Wires {
         };
         Wires {
             links: Arc::new(links),
-            bearer: format!("Bearer {bearer}"),
+            bearers,
             channels: Mutex::default(),
         }
     }
@@ -66,10 +83,18 @@ impl Wires {
             .connect_with_connector_lazy(dial)
     }
 
-    /// A request with the partner's key and a deadline.
+    /// A request with the shop's key and a deadline.
     pub fn request<T>(&self, message: T, timeout: Duration) -> Request<T> {
+        self.request_of(Partner::Shop, message, timeout)
+    }
+
+    pub fn request_of<T>(&self, partner: Partner, message: T, timeout: Duration) -> Request<T> {
         let mut request = Request::new(message);
-        if let Ok(bearer) = self.bearer.parse() {
+        let key = match partner {
+            Partner::Shop => &self.bearers.shop,
+            Partner::Club => &self.bearers.club,
+        };
+        if let Ok(bearer) = format!("Bearer {key}").parse() {
             request.metadata_mut().insert("authorization", bearer);
         }
         request.set_timeout(timeout);

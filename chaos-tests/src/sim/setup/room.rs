@@ -1,0 +1,88 @@
+//! Waiting rooms as an operator arms them, and the key that signs passes, all drawn from the seed.
+
+use std::sync::Arc;
+
+use cluster::map::PassKey as StoredKey;
+use domain::command::Command;
+use domain::ids::ChannelId;
+use domain::room::pace::Ceilings;
+use domain::room::shuffle::Seed;
+use domain::room::{LaneRules, Plan as RoomPlan};
+use onsale::access::pass::PassKey;
+use proto::log::v1::map_change::Change;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::{FIRST, STEP_LIMIT, decide, repeat};
+use crate::sim::computer::BEGIN_MS;
+use crate::sim::plan::Plan;
+use crate::sim::world::World;
+
+/// The partner that only brings visitors, and its channel.
+pub const CLUB: u16 = 2;
+const SEED: u64 = 0x726f_6f6d_7300_0001;
+
+/// A key of its own for each seed.
+pub fn pass_key(seed: u64, now_ms: u64) -> Change {
+    let mut rng = StdRng::seed_from_u64(seed ^ SEED);
+    let PassKey {
+        key_id,
+        secret,
+        public,
+        made_at_ms,
+    } = PassKey::new(rng.random(), BEGIN_MS + now_ms);
+    let key = StoredKey {
+        key_id,
+        secret,
+        public,
+        made_at_ms,
+    };
+    Change::PutPassKey(key.put())
+}
+
+/// Visitors may come at once or soon, and are let in while faults strike.
+pub fn arm(world: &mut World, plan: &Arc<Plan>, sale: u64) -> Result<(), String> {
+    let mut rng = StdRng::seed_from_u64(plan.seed ^ SEED ^ sale << 8);
+    let now_ms = BEGIN_MS + world.now.ms();
+    let lobby_at_ms = now_ms + rng.random_range(0..2_000);
+    let gathers_ms = rng.random_range(2_000..=plan.safety.as_millis() as u64 / 2);
+    let room = RoomPlan {
+        lobby_at_ms,
+        open_at_ms: lobby_at_ms + gathers_ms,
+        seed: Seed(rng.random()),
+        waits_for_beacon: false,
+        pass_life_ms: rng.random_range(2_000..=15_000),
+        pass_tickets: rng.random_range(1..=6),
+        ceilings: ceilings(&mut rng),
+        lanes: lanes(&mut rng),
+    };
+    repeat(world, "the room is armed", |world| {
+        let room = room.clone();
+        world.answer(FIRST, STEP_LIMIT, move |hands| async move {
+            decide(&hands, sale, Command::OpenRoom(Box::new(room))).await
+        })
+    })
+}
+
+fn ceilings(rng: &mut StdRng) -> Ceilings {
+    Ceilings {
+        per_minute: rng.random_bool(0.3).then(|| rng.random_range(30..=600)),
+        at_the_desk: rng.random_bool(0.3).then(|| rng.random_range(1..=10)),
+        ..Ceilings::default()
+    }
+}
+
+/// One for all, one for the club before it, or one for members.
+fn lanes(rng: &mut StdRng) -> Vec<LaneRules> {
+    let lane = |channel, class, weight| LaneRules {
+        channel,
+        class,
+        weight,
+    };
+    let first = match rng.random_range(0..3) {
+        0 => None,
+        1 => Some(lane(Some(ChannelId(CLUB)), None, 2)),
+        _ => Some(lane(None, Some(1), 3)),
+    };
+    first.into_iter().chain([lane(None, None, 1)]).collect()
+}

@@ -1,0 +1,191 @@
+//! What must be true of waiting rooms in the end: who was told to be in is there, once, where they
+//! were told; who was let in still is; no pass was good for more than it said; and anybody can compute
+//! the sequence anew.
+
+use std::collections::BTreeMap;
+
+use domain::Sale;
+use domain::ids::{PartnerId, VisitorId};
+use domain::order::Order;
+use domain::room::shuffle::{self, Evidence, Line};
+use domain::room::state::VisitorState;
+use domain::room::{Census, Reason, VisitorPhase};
+
+use super::Replica;
+use crate::sim::setup::CLUB;
+use crate::sim::shop::guests::{Guest, GuestBook, LineTold};
+use crate::sim::shop::wires::Partner;
+
+/// A waiting room as one replica has it.
+#[derive(Clone, Debug)]
+pub struct RoomSeen {
+    pub is_open: bool,
+    pub census: Census,
+    /// Seats and places that are free.
+    pub free: u32,
+    pub pass_tickets: u16,
+    pub evidence: Evidence,
+    /// By number; nobody before the lobby was shuffled.
+    pub lines: Vec<Line>,
+    /// By number.
+    pub visitors: Vec<VisitorState>,
+    /// Tickets that were ever paid for, by buyer.
+    pub bought: BTreeMap<u128, u32>,
+}
+
+impl RoomSeen {
+    pub fn of(sale: &Sale, orders: &[Order]) -> Option<RoomSeen> {
+        let room = sale.room()?;
+        let mut bought = BTreeMap::new();
+        for order in orders {
+            *bought.entry(order.buyer.0).or_default() += order.seats.seats();
+        }
+        Some(RoomSeen {
+            is_open: room.is_open(),
+            census: room.census(),
+            free: sale.counts().free,
+            pass_tickets: room.plan().pass_tickets,
+            evidence: room.evidence(),
+            lines: room.lines(),
+            visitors: room.export().visitors,
+            bought,
+        })
+    }
+
+    /// Tickets that all the passes which were given to a visitor were good for.
+    pub fn good_for(&self, visitor: VisitorId) -> u32 {
+        let lines = self.lines.iter();
+        let passes = lines.filter(|line| line.visitor == visitor && line.released_as.is_some());
+        passes.count() as u32 * u32::from(self.pass_tickets)
+    }
+
+    /// Nobody waits for whom there is anything left.
+    pub fn is_drained(&self) -> bool {
+        self.census.waiting == 0 || self.free == 0
+    }
+}
+
+pub fn check(replicas: &[Replica], guests: &GuestBook, found: &mut Vec<String>) {
+    let mut first: BTreeMap<u64, &Replica> = BTreeMap::new();
+    for replica in replicas {
+        let Some(room) = &replica.room else { continue };
+        let mut wrong = wrong_room(replica.sale, room, guests);
+        let known = first.entry(replica.sale).or_insert(replica);
+        let known_room = known.room.as_ref();
+        let is_same = known_room
+            .is_some_and(|known| (&known.evidence, &known.lines) == (&room.evidence, &room.lines));
+        if !is_same {
+            wrong.push(format!("its evidence is not that of n{}", known.node));
+        }
+        let Replica { node, sale, .. } = replica;
+        let told = wrong.into_iter();
+        found.extend(told.map(|wrong| format!("room of sale {sale} on n{node}: {wrong}")));
+    }
+}
+
+fn wrong_room(sale: u64, room: &RoomSeen, guests: &GuestBook) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if !room.is_open {
+        wrong.push("it never opened".into());
+        return wrong;
+    }
+    if let Err(misfit) = shuffle::verify(&room.evidence, &room.lines) {
+        wrong.push(format!("its evidence is not true: {misfit:?}"));
+    }
+    let mut numbers: BTreeMap<VisitorId, Vec<usize>> = BTreeMap::new();
+    for (number, line) in room.lines.iter().enumerate() {
+        numbers.entry(line.visitor).or_default().push(number);
+    }
+    let mut is_gone = vec![false; room.lines.len()];
+    for removal in &room.evidence.removals {
+        if removal.reason != Reason::Left {
+            wrong.push(format!("{removal:?}, which nobody asked for"));
+        }
+        if let Some(is_gone) = is_gone.get_mut(removal.number as usize) {
+            *is_gone = true;
+        }
+    }
+    for (visitor, numbers) in &numbers {
+        let there = numbers.iter().filter(|number| !is_gone[**number]).count();
+        if there > 1 {
+            wrong.push(format!("visitor {:x} is there as {numbers:?}", visitor.0));
+        }
+    }
+    for ((_, visitor), guest) in guests.guests.range((sale, 0)..=(sale, u128::MAX)) {
+        let there = numbers.get(&VisitorId(*visitor));
+        let there = there.map_or(&[][..], Vec::as_slice);
+        if let Some(why) = wrong_guest(room, guest, there) {
+            wrong.push(format!("visitor {visitor:x} {why}: {guest:?}, {there:?}"));
+        }
+    }
+    for ((_, number), told) in guests.lines.range((sale, 0)..=(sale, u32::MAX)) {
+        let line = room.lines.get(*number as usize);
+        if let Some(why) = wrong_line(told, line) {
+            wrong.push(format!("number {number} {why}: {told:?}, {line:?}"));
+        }
+    }
+    for (buyer, bought) in &room.bought {
+        let good_for = room.good_for(VisitorId(*buyer));
+        if *bought > good_for {
+            wrong.push(format!(
+                "buyer {buyer:x} has paid for {bought} tickets on passes good for {good_for}"
+            ));
+        }
+    }
+    wrong
+}
+
+fn wrong_guest(room: &RoomSeen, guest: &Guest, there: &[usize]) -> Option<&'static str> {
+    let Guest {
+        partner,
+        is_in,
+        has_left,
+        number: _,
+    } = *guest;
+    if is_in && there.is_empty() {
+        return Some("was told to be in and is not");
+    }
+    let home = match partner {
+        Partner::Shop => PartnerId(1),
+        Partner::Club => PartnerId(CLUB.into()),
+    };
+    if there.iter().any(|at| room.visitors[*at].partner != home) {
+        return Some("came through another partner");
+    }
+    if has_left {
+        return None;
+    }
+    if there.len() > 1 {
+        return Some("stands there more than once");
+    }
+    let is_away = |at: &usize| {
+        matches!(
+            room.visitors[*at].phase,
+            VisitorPhase::Left | VisitorPhase::Removed
+        )
+    };
+    there
+        .iter()
+        .any(is_away)
+        .then_some("is away, which nobody asked for")
+}
+
+fn wrong_line(told: &LineTold, line: Option<&Line>) -> Option<&'static str> {
+    let LineTold {
+        visitor,
+        lane,
+        place,
+        pass_ends_ms,
+    } = told;
+    let Some(line) = line else {
+        return Some("was told and is not there");
+    };
+    if (line.visitor.0, u32::from(line.lane)) != (*visitor, *lane) {
+        return Some("is somebody else, or elsewhere");
+    }
+    if place.is_some_and(|place| place != line.place) {
+        return Some("was told another place");
+    }
+    let was_let_in = line.released_as.is_some();
+    (pass_ends_ms.is_some() && !was_let_in).then_some("was let in and is not any more")
+}
