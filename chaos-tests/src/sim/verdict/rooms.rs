@@ -47,7 +47,7 @@ impl RoomSeen {
             pass_tickets: room.plan().pass_tickets,
             evidence: room.evidence(),
             lines: room.lines(),
-            visitors: room.export().visitors,
+            visitors: room.export().visitors.iter().collect(),
             bought,
         })
     }
