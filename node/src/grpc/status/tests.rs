@@ -38,7 +38,7 @@ fn every_rejection_says_its_reason_and_whether_to_retry() {
         assert!(!status.message().is_empty());
         reasons.insert(info.reason.clone());
     }
-    assert_eq!(reasons.len(), 47);
+    assert_eq!(reasons.len(), 49);
 }
 
 #[test]
