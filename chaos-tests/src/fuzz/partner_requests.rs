@@ -116,7 +116,7 @@ pub fn corpus() -> Vec<Vec<u8>> {
     let id = |byte: u8| bytes::Bytes::from(vec![byte; 16]);
     let line = |line| pb::HoldLine { line: Some(line) };
     let place = pb::PlaceHoldRequest {
-        pass: String::new(),
+        pass_token: String::new(),
         event_id: 1,
         idempotency_key: id(1),
         hold_id: id(2),

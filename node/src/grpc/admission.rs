@@ -162,7 +162,7 @@ impl AdmissionService for Admission {
             Verdict::Prove { hardness } => partners.challenged(&comer, hardness, &message)?,
             Verdict::Slow { hardness } => {
                 partners.challenged(&comer, hardness, &message)?;
-                message.class = SLOW_CLASS;
+                message.priority_class = SLOW_CLASS;
             }
         }
         let stamp = Stamp::of(&caller);
@@ -189,7 +189,7 @@ impl AdmissionService for Admission {
             let join = JoinRequest {
                 event_id: message.event_id,
                 visitor: reader::bytes(*visitor),
-                class: message.class,
+                priority_class: message.priority_class,
                 ..JoinRequest::default()
             };
             join.to_record(stamp, &mut records)
@@ -310,7 +310,7 @@ impl AdmissionService for Admission {
         let pass = pass::sign(&partners.pass_keys.pass_keys(), &claims, now_ms)
             .ok_or_else(|| Status::internal("there is no key to sign passes with"))?;
         Ok(Response::new(ClaimResponse {
-            pass,
+            pass_token: pass,
             ends_ms: place.pass_ends_ms,
             tickets_left: place.tickets_left,
         }))

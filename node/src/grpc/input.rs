@@ -201,7 +201,7 @@ impl ToRecord for PlaceHoldRequest {
             buyer,
             ttl_s,
             lines,
-            pass: _,
+            pass_token: _,
         } = self;
         let mut violations = Violations::default();
         let key = violations.key("idempotency_key", idempotency_key);
@@ -225,7 +225,7 @@ impl ToRecord for PlaceHoldRequest {
     }
 
     fn pass(&self) -> &[u8] {
-        self.pass.as_bytes()
+        self.pass_token.as_bytes()
     }
 }
 
@@ -328,7 +328,7 @@ impl ToRecord for JoinRequest {
         let JoinRequest {
             event_id: _,
             visitor,
-            class,
+            priority_class,
             address_hash,
             proof_of_work,
         } = self;
@@ -341,8 +341,8 @@ impl ToRecord for JoinRequest {
                 format!("must be at most {PROOF_MAX} bytes"),
             );
         }
-        let class = u8::try_from(*class).unwrap_or_else(|_| {
-            violations.add("class", "must be 0 to 255");
+        let class = u8::try_from(*priority_class).unwrap_or_else(|_| {
+            violations.add("priority_class", "must be 0 to 255");
             0
         });
         write(

@@ -386,7 +386,7 @@ pub fn describe(rejection: Rejection) -> (Code, &'static str, Metadata) {
         KeyMissing => (InvalidArgument, "the idempotency key is missing", vec![]),
         QueueRequired => (
             FailedPrecondition,
-            "the event has a waiting room, and the buyer was not let in",
+            "the event has a waiting room: show the pass of a visitor who was let in",
             vec![],
         ),
         NoRoom => (FailedPrecondition, "the event has no waiting room", vec![]),

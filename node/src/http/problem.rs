@@ -394,7 +394,7 @@ fn rejection_row(rejection: Rejection) -> Row {
         Rejection::QueueRequired => row(
             409,
             "QUEUE_REQUIRED",
-            "the event has a waiting room, and the buyer was not let in",
+            "the event has a waiting room: show the pass of a visitor who was let in",
             vec![],
         ),
         Rejection::NoRoom => row(409, "NO_ROOM", "the event has no waiting room", vec![]),

@@ -166,7 +166,7 @@ pub async fn send(mut sales: Sales, event_id: u64, key: Id, call: &Call) -> Resu
             lines,
         } => {
             let request = pb::PlaceHoldRequest {
-                pass: pass.clone(),
+                pass_token: pass.clone(),
                 event_id,
                 idempotency_key,
                 hold_id: bytes(hold),

@@ -76,7 +76,7 @@ impl Visitors {
             let request = pb::JoinManyRequest {
                 event_id,
                 visitors: batch.clone(),
-                class,
+                priority_class: class,
             };
             let told = self
                 .persist(|mut client| {
@@ -139,7 +139,7 @@ impl Visitors {
             })
             .await?;
         Ok(told.map(|told| Pass {
-            text: told.pass,
+            text: told.pass_token,
             ends_ms: told.ends_ms,
             tickets_left: told.tickets_left,
         }))

@@ -168,7 +168,7 @@ pub fn nested(call_id: u32, event_id: u64, key: Id, call: &Call) -> SessionCall 
             ttl_s,
             lines,
         } => Nested::PlaceHold(PlaceHoldRequest {
-            pass: String::new(),
+            pass_token: String::new(),
             event_id,
             idempotency_key,
             hold_id: bytes(hold),

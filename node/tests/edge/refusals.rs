@@ -250,7 +250,7 @@ fn what_cannot_be_read_ends_its_own_stream_only() {
         let large = Bytes::from(vec![0; 64 << 10]);
         let mut sales = SalesServiceClient::new(channel.clone());
         let request = PlaceHoldRequest {
-            pass: String::new(),
+            pass_token: String::new(),
             event_id: node.event,
             buyer: large.clone(),
             ..PlaceHoldRequest::default()
@@ -421,7 +421,7 @@ async fn all_services(
     );
     let hold = with(
         PlaceHoldRequest {
-            pass: String::new(),
+            pass_token: String::new(),
             event_id,
             ..Default::default()
         },

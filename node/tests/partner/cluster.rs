@@ -262,7 +262,7 @@ impl Town {
 
     fn place(&self) -> PlaceHoldRequest {
         PlaceHoldRequest {
-            pass: String::new(),
+            pass_token: String::new(),
             event_id: EVENT,
             idempotency_key: Bytes::copy_from_slice(&self.key_array()),
             hold_id: Bytes::new(),

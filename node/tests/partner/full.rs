@@ -35,7 +35,7 @@ async fn a_full_disk_refuses_sales_for_now_and_reads_go_on() {
 
     let key = house.key();
     let request = PlaceHoldRequest {
-        pass: String::new(),
+        pass_token: String::new(),
         idempotency_key: key.clone(),
         ..place(&house, best(1))
     };

@@ -22,7 +22,7 @@ pub fn best(quantity: u32) -> Vec<HoldLine> {
 
 pub fn place(house: &House, lines: Vec<HoldLine>) -> PlaceHoldRequest {
     PlaceHoldRequest {
-        pass: String::new(),
+        pass_token: String::new(),
         event_id: EVENT,
         idempotency_key: house.key(),
         hold_id: bytes::Bytes::new(),

@@ -172,7 +172,7 @@ impl Street {
         Ok(match wish.call {
             Call::Place { hold } => {
                 let asked = pb::PlaceHoldRequest {
-                    pass: String::new(),
+                    pass_token: String::new(),
                     event_id,
                     idempotency_key,
                     hold_id: id(hold.0),

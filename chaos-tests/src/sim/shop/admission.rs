@@ -61,7 +61,7 @@ impl Shop {
         let asked = pb::JoinRequest {
             event_id,
             visitor: id(visitor),
-            class: class_of(visitor),
+            priority_class: class_of(visitor),
             ..pb::JoinRequest::default()
         };
         let known = self.known(event_id);
@@ -90,7 +90,7 @@ impl Shop {
         let asked = pb::JoinManyRequest {
             event_id,
             visitors: visitors.iter().copied().map(id).collect(),
-            class: visitors.first().map_or(0, |first| class_of(*first)),
+            priority_class: visitors.first().map_or(0, |first| class_of(*first)),
         };
         let mut admission = self.admission(node);
         let call = admission.join_many(self.asks(by, asked));
@@ -197,7 +197,7 @@ impl Shop {
         let mut admission = self.admission(node);
         let call = admission.claim(self.asks(by, asked));
         let pass = match self.bounded("claim", node, call).await {
-            Ok(told) => told.into_inner().pass,
+            Ok(told) => told.into_inner().pass_token,
             Err(status) => {
                 let why = reason(&status).unwrap_or_default();
                 let what = format_args!("n{node} claim {event_id} {visitor:x} {why}");

@@ -23,7 +23,7 @@ impl Request {
                 ttl_s,
                 guest,
             } => Request::Place(pb::PlaceHoldRequest {
-                pass: guest
+                pass_token: guest
                     .as_ref()
                     .map_or_else(String::new, |guest| guest.pass.clone()),
                 event_id,

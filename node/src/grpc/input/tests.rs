@@ -34,7 +34,7 @@ fn best(quantity: u32) -> BestAvailable {
 
 fn hold(lines: Vec<LineMessage>) -> PlaceHoldRequest {
     PlaceHoldRequest {
-        pass: String::new(),
+        pass_token: String::new(),
         event_id: 1,
         idempotency_key: uuid(1),
         hold_id: bytes::Bytes::new(),
