@@ -1,8 +1,18 @@
 //! What the sale actors of a node count. Methods are verbs of the domain; labels come from closed
 //! sets, never from ids.
 
+use std::array;
+
+use domain::change::{Change, Fact};
 use domain::outcome::Outcome;
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
+use domain::rejection::Rejection;
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use proto::channel::v1::RejectionReason;
+
+use crate::codec::rejection::pack;
+
+/// Reasons of rejections, by their durable numbers; 0 is none.
+const REASONS: usize = 50;
 
 /// Static handles, made once from the node's registry.
 pub struct SaleMetrics {
@@ -13,6 +23,16 @@ pub struct SaleMetrics {
     batches: IntCounter,
     batch_commands: Histogram,
     frozen: IntGauge,
+    actors_failed: IntCounter,
+    /// By number of the reason.
+    refusals: [IntCounter; REASONS],
+    holds_placed: IntCounter,
+    holds_expired: IntCounter,
+    holds_released: IntCounter,
+    orders_placed: IntCounter,
+    orders_cancelled: IntCounter,
+    seats_held: IntCounter,
+    seats_sold: IntCounter,
 }
 
 impl SaleMetrics {
@@ -56,6 +76,39 @@ impl SaleMetrics {
             )?,
             batch_commands,
             frozen,
+            actors_failed: counter(
+                "onsale_sale_actors_failed_total",
+                "Actors of sales and waiting rooms that ended by a fault of their own",
+            )?,
+            refusals: refusals(registry)?,
+            holds_placed: counter(
+                "onsale_sale_holds_placed_total",
+                "Holds placed in sales this node leads",
+            )?,
+            holds_expired: counter(
+                "onsale_sale_holds_expired_total",
+                "Holds that nobody paid for in time, in sales this node leads",
+            )?,
+            holds_released: counter(
+                "onsale_sale_holds_released_total",
+                "Holds given back, in sales this node leads",
+            )?,
+            orders_placed: counter(
+                "onsale_sale_orders_placed_total",
+                "Holds that became orders, in sales this node leads",
+            )?,
+            orders_cancelled: counter(
+                "onsale_sale_orders_cancelled_total",
+                "Orders cancelled, in sales this node leads",
+            )?,
+            seats_held: counter(
+                "onsale_sale_seats_held_total",
+                "Seats of the holds placed in sales this node leads",
+            )?,
+            seats_sold: counter(
+                "onsale_sale_seats_sold_total",
+                "Seats of the orders placed in sales this node leads",
+            )?,
         })
     }
 
@@ -77,6 +130,34 @@ impl SaleMetrics {
         self.refused_without_entry.inc_by(calls as u64);
     }
 
+    /// A caller of this node's sale is told no.
+    pub(crate) fn observe_refusal(&self, rejection: Rejection) {
+        if let Some(counter) = self.refusals.get(usize::from(pack(rejection).reason)) {
+            counter.inc();
+        }
+    }
+
+    /// What a batch changed, on the leader.
+    pub(crate) fn observe_changes(&self, changes: &[Change]) {
+        let mut count = ChangeCount::default();
+        for change in changes {
+            count.add(&change.fact);
+        }
+        for (counter, by) in [
+            (&self.holds_placed, count.holds_placed),
+            (&self.holds_expired, count.holds_expired),
+            (&self.holds_released, count.holds_released),
+            (&self.orders_placed, count.orders_placed),
+            (&self.orders_cancelled, count.orders_cancelled),
+            (&self.seats_held, count.seats_held),
+            (&self.seats_sold, count.seats_sold),
+        ] {
+            if by > 0 {
+                counter.inc_by(by);
+            }
+        }
+    }
+
     pub(crate) fn observe_frozen(&self) {
         self.frozen.inc();
     }
@@ -84,6 +165,35 @@ impl SaleMetrics {
     pub(crate) fn observe_released(&self) {
         self.frozen.dec();
     }
+
+    pub(crate) fn observe_actor_failed(&self) {
+        self.actors_failed.inc();
+    }
+}
+
+fn refusals(registry: &Registry) -> Result<[IntCounter; REASONS], prometheus::Error> {
+    let refusals = IntCounterVec::new(
+        Opts::new(
+            "onsale_sale_refusals_total",
+            "Calls refused by sales this node leads, by the reason that callers are told",
+        ),
+        &["reason"],
+    )?;
+    registry.register(Box::new(refusals.clone()))?;
+    Ok(array::from_fn(|number| {
+        refusals.with_label_values(&[reason_label(number).as_str()])
+    }))
+}
+
+/// `sold_out` of `REJECTION_REASON_SOLD_OUT`.
+fn reason_label(number: usize) -> String {
+    let reason = i32::try_from(number)
+        .ok()
+        .and_then(|number| RejectionReason::try_from(number).ok())
+        .unwrap_or_default();
+    let name = reason.as_str_name();
+    let name = name.strip_prefix("REJECTION_REASON_").unwrap_or(name);
+    name.to_ascii_lowercase()
 }
 
 /// Outcomes of one batch, counted before they are told to the shared counters.
@@ -99,5 +209,83 @@ impl OutcomeCount {
             Outcome::Done(_) => self.done += 1,
             Outcome::Rejected(_) => self.rejected += 1,
         }
+    }
+}
+
+/// Changes of one batch, likewise.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct ChangeCount {
+    holds_placed: u64,
+    holds_expired: u64,
+    holds_released: u64,
+    orders_placed: u64,
+    orders_cancelled: u64,
+    seats_held: u64,
+    seats_sold: u64,
+}
+
+impl ChangeCount {
+    fn add(&mut self, fact: &Fact) {
+        match fact {
+            Fact::HoldPlaced { seats, .. } => {
+                self.holds_placed += 1;
+                self.seats_held += u64::from(*seats);
+            }
+            Fact::HoldExpired { .. } => self.holds_expired += 1,
+            Fact::HoldReleased { .. } => self.holds_released += 1,
+            Fact::OrderPlaced { seats, .. } => {
+                self.orders_placed += 1;
+                self.seats_sold += u64::from(*seats);
+            }
+            Fact::OrderCancelled { .. } => self.orders_cancelled += 1,
+            Fact::SeatsChanged { .. }
+            | Fact::PhaseChanged { .. }
+            | Fact::RulesSet
+            | Fact::HoldExtended { .. }
+            | Fact::SaleReopened { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use domain::ids::{HoldId, OrderId, Revision};
+
+    use super::*;
+
+    #[test]
+    fn every_reason_that_callers_are_told_has_its_own_label() {
+        let labels: BTreeSet<String> = (0..REASONS).map(reason_label).collect();
+        assert_eq!(labels.len(), REASONS);
+        assert!(labels.contains("sold_out") && labels.contains("room_closed"));
+        let next = i32::try_from(REASONS).expect("few");
+        assert!(RejectionReason::try_from(next).is_err(), "a new reason");
+    }
+
+    #[test]
+    fn what_changed_is_counted_once() {
+        let registry = Registry::new();
+        let metrics = SaleMetrics::new(&registry).expect("registers");
+        let fact = |fact| Change {
+            revision: Revision(1),
+            at_ms: 1,
+            fact,
+        };
+        metrics.observe_changes(&[
+            fact(Fact::HoldExpired { hold: HoldId(1) }),
+            fact(Fact::OrderPlaced {
+                order: OrderId(1),
+                hold: HoldId(2),
+                seats: 4,
+            }),
+        ]);
+        metrics.observe_refusal(Rejection::RoomClosed);
+        assert_eq!(metrics.holds_expired.get(), 1);
+        assert_eq!(metrics.orders_placed.get(), 1);
+        assert_eq!(metrics.seats_sold.get(), 4);
+        assert_eq!(metrics.holds_placed.get(), 0);
+        assert_eq!(metrics.refusals[REASONS - 1].get(), 1);
     }
 }

@@ -70,12 +70,13 @@ impl Sales {
         faults: Faults,
         proposer: u64,
     ) -> Result<Arc<Sales>, SpawnErr> {
-        let supervisor = supervisor::spawn().await?;
+        let metrics = Arc::new(metrics);
+        let supervisor = supervisor::spawn(Arc::clone(&metrics)).await?;
         let feed = FeedSender::default();
         let around = crate::sale::Surroundings {
             config: Arc::new(config),
             clock: Arc::clone(&clock),
-            metrics: Arc::new(metrics),
+            metrics,
             feed: feed.clone(),
             faults,
             proposer,

@@ -3,8 +3,7 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 use crate::types::{GroupId, Term};
@@ -22,7 +21,8 @@ pub struct ClusterMetrics {
     elections_won: IntCounterVec,
     pre_votes: IntCounterVec,
     entries: IntCounterVec,
-    proposals_per_entry: HistogramVec,
+    /// Of all groups: as many buckets for each would be most of a node's series.
+    proposals_per_entry: Histogram,
     digest_agreed: IntGaugeVec,
     digest_mismatches: IntCounterVec,
 }
@@ -58,7 +58,7 @@ impl ClusterMetrics {
                 "Times this node asked another whether it would vote for it.",
             )?,
             entries: counter("onsale_raft_entries_total", "Entries proposed here.")?,
-            proposals_per_entry: register(registry, HistogramVec::new(batch_sizes, GROUP)?)?,
+            proposals_per_entry: register(registry, Histogram::with_opts(batch_sizes)?)?,
             digest_agreed: gauge(
                 "onsale_raft_digest_agreed_index",
                 "Last entry at which this replica's digest was the majority's.",
@@ -82,7 +82,7 @@ impl ClusterMetrics {
             elections_won: self.elections_won.with_label_values(&label),
             pre_votes: self.pre_votes.with_label_values(&label),
             entries: self.entries.with_label_values(&label),
-            proposals_per_entry: self.proposals_per_entry.with_label_values(&label),
+            proposals_per_entry: self.proposals_per_entry.clone(),
             digest_agreed: self.digest_agreed.with_label_values(&label),
             digest_mismatches: self.digest_mismatches.with_label_values(&label),
         }

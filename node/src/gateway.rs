@@ -150,6 +150,10 @@ impl Gateway {
         )
     }
 
+    fn undecided(&self, failure: Option<u16>) {
+        self.inner.metrics.observe_undecided(self.entry, failure);
+    }
+
     fn landed(&self, count: u32, took: Duration) {
         let metrics = &self.inner.metrics;
         metrics.observe_answer(self.entry, count, took);

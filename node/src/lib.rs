@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! main ─ cli ─┬─ serve ── grpc ── gateway ─┐   partners
-//!             │        └─ http ── index    ├── actors, cluster
+//!             │        ├─ http ── index    ├── actors, cluster
+//!             │        └─ observe          │   Prometheus
 //!             ├─ ctl ───── http            ┘   operators
 //!             ├─ verify_queue ── evidence      anybody
 //!             ├─ demo ─┬── local ── serve (as processes)
@@ -27,6 +28,7 @@ pub mod http;
 pub mod index;
 pub mod load;
 pub mod local;
+pub mod observe;
 pub mod plan;
 pub mod serve;
 pub mod verify_queue;

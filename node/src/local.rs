@@ -13,7 +13,7 @@ use crate::config::{Config, Founder, RaftConfig};
 pub mod api;
 pub mod metrics;
 mod ports;
-mod process;
+pub(crate) mod process;
 
 pub use api::Api;
 use process::Process;

@@ -37,6 +37,8 @@ pub fn check(sale: &Sale) -> Vec<Violation> {
     check_usage(sale, &mut claim);
     check_memory(sale, &mut claim);
     check_room(sale, &mut claim);
+    let oversold = sale.oversold_seats();
+    claim("nothing is oversold", oversold == 0, format!("{oversold}"));
     let stale = sale.seats.stale_leaves();
     claim(
         "trees equal recomputation",

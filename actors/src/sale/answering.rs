@@ -82,6 +82,11 @@ impl Answering {
         answering
     }
 
+    /// Whether anybody on this node is told what becomes of the batch.
+    pub fn has_callers(&self) -> bool {
+        self.current.is_some()
+    }
+
     fn advance(&mut self) {
         self.current = self
             .pieces

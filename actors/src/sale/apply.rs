@@ -78,6 +78,8 @@ impl Owner {
             journal.warm();
             self.change_log.warm();
             let watches = self.term.is_some() && sale.room().is_some();
+            // Counted once in the cluster, where somebody is told.
+            let tells = answering.has_callers();
             for (number, bytes) in (0..).zip(Records::new(&records)) {
                 let before = sale.revision();
                 match apply_one(
@@ -90,6 +92,9 @@ impl Owner {
                 ) {
                     Applied::Decided(outcome) => {
                         count.add(&outcome);
+                        if tells && let Outcome::Rejected(rejection) = outcome {
+                            self.around.metrics.observe_refusal(rejection);
+                        }
                         if watches && let Some(buyer) = buyer_of(bytes) {
                             self.turnstile.pass(sale, before, buyer, &outcome);
                         }
@@ -138,6 +143,9 @@ impl Owner {
             }
         }
         if !self.changes.is_empty() {
+            if self.term.is_some() {
+                self.around.metrics.observe_changes(&self.changes);
+            }
             self.change_log.push(&self.changes);
             self.around.feed.offer(self.id, &self.changes);
         }

@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use super::change_log::{ChangeFeed, WatchFailure};
 use super::message::{Delivery, Message, Note, Read, ReadRoom, SalePart};
 use super::room::{Places, Proof, Published, RoomLook, RoomReport};
-use super::view::{Exported, SeatsView, Summary};
+use super::view::{Exported, Figures, SeatsView, Summary};
 use crate::admission::Flow;
 use crate::calls::Calls;
 use crate::mailbox::{Mailbox, Refused};
@@ -94,6 +94,16 @@ impl SaleHandle {
 
     pub async fn summary(&self) -> Result<Summary, ReadFailure> {
         self.ask(Read::Summary).await
+    }
+
+    /// What the node's gauges add up; `None` where the sale does not lead or is frozen.
+    pub async fn figures(&self) -> Result<Option<Figures>, ReadFailure> {
+        self.ask(Read::Figures).await
+    }
+
+    /// Commands in the queue or waiting to be proposed.
+    pub fn queued_commands(&self) -> usize {
+        self.shared.queued.load(Ordering::Relaxed)
     }
 
     /// The layout, as it was given when the sale was created.

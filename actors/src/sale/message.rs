@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::change_log::WatchFailure;
 use super::journal::Body;
 use super::room::{Places, Proof, Published, RoomLook, RoomReport};
-use super::view::{Exported, SeatsView, Summary};
+use super::view::{Exported, Figures, SeatsView, Summary};
 use crate::calls::Calls;
 use crate::codec::answer::FailureReason;
 
@@ -41,6 +41,8 @@ pub(crate) enum Message {
 pub(crate) enum Read {
     Seats(oneshot::Sender<Option<SeatsView>>),
     Summary(oneshot::Sender<Summary>),
+    /// Answered with `None` where the sale does not lead or is frozen.
+    Figures(oneshot::Sender<Option<Figures>>),
     Layout(oneshot::Sender<Bytes>),
     Hold(HoldId, oneshot::Sender<Option<Hold>>),
     Order(OrderId, oneshot::Sender<Option<Order>>),

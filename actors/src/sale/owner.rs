@@ -23,7 +23,7 @@ use super::message::{Creation, Message, Note, Read, SalePart};
 use super::refuse::Refusals;
 use super::time::SaleTime;
 use super::turnstile::Turnstile;
-use super::view::{Exported, Frost, Summary, seats_view};
+use super::view::{Exported, Figures, Frost, Summary, seats_view};
 use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::codec::answer::FailureReason;
@@ -328,6 +328,9 @@ impl Owner {
             (Read::Summary(reply), _) => {
                 let _ = reply.send(self.summary());
             }
+            (Read::Figures(reply), _) => {
+                let _ = reply.send(self.figures());
+            }
             (Read::Layout(reply), _) => {
                 let _ = reply.send(self.creation.layout.clone());
             }
@@ -359,6 +362,19 @@ impl Owner {
                 let _ = reply.send(None);
             }
         }
+    }
+
+    /// Only while this replica leads, so that the cluster's nodes together count each sale once.
+    fn figures(&self) -> Option<Figures> {
+        self.term?;
+        let State::Live { sale, .. } = &self.state else {
+            return None;
+        };
+        Some(Figures {
+            counts: sale.counts(),
+            oversold_seats: sale.oversold_seats(),
+            room: self.room_view(),
+        })
     }
 
     fn summary(&self) -> Summary {

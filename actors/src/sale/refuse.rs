@@ -80,13 +80,18 @@ impl Owner {
             revision: sale.revision(),
             log_index: self.applied_index,
         };
+        let mut told = Vec::new();
         for (call_id, bytes) in calls.call_ids.iter().zip(Records::new(&calls.records)) {
             let Some(rejection) = hopeless(sale, bytes, now_ms, &mut self.scratch) else {
                 return false;
             };
             if let Some(packed) = packed.as_deref_mut() {
+                told.push(rejection);
                 put_rejected(call_id, at, rejection, packed);
             }
+        }
+        for rejection in told {
+            self.around.metrics.observe_refusal(rejection);
         }
         true
     }

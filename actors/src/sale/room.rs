@@ -122,7 +122,7 @@ impl Owner {
         }
     }
 
-    fn room_view(&self) -> Option<RoomView> {
+    pub(super) fn room_view(&self) -> Option<RoomView> {
         let (sale, room) = self.room()?;
         let (plan, counts) = (room.plan(), sale.counts());
         Some(RoomView {

@@ -9,6 +9,7 @@ use domain::rules::SaleRules;
 use domain::sale::Counts;
 use domain::state::SaleState;
 
+use super::room::RoomView;
 use crate::codec::snapshot::words_to_bytes;
 
 /// The seats of all sections, as bit planes.
@@ -50,6 +51,15 @@ pub struct Summary {
     pub leads: Option<u64>,
     pub waiting_commands: usize,
     pub in_flight: usize,
+}
+
+/// What a node's gauges add up over the sales it leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figures {
+    pub counts: Counts,
+    pub oversold_seats: u64,
+    /// `None`: the sale has no waiting room.
+    pub room: Option<RoomView>,
 }
 
 /// Where and why a sale froze.

@@ -5,14 +5,19 @@
 //! not restarted: its queue closes, the next delivery fails, and the replica stops and is rebuilt
 //! from its log, as after any other failure of the node.
 
+use std::sync::Arc;
+
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 
 use crate::mailbox::Begin;
+use crate::metrics::SaleMetrics;
 
-struct Supervisor;
+struct Supervisor {
+    metrics: Arc<SaleMetrics>,
+}
 
-pub(super) async fn spawn() -> Result<ActorCell, SpawnErr> {
-    let (actor, _joined) = Actor::spawn(None, Supervisor, ()).await?;
+pub(super) async fn spawn(metrics: Arc<SaleMetrics>) -> Result<ActorCell, SpawnErr> {
+    let (actor, _joined) = Actor::spawn(None, Supervisor { metrics }, ()).await?;
     Ok(actor.get_cell())
 }
 
@@ -32,6 +37,7 @@ impl Actor for Supervisor {
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
         if let SupervisionEvent::ActorFailed(_, why) = event {
+            self.metrics.observe_actor_failed();
             tracing::error!(%why, "an actor failed; a sale's replica will stop");
         }
         Ok(())

@@ -143,6 +143,7 @@ impl Flight {
             passed_count += 1;
         }
         if passed_count > 0 {
+            self.count_undecided(&passed);
             self.land(passed.into(), passed_count);
         }
         for uncertain in [false, true] {
@@ -187,6 +188,16 @@ impl Flight {
         });
     }
 
+    fn count_undecided(&self, packed: &[u8]) {
+        for head in heads(packed) {
+            match head.ending {
+                Ending::Decided | Ending::KeyExpired => {}
+                Ending::Failed(reason) => self.gateway.undecided(Some(reason)),
+                Ending::Unknown => self.gateway.undecided(None),
+            }
+        }
+    }
+
     fn land(&self, packed: Bytes, count: u32) {
         self.gateway.landed(count, self.taken.elapsed());
         self.answers.answer(packed, count);
@@ -196,9 +207,15 @@ impl Flight {
 impl Answers for Flight {
     fn answer(&self, packed: Bytes, count: u32) {
         // Whether there is time left matters only for what is rare.
-        let plain =
-            heads(&packed).all(|head| matches!(self.judge(head.ending, true), Verdict::Pass));
+        let (mut plain, mut decided) = (true, true);
+        for head in heads(&packed) {
+            plain &= matches!(self.judge(head.ending, true), Verdict::Pass);
+            decided &= head.ending == Ending::Decided;
+        }
         if plain {
+            if !decided {
+                self.count_undecided(&packed);
+            }
             self.land(packed, count);
         } else {
             self.sort(&packed);

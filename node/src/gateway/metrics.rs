@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use prometheus::{
-    Histogram, IntCounter, IntGauge, Registry, exponential_buckets,
-    register_histogram_vec_with_registry, register_int_counter_vec_with_registry,
-    register_int_counter_with_registry, register_int_gauge_with_registry,
+    Histogram, IntCounter, IntGauge, Registry, register_histogram_vec_with_registry,
+    register_int_counter_vec_with_registry, register_int_counter_with_registry,
+    register_int_gauge_with_registry,
 };
+
+/// As of single calls, so that the same objective can be told.
+const SECONDS: [f64; 12] = [
+    0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
 
 /// Through which door calls came to the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +36,19 @@ impl Entry {
     }
 }
 
+/// How calls ended without a decision of their sale: unknown, and certain failures by their numbers.
+const ENDINGS: [&str; 9] = [
+    "unknown",
+    "bad_request",
+    "unknown_event",
+    "busy",
+    "no_leader",
+    "deadline_passed",
+    "sale_frozen",
+    "forbidden",
+    "disk_full",
+];
+
 /// Handles, made once from the node's registry.
 pub struct GatewayMetrics {
     here: To,
@@ -40,6 +58,9 @@ pub struct GatewayMetrics {
     under_way: IntGauge,
     /// In the sequence of `Entry::ALL`.
     answer_seconds: [Histogram; 3],
+    answered_calls: [IntCounter; 3],
+    /// By door, then in the sequence of `ENDINGS`.
+    undecided_calls: [[IntCounter; ENDINGS.len()]; 3],
 }
 
 struct To {
@@ -76,7 +97,19 @@ impl GatewayMetrics {
             "onsale_gateway_answer_seconds",
             "From the taking of a batch of calls to an answer of it, repeats included.",
             &["entry"],
-            exponential_buckets(0.000_25, 2.0, 16)?,
+            SECONDS.to_vec(),
+            registry
+        )?;
+        let answered = register_int_counter_vec_with_registry!(
+            "onsale_gateway_answered_calls_total",
+            "Calls answered, however they ended.",
+            &["entry"],
+            registry
+        )?;
+        let undecided = register_int_counter_vec_with_registry!(
+            "onsale_gateway_undecided_calls_total",
+            "Calls answered without a decision of their sale, by how they ended.",
+            &["entry", "ending"],
             registry
         )?;
         Ok(GatewayMetrics {
@@ -98,6 +131,10 @@ impl GatewayMetrics {
                 registry
             )?,
             answer_seconds: Entry::ALL.map(|entry| seconds.with_label_values(&[entry.label()])),
+            answered_calls: Entry::ALL.map(|entry| answered.with_label_values(&[entry.label()])),
+            undecided_calls: Entry::ALL.map(|entry| {
+                ENDINGS.map(|ending| undecided.with_label_values(&[entry.label(), ending]))
+            }),
         })
     }
 
@@ -107,7 +144,16 @@ impl GatewayMetrics {
 
     pub(super) fn observe_answer(&self, entry: Entry, calls: u32, took: Duration) {
         self.under_way.sub(calls.into());
+        self.answered_calls[entry as usize].inc_by(calls.into());
         self.answer_seconds[entry as usize].observe(took.as_secs_f64());
+    }
+
+    /// `failure`: the number of its reason; `None` where nobody knows whether it may still happen.
+    pub(super) fn observe_undecided(&self, entry: Entry, failure: Option<u16>) {
+        let ending = failure.map_or(0, usize::from);
+        if let Some(counter) = self.undecided_calls[entry as usize].get(ending) {
+            counter.inc();
+        }
     }
 
     pub(super) fn observe_here(&self, calls: usize) {
@@ -124,5 +170,23 @@ impl GatewayMetrics {
 
     pub(super) fn observe_repeat(&self, calls: usize) {
         self.repeated_calls.inc_by(calls as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::channel::v1::FailureReason;
+
+    use super::*;
+
+    #[test]
+    fn endings_have_the_names_of_their_failures() {
+        for (number, ending) in (1..).zip(ENDINGS.iter().skip(1)) {
+            let reason = FailureReason::try_from(number).expect("is a reason");
+            let name = format!("FAILURE_REASON_{}", ending.to_uppercase());
+            assert_eq!(reason.as_str_name(), name);
+        }
+        let next = i32::try_from(ENDINGS.len()).expect("few");
+        assert!(FailureReason::try_from(next).is_err(), "a new reason");
     }
 }

@@ -2,6 +2,7 @@
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig, delete, get, post, put};
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, Resource};
@@ -132,8 +133,12 @@ async fn observe(
         .match_pattern()
         .unwrap_or_else(|| "unknown".to_owned());
     if let Some(door) = request.app_data::<web::Data<Door>>() {
-        door.metrics
-            .observe_call(method_label(method), &route, status, begun.elapsed());
+        door.metrics.observe_call(
+            method_label(method, status),
+            &route,
+            status,
+            begun.elapsed(),
+        );
     }
     if method != "GET"
         && let Some(operator) = request.extensions().get::<Operator>()
@@ -149,9 +154,10 @@ async fn observe(
     Ok(response)
 }
 
-/// A closed set, whatever callers send.
-fn method_label(method: &str) -> &'static str {
+/// A closed set, whatever callers send: what a route does not take is no series of its own.
+pub(super) fn method_label(method: &str, status: u16) -> &'static str {
     match method {
+        _ if status == StatusCode::METHOD_NOT_ALLOWED.as_u16() => "other",
         "GET" => "GET",
         "POST" => "POST",
         "PUT" => "PUT",

@@ -107,24 +107,26 @@ impl Process {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let memory = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id()))?;
         let cpu = cpu_of_stat(&stat).ok_or(io::ErrorKind::InvalidData)?;
-        let pages: u64 = memory
-            .split_ascii_whitespace()
-            .nth(1)
-            .and_then(|pages| pages.parse().ok())
-            .ok_or(io::ErrorKind::InvalidData)?;
+        let resident_bytes = resident_of_statm(&memory).ok_or(io::ErrorKind::InvalidData)?;
         Ok(Usage {
             cpu,
-            resident_bytes: pages * page_bytes(),
+            resident_bytes,
         })
     }
 }
 
 /// The name of the process, in brackets, may hold anything: fields are counted behind it.
-fn cpu_of_stat(stat: &str) -> Option<Duration> {
+pub fn cpu_of_stat(stat: &str) -> Option<Duration> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some(Duration::from_secs(user + system) / ticks_per_s())
+}
+
+/// Bytes in RAM.
+pub fn resident_of_statm(statm: &str) -> Option<u64> {
+    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * page_bytes())
 }
 
 fn ticks_per_s() -> u32 {

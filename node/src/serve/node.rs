@@ -23,6 +23,7 @@ use crate::grpc;
 use crate::http::forward::Forward;
 use crate::http::{self, Http};
 use crate::index::{self, Index, IndexMetrics, SaleActors, SledOpener};
+use crate::observe;
 
 /// Partners' streams may take this long to end after leadership has moved.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -118,6 +119,7 @@ impl Running {
         .await?;
         let (leaving, leaves) = watch::channel(false);
         let index = start_index(&config, &components, &cluster, &sales, &registry)?;
+        observe(&config, &components, &cluster, sales, &leaves, &registry)?;
         let admin = Admin::new(Parts {
             cluster: cluster.clone(),
             place,
@@ -145,6 +147,26 @@ impl Running {
             leaving,
         })
     }
+}
+
+/// What is told of the node beside what its parts count.
+fn observe(
+    config: &Config,
+    components: &Components,
+    cluster: &Cluster,
+    sales: Arc<Sales>,
+    leaves: &watch::Receiver<bool>,
+    registry: &Registry,
+) -> anyhow::Result<()> {
+    observe::Process::register(registry, components.wall.now_ms())?;
+    let folder = &config.node.data_dir;
+    observe::Health::register(registry, cluster.clone(), leaves.clone(), folder)?;
+    let source = observe::Source {
+        sales,
+        cluster: cluster.clone(),
+    };
+    tokio::spawn(observe::look(source, observe::LedMetrics::new(registry)?));
+    Ok(())
 }
 
 /// On a thread of its own, because it blocks while it writes.

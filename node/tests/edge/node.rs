@@ -130,6 +130,10 @@ impl Node {
         assert!(output.status.success(), "{said}");
     }
 
+    pub fn http_address(&self) -> String {
+        self.local.nodes()[0].http_address.clone()
+    }
+
     pub fn resident_bytes(&self) -> u64 {
         self.local.usage()[0].resident_bytes
     }

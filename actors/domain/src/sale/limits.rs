@@ -49,6 +49,12 @@ impl Usage {
         }
     }
 
+    /// Seats held and sold of all channels.
+    pub(crate) fn of_all(&self) -> u64 {
+        let seats = self.channels.iter().map(|(_, used)| u64::from(*used));
+        seats.fold(0, u64::saturating_add)
+    }
+
     #[inline]
     pub(crate) fn take(&mut self, buyer: BuyerId, channel: ChannelId, seats: u32) {
         match self

@@ -60,6 +60,20 @@ impl Sale {
         }
     }
 
+    /// Seats given to buyers beyond those that are taken: what channels have by their usage, which is
+    /// counted by hold, less what the seats' planes say is held and sold; and standing places beyond
+    /// their capacity. Always 0.
+    pub fn oversold_seats(&self) -> u64 {
+        let taken = |state| u64::from(self.seats_in(state));
+        let taken = taken(SeatState::Held).saturating_add(taken(SeatState::Sold));
+        let twice = self.usage.of_all().saturating_sub(taken);
+        let beyond = self.seats.generals.iter().map(|general| {
+            let taken = u64::from(general.held).saturating_add(general.sold.into());
+            taken.saturating_sub(general.capacity.into())
+        });
+        beyond.fold(twice, u64::saturating_add)
+    }
+
     /// When log time alone changes something next, Unix milliseconds: a hold expires, the room opens,
     /// a pass runs out.
     pub fn next_deadline_ms(&self) -> Option<u64> {
@@ -109,5 +123,31 @@ impl Sale {
     /// Seats a channel's quota still lets it take, whether they are free or not.
     pub fn channel_left(&self, channel: ChannelId) -> u32 {
         self.quota_left(channel)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::ids::BuyerId;
+    use crate::venue::SectionPlan;
+
+    #[test]
+    fn seats_given_twice_are_seen() {
+        let venue = Venue {
+            sections: vec![SectionPlan::General {
+                capacity: 10,
+                category: 0,
+            }],
+        };
+        let mut sale = Sale::new(&venue, SaleRules::default(), 1).expect("a valid venue");
+        assert_eq!(sale.oversold_seats(), 0);
+        sale.usage.take(BuyerId(1), ChannelId(1), 2);
+        assert_eq!(sale.oversold_seats(), 2, "no seat is held for them");
+        for general in &mut sale.seats.generals {
+            general.sold = 13;
+        }
+        assert_eq!(sale.oversold_seats(), 5, "three stand where nobody may");
     }
 }

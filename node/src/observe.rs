@@ -1,0 +1,15 @@
+//! What the node tells of itself for Prometheus beside what each part counts as it works: the sales
+//! and waiting rooms it leads, its process, its health and its disk.
+//!
+//! Nothing here is on a call's way. Sales are asked at leisure (`rounds`), the process and the
+//! disk when somebody reads `/metrics` (`process`, `health`).
+
+mod health;
+mod metrics;
+mod process;
+mod rounds;
+
+pub use health::Health;
+pub use metrics::LedMetrics;
+pub use process::Process;
+pub use rounds::{Source, look};

@@ -1,0 +1,88 @@
+//! Asks every sale this node leads for its figures, every other second, a few at a time: a sale
+//! answers from what it has at hand, behind the commands that came before. With many sales rounds
+//! take longer and are no denser.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::Sales;
+use actors::sale::{Figures, SaleHandle};
+use cluster::Cluster;
+use domain::ids::SaleId;
+use domain::room::Census;
+use futures::StreamExt as _;
+use tokio::time::{sleep, timeout};
+
+use super::metrics::{LedMetrics, Totals};
+
+/// Between two rounds.
+const PAUSE: Duration = Duration::from_secs(2);
+/// And at least so much for each sale that was asked: no more than 500 are in a second.
+const PAUSE_PER_SALE: Duration = Duration::from_millis(2);
+/// Asked at once.
+const ASKED_AT_ONCE: usize = 8;
+/// A sale that does not answer by then is silent.
+const ANSWER_LIMIT: Duration = Duration::from_secs(1);
+
+/// Where the sales are and who leads them.
+pub struct Source {
+    pub sales: Arc<Sales>,
+    pub cluster: Cluster,
+}
+
+/// Looks until the node ends.
+pub async fn look(source: Source, metrics: LedMetrics) {
+    let mut rooms = BTreeMap::new();
+    loop {
+        let (totals, asked) = round(&source, &mut rooms).await;
+        metrics.tell(&totals);
+        let asked = u32::try_from(asked).unwrap_or(u32::MAX);
+        sleep(PAUSE.max(PAUSE_PER_SALE.saturating_mul(asked))).await;
+    }
+}
+
+/// `rooms`: where each room stood in the round before, of sales that were led then; at nothing, where
+/// there was none.
+async fn round(source: &Source, rooms: &mut BTreeMap<SaleId, Census>) -> (Totals, usize) {
+    let mut totals = Totals::default();
+    let mut led = Vec::new();
+    for sale in source.sales.all() {
+        let queued = sale.queued_commands() as u64;
+        totals.queued += queued;
+        totals.queued_most = totals.queued_most.max(queued);
+        if source.cluster.leader(sale.group()) == Some(source.cluster.node_id()) {
+            led.push(sale);
+        }
+    }
+    let asked = led.len();
+    let mut answers = futures::stream::iter(led)
+        .map(|sale| async { (figures(&sale).await, sale) })
+        .buffer_unordered(ASKED_AT_ONCE);
+    let mut now = BTreeMap::new();
+    while let Some((figures, sale)) = answers.next().await {
+        let Some(figures) = figures else {
+            totals.silent += 1;
+            continue;
+        };
+        let flow = sale.flow();
+        let capacity = flow.capacity_per_1000_s().unwrap_or(0);
+        totals.add(
+            &figures,
+            rooms.get(&sale.id()),
+            flow.target_per_1000_s(),
+            capacity,
+        );
+        let census = figures
+            .room
+            .map_or_else(Census::default, |room| room.census);
+        now.insert(sale.id(), census);
+    }
+    *rooms = now;
+    (totals, asked)
+}
+
+async fn figures(sale: &SaleHandle) -> Option<Figures> {
+    let answered = timeout(ANSWER_LIMIT, sale.figures()).await;
+    answered.ok()?.ok()?
+}
