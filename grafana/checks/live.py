@@ -1,0 +1,172 @@
+"""A real Prometheus beside a real, short sale of three nodes, whose leader is killed in the rush: every
+expression is executed over it."""
+
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import tomllib
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from . import expressions, reasons
+from .expressions import GRAFANA
+
+NODES = 3
+SALE_MAX_S = 300
+# What $__rate_interval stands for here.
+INTERVAL = "15s"
+
+
+class Sale:
+    """`onsale demo --keep`, until it is stopped."""
+
+    def __init__(self, onsale, folder):
+        self.folder = folder / "nodes"
+        self.report = folder / "report.json"
+        self.words = (folder / "demo.log").open("w+")
+        self.process = subprocess.Popen(
+            [onsale, "demo", "--keep", "--seats", "2000", "--visitors", "6000", "--seconds", "25",
+             "--data", str(self.folder), "--json", str(self.report)],
+            stdout=self.words, stderr=self.words, stdin=subprocess.DEVNULL,
+        )
+
+    def addresses(self):
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            files = sorted(self.folder.glob("node-*.toml"))
+            if len(files) == NODES:
+                try:
+                    return [tomllib.loads(file.read_text())["node"]["http_address"] for file in files]
+                except (tomllib.TOMLDecodeError, KeyError):
+                    pass
+            time.sleep(0.1)
+        raise TimeoutError("the demo starts no nodes: " + self.said())
+
+    def wait(self):
+        """Until it has reported."""
+        until = time.monotonic() + SALE_MAX_S
+        while time.monotonic() < until:
+            if self.report.is_file() and self.report.stat().st_size > 0:
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.5)
+        raise TimeoutError("the demo comes to no end: " + self.said())
+
+    def said(self):
+        return Path(self.words.name).read_text()[-2000:]
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.words.close()
+
+
+class Prometheus:
+    """Scrapes some nodes every second with our rules."""
+
+    def __init__(self, addresses, folder):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        config = folder / "prometheus.yaml"
+        config.write_text(json.dumps({
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": [str(GRAFANA / "alerts" / "*.yaml")],
+            "scrape_configs": [{"job_name": "onsale", "static_configs": [{"targets": addresses}]}],
+        }))
+        self.words = (folder / "prometheus.log").open("w")
+        self.process = subprocess.Popen(
+            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}",
+             f"--web.listen-address={self.address}"],
+            stdout=self.words, stderr=self.words,
+        )
+
+    def ask(self, path, **query):
+        url = f"http://{self.address}/api/v1/{path}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return json.load(answer)["data"]
+
+    def wait_until_up(self):
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            try:
+                return self.ask("status/runtimeinfo")
+            except OSError:
+                time.sleep(0.2)
+        raise TimeoutError("Prometheus does not start")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self.words.close()
+
+
+def metrics(address):
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def execute(prometheus, begun, ended):
+    """Each expression over the sale: executed, empty with a reason, failed."""
+    executed, empty, failed = 0, [], []
+    for expression in expressions.of_boards() + expressions.of_rules():
+        text = expression.text.replace("$__rate_interval", INTERVAL).replace("$node", ".*")
+        try:
+            result = prometheus.ask("query_range", query=text, start=begun, end=ended, step="2s")
+        except OSError as error:
+            failed.append(f"{expression.where}: {error}")
+            continue
+        executed += 1
+        if any(is_number(value) for found in result["result"] for _, value in found["values"]):
+            continue
+        why = reason(expression)
+        if why is None:
+            failed.append(f"{expression.where}: no data: {expression.text}")
+        else:
+            empty.append((expression.where, why))
+    return executed, empty, failed
+
+
+def is_number(value):
+    return re.fullmatch(r"NaN|[+-]Inf", value) is None
+
+
+def reason(expression):
+    if expression.kind == "alert":
+        return "an alarm is silent while nothing is wrong; its tests have it fire"
+    for part, why in reasons.MAY_BE_EMPTY:
+        if part in expression.text:
+            return why
+    return None
+
+
+def run(onsale):
+    """The text of a node's metrics after the sale, and what became of each expression."""
+    folder = Path(tempfile.mkdtemp(prefix="onsale-grafana-"))
+    sale = prometheus = None
+    try:
+        sale = Sale(onsale, folder)
+        addresses = sale.addresses()
+        prometheus = Prometheus(addresses, folder)
+        prometheus.wait_until_up()
+        begun = time.time()
+        sale.wait()
+        # The recorded series of five minutes' windows are evaluated every 15 seconds.
+        time.sleep(20)
+        texts = [metrics(address) for address in addresses]
+        return texts, execute(prometheus, begun, time.time())
+    finally:
+        for part in (prometheus, sale):
+            if part is not None:
+                part.stop()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,16 @@
+"""What may be missing or empty, and why."""
+
+# Metrics on no board.
+ON_NO_BOARD = {}
+
+# Expressions that may have no data in a short, healthy sale, by a part of them.
+MAY_BE_EMPTY = [
+    ("ALERTS{", "nothing burns"),
+]
+
+# Series that a node does not have yet when it has just started: they come with the first call.
+COME_WITH_USE = {
+    "onsale_rpc_requests_total": "a method and code is told once it was counted",
+    "onsale_http_calls_total": "a route is told once it was called",
+    "onsale_http_call_seconds": "a route is told once it was called",
+}

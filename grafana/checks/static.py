@@ -1,0 +1,89 @@
+"""What needs no node: boards are what the generator writes, rules and their tests hold, every alarm
+has a runbook, every panel asks a question."""
+
+import re
+import subprocess
+import sys
+from itertools import takewhile
+
+from . import expressions
+from .expressions import GRAFANA, RULES, RUNBOOKS, TESTS
+
+
+def run(*command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    return None if done.returncode == 0 else (done.stdout + done.stderr).strip()
+
+
+def generated():
+    return [run(sys.executable, str(GRAFANA / "dashboards" / "generate.py"), "--check")]
+
+
+def boards():
+    faults = []
+    uids = set()
+    for file, board in expressions.boards():
+        if board["uid"] in uids:
+            faults.append(f"{file}: uid {board['uid']} is another board's")
+        uids.add(board["uid"])
+    for file, panel in expressions.panels():
+        where = f"{file}: {panel['title']}"
+        if not panel["title"].endswith("?"):
+            faults.append(f"{where}: asks no question")
+        if not panel["description"].startswith("Good: "):
+            faults.append(f"{where}: does not say what good looks like")
+        for link in panel["links"]:
+            page = link["url"].rpartition("/")[2]
+            if not (RUNBOOKS / page).is_file():
+                faults.append(f"{where}: there is no runbook {page}")
+    return faults
+
+
+def alarms():
+    faults = []
+    fires, silent = expressions.tested()
+    linked = set()
+    for rule in expressions.rules():
+        if rule.kind != "alert":
+            continue
+        page = GRAFANA.parent / rule.runbook
+        linked.add(page.name)
+        if not rule.runbook or not page.is_file():
+            faults.append(f"{rule.name}: no runbook {rule.runbook}")
+        elif rule.name not in page.read_text():
+            faults.append(f"{page.name} does not name {rule.name}")
+        if rule.severity not in ("page", "ticket"):
+            faults.append(f"{rule.name}: severity {rule.severity!r}")
+        if rule.name not in fires:
+            faults.append(f"{rule.name}: no test has it fire")
+        if rule.name not in silent:
+            faults.append(f"{rule.name}: no test has it silent")
+    pages = {page.name for page in RUNBOOKS.glob("*.md")}
+    faults += [f"{page}: no alarm links it" for page in sorted(pages - linked)]
+    return faults
+
+
+def commands(help_of):
+    """Runbooks name only commands that exist. `help_of`: what `onsale ARGS --help` says, or None."""
+    faults = []
+    for page in sorted(RUNBOOKS.glob("*.md")):
+        for text in re.findall(r"`(onsale [^`]*)`", page.read_text()):
+            text = re.sub(r"--(url|key) \S+", "", text)
+            words = takewhile(re.compile(r"[a-z][a-z-]*$").match, text.split()[1:])
+            said = help_of(list(words))
+            if said is None:
+                faults.append(f"{page.name}: no command {text}")
+                continue
+            for option in re.findall(r"--[a-z-]+", text):
+                if option not in said:
+                    faults.append(f"{page.name}: {text}: no option {option}")
+    return faults
+
+
+def promtool():
+    faults = []
+    for file in RULES:
+        faults.append(run("promtool", "check", "rules", "--lint=all", "--lint-fatal", str(file)))
+    for file in TESTS:
+        faults.append(run("promtool", "test", "rules", str(file)))
+    return faults

@@ -1,0 +1,179 @@
+"""Grafana's dashboard schema, as little of it as these boards need."""
+
+DATASOURCE = {"type": "prometheus", "uid": "onsale-prometheus"}
+WIDTH = 24
+
+# Steps of a threshold: green up to the first value, then the colours given.
+NONE = []
+
+
+def above(yellow=None, red=None):
+    """Good below, bad above."""
+    steps = [{"color": "green", "value": None}]
+    steps += [{"color": "yellow", "value": yellow}] if yellow is not None else []
+    steps += [{"color": "red", "value": red}] if red is not None else []
+    return steps
+
+
+def below(yellow=None, red=None):
+    """Good above, bad below."""
+    steps = [{"color": "red" if red is not None else "yellow", "value": None}]
+    steps += [{"color": "yellow", "value": red}] if None not in (red, yellow) else []
+    steps += [{"color": "green", "value": yellow if yellow is not None else red}]
+    return steps
+
+
+def panel(title, good, targets, unit="short", steps=NONE, runbook=None, kind="timeseries",
+          width=8, height=7, stacked=False, low=0):
+    """`targets`: pairs of an expression and a legend. `good`: what good looks like."""
+    if not title.endswith("?"):
+        raise ValueError(f"{title}: a title asks a question")
+    defaults = {
+        "unit": unit,
+        "min": low,
+        "thresholds": {
+            "mode": "absolute",
+            "steps": steps or [{"color": "green", "value": None}],
+        },
+        "color": {"mode": "palette-classic" if kind == "timeseries" else "thresholds"},
+    }
+    options = {}
+    if kind == "timeseries":
+        defaults["custom"] = {
+            "drawStyle": "line",
+            "lineWidth": 1,
+            "fillOpacity": 25 if stacked else 5,
+            "showPoints": "never",
+            "spanNulls": False,
+            "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
+            "thresholdsStyle": {"mode": "dashed" if steps else "off"},
+        }
+        options = {
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        }
+    if kind == "stat":
+        options = {
+            "colorMode": "background",
+            "graphMode": "area",
+            "justifyMode": "auto",
+            "orientation": "auto",
+            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+            "textMode": "auto",
+        }
+    links = []
+    if runbook:
+        links = [{
+            "title": f"Runbook: {runbook}",
+            "url": "${runbooks}/" + runbook + ".md",
+            "targetBlank": True,
+        }]
+    return {
+        "type": kind,
+        "title": title,
+        "description": f"Good: {good}",
+        "datasource": DATASOURCE,
+        "fieldConfig": {"defaults": defaults, "overrides": []},
+        "options": options,
+        "links": links,
+        "targets": [
+            {
+                "refId": chr(ord("A") + number),
+                "datasource": DATASOURCE,
+                "expr": expr,
+                "legendFormat": legend,
+                "range": True,
+            }
+            for number, (expr, legend) in enumerate(targets)
+        ],
+        "gridPos": {"w": width, "h": height},
+    }
+
+
+def row(title):
+    return {"type": "row", "title": title, "collapsed": False, "panels": [],
+            "gridPos": {"w": WIDTH, "h": 1}}
+
+
+def place(panels):
+    """From left to right, then down."""
+    x = y = tallest = 0
+    for number, entry in enumerate(panels, 1):
+        size = entry["gridPos"]
+        if x + size["w"] > WIDTH:
+            x, y, tallest = 0, y + tallest, 0
+        entry["id"] = number
+        entry["gridPos"] = {"h": size["h"], "w": size["w"], "x": x, "y": y}
+        x, tallest = x + size["w"], max(tallest, size["h"])
+    return panels
+
+
+def annotation(name, expr, colour, text):
+    return {
+        "name": name,
+        "datasource": DATASOURCE,
+        "enable": True,
+        "expr": expr,
+        "iconColor": colour,
+        "step": "15s",
+        "titleFormat": name,
+        "textFormat": text,
+    }
+
+
+ANNOTATIONS = [
+    annotation("Leader changes", "increase(onsale_raft_elections_won_total[30s]) > 0", "orange",
+               "{{instance}} leads group {{group}}"),
+    annotation("Node starts", "changes(process_start_time_seconds{job=\"onsale\"}[1m]) > 0", "blue",
+               "{{instance}} was started anew"),
+    annotation("Rooms open and close", "changes(onsale_queue_rooms{state=\"open\"}[30s]) > 0",
+               "green", "rooms open on {{instance}}"),
+]
+
+
+def board(uid, title, description, panels):
+    return {
+        "uid": uid,
+        "title": title,
+        "description": description,
+        "tags": ["onsale"],
+        "schemaVersion": 38,
+        "version": 1,
+        "editable": False,
+        "graphTooltip": 1,
+        "refresh": "5s",
+        "time": {"from": "now-30m", "to": "now"},
+        "timezone": "browser",
+        "annotations": {"list": ANNOTATIONS},
+        "links": [{
+            "title": "Onsale",
+            "type": "dashboards",
+            "tags": ["onsale"],
+            "asDropdown": False,
+            "includeVars": True,
+            "keepTime": True,
+        }],
+        "templating": {"list": [
+            {
+                "name": "node",
+                "label": "Node",
+                "type": "query",
+                "datasource": DATASOURCE,
+                "query": {"query": "label_values(onsale_node_ready, instance)", "refId": "nodes"},
+                "refresh": 2,
+                "sort": 1,
+                "multi": True,
+                "includeAll": True,
+                "allValue": ".*",
+                "current": {"text": "All", "value": "$__all"},
+            },
+            {
+                "name": "runbooks",
+                "label": "Runbooks",
+                "type": "textbox",
+                "query": "/grafana/runbooks",
+                "current": {"text": "/grafana/runbooks", "value": "/grafana/runbooks"},
+            },
+        ]},
+        "panels": place(panels),
+    }
