@@ -12,7 +12,8 @@
 //!    may, it falls by a fifth a second until they do not.
 //!
 //! Nothing is decided here by a float or by chance. Called by the admission actor of the leader, about
-//! every quarter of a second; after a failover it starts anew, with an empty burst.
+//! every quarter of a second; after a failover it learns anew, goes on at the rate that the room shows, and
+//! its burst is empty.
 
 mod presence;
 

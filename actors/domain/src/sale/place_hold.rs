@@ -3,7 +3,8 @@
 //! Checked in this sequence, the first that fails is the answer: the sale is open; the hold id is
 //! not in use; the lines ask for something and for not too much; the hold time; the seats and
 //! sections exist and are of the right kind; the buyer was let in, if there is a waiting room; the
-//! buyer's limit and the channel's quota; then line by line whether the seats are to be had. Later lines see the seats of earlier lines as taken.
+//! buyer's limit and the channel's quota; then line by line whether the seats are to be had. Later
+//! lines see the seats of earlier lines as taken.
 //! Which seats a line gets is decided in `place_hold/lines.rs`.
 
 mod lines;

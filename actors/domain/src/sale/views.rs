@@ -127,6 +127,7 @@ impl Sale {
 }
 
 #[cfg(test)]
+// A test may panic.
 #[allow(clippy::expect_used)]
 mod tests {
     use super::*;
