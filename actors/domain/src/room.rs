@@ -107,7 +107,7 @@ pub enum Refusal {
     PassSpent {
         left: u16,
     },
-    /// A token that lives longer than any may.
+    /// A token that lives longer than any may, or of somebody who has a pass here, and the reverse.
     PassInvalid,
     Full,
     /// Takes nobody any more; who is here keeps their place.

@@ -60,6 +60,10 @@ impl Outside {
         }
     }
 
+    pub(super) fn has_taken(&self, visitor: VisitorId, partner: PartnerId) -> bool {
+        self.taken.contains_key(&(partner, visitor))
+    }
+
     pub(super) fn take(
         &mut self,
         visitor: VisitorId,

@@ -2,6 +2,7 @@
 //! back to it unpaid, and end with its time.
 
 use crate::ids::{PartnerId, VisitorId};
+use crate::room::visitors::Visitor;
 use crate::room::{Refusal, Room, Token, VisitorPhase};
 
 /// Over so long a rate is remembered.
@@ -57,6 +58,9 @@ impl Room {
         let Some(pass) = self.passes.get(&number) else {
             return Err(Refusal::PassExpired);
         };
+        if self.outside.has_taken(visitor, partner) {
+            return Err(Refusal::PassInvalid);
+        }
         let left = self.plan.pass_tickets.saturating_sub(pass.spent);
         match tickets <= u32::from(left) {
             true => Ok(()),
@@ -73,6 +77,13 @@ impl Room {
         tickets: u32,
         now_ms: u64,
     ) -> Result<(), Refusal> {
+        // Seats that come back find what they were taken on.
+        let has_pass = |(number, known): (u32, &Visitor)| {
+            known.partner == partner && self.passes.contains_key(&number)
+        };
+        if self.visitors.find(visitor).is_some_and(has_pass) {
+            return Err(Refusal::PassInvalid);
+        }
         self.outside
             .may_take(visitor, partner, token, tickets, now_ms)
     }

@@ -685,3 +685,30 @@ fn a_token_of_another_room_is_spent_once() {
     let fault = Room::restore(9, twice).map(|_| ());
     assert_eq!(fault, Err(domain::room::state::RoomFault::Outside));
 }
+
+/// Seats that come back must find what they were taken on: nobody has a pass and a token at once.
+#[test]
+fn nobody_buys_on_a_pass_and_a_token_at_once() {
+    let mut room = room(&[everybodys(1)]);
+    let (partner, token) = (
+        PartnerId(1),
+        Token {
+            ends_ms: OPEN_MS + 60_000,
+            tickets: 4,
+        },
+    );
+    for visitor in [1, 2] {
+        room.join(&arrival(visitor, 0), LOBBY_MS).unwrap();
+    }
+    room.pass_time(OPEN_MS);
+    let by_token = |room: &Room, visitor| {
+        room.may_take_outside(VisitorId(visitor), partner, token, 1, OPEN_MS)
+    };
+    assert_eq!(by_token(&room, 1), Ok(()), "who waits may come another way");
+    room.take_outside(VisitorId(1), partner, token, 4);
+    room.release(2, OPEN_MS, |_| {});
+    let by_pass = room.may_spend(VisitorId(1), partner, 4);
+    assert_eq!(by_pass, Err(Refusal::PassInvalid));
+    assert_eq!(by_token(&room, 2), Err(Refusal::PassInvalid));
+    assert_eq!(room.may_spend(VisitorId(2), partner, 4), Ok(()));
+}
