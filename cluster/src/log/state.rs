@@ -134,6 +134,9 @@ pub struct GroupState {
     cached: VecDeque<Entry>,
     /// Bytes of all entries, with their frames.
     pub bytes: u64,
+    /// Truncations queued for the writer: until they are written, entries on the disk may be others
+    /// than those here.
+    truncations_queued: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -194,7 +197,23 @@ impl State {
         let state = self.groups.entry(group).or_default();
         let freed = state.truncate_after(after);
         self.cached_bytes -= freed.unwrap_or(0);
+        state.truncations_queued += u64::from(freed.is_some());
         freed.is_some()
+    }
+
+    /// A truncation goes into the write that is put together.
+    pub fn truncation_taken(&mut self, group: GroupId) {
+        if let Some(state) = self.groups.get_mut(&group) {
+            state.truncations_queued = state.truncations_queued.saturating_sub(1);
+        }
+    }
+
+    /// What is committed of a group, while its log on the disk is the beginning of the one here. What
+    /// is committed may stand at an index where the disk still has an entry that is to go.
+    pub fn committed_on_disk(&self, group: GroupId) -> Option<LogId> {
+        let state = self.groups.get(&group)?;
+        let committed = state.marks.committed;
+        committed.filter(|_| state.truncations_queued == 0)
     }
 
     pub fn purge(&mut self, group: GroupId, upto: LogId) {

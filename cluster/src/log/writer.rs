@@ -222,6 +222,7 @@ impl Writer {
                 let batch = &mut write.batch;
                 batch.frame(kind, group, id.index, *id.leader_id, &[]);
                 self.marks.entry(group).or_default().truncate_after(after);
+                self.shared.lock().truncation_taken(group);
                 write.effects.push(Effect::Truncated(group, after));
             }
             Request::Purge { group, upto } => {
@@ -291,7 +292,7 @@ impl Writer {
     fn put_committed(&mut self, write: &mut Write) {
         let state = self.shared.lock();
         for (group, marks) in &mut self.marks {
-            let committed = state.groups.get(group).and_then(|g| g.marks.committed);
+            let committed = state.committed_on_disk(*group);
             let written = marks.last.map(|last| last.index);
             if let Some(id) = committed.filter(|id| Some(id.index) <= written)
                 && marks.committed != Some(id)

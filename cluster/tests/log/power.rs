@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cluster::disk::memory::{Faults, MemoryDisk};
-use cluster::types::{Entry, GroupId, Vote};
+use cluster::types::{Entry, GroupId, LogId, Vote};
 use openraft::storage::RaftLogStorage;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinHandle;
 
-use crate::ground::{Content, Store, begin_append, contents, entry, log_id, open, tiny};
+use crate::ground::{
+    Content, Store, append, begin_append, content, contents, entries, entry, log_id, open, tiny,
+};
 
 /// What the disk owes a group: it may hold more, never less.
 #[derive(Clone, Default)]
@@ -157,5 +159,42 @@ fn settle(seed: u64, group: GroupId, owed: &mut Owed, content: Content) {
 async fn what_is_acknowledged_survives_power_cuts() {
     for seed in 1..=150 {
         life(seed).await;
+    }
+}
+
+/// What is committed is kept in memory and written beside whatever is written next, which may be a
+/// write that began before a truncation it has overtaken.
+#[tokio::test(start_paused = true)]
+async fn what_is_committed_never_names_entries_that_a_truncation_took() {
+    for seed in 0..32 {
+        let disk = MemoryDisk::new(seed);
+        let log = open(disk.attach(), tiny(16 << 20)).await.unwrap();
+        let (mut one, mut two): (Store, Store) = (log.group(1), log.group(2));
+        append(&mut one, entries(1, 1, 8)).await.unwrap();
+        disk.set_faults(Faults {
+            sync_ms: Some(5..6),
+            ..Faults::default()
+        });
+        // Two writes: the second begins with the entry for which the first has no room.
+        let first = entry(1, 1, vec![1; 3 << 20]);
+        let first = begin_append(&mut two, vec![first]).await.unwrap();
+        let second = entry(1, 2, vec![2; 2 << 20]);
+        let second = begin_append(&mut two, vec![second]).await.unwrap();
+        one.truncate_after(Some(log_id(1, 5))).await.unwrap();
+        let third = begin_append(&mut one, entries(2, 6, 3)).await.unwrap();
+        one.save_committed(Some(log_id(2, 7))).await.unwrap();
+        first.await.unwrap();
+        disk.crash();
+        drop((second, third, log));
+
+        let log = open(disk.attach(), tiny(16 << 20)).await.unwrap();
+        let mut one: Store = log.group(1);
+        let there = content(&log, 1).await.entries;
+        let committed = one.read_committed().await.unwrap();
+        let is_there = |id| there.iter().any(|entry| entry.log_id == id);
+        assert!(committed.is_none_or(is_there), "seed {seed}: {committed:?}");
+        // Entries 6 to 8 of the first term were never committed.
+        let taken = |id: LogId| *id.leader_id == 1 && id.index > 5;
+        assert!(!committed.is_some_and(taken), "seed {seed}: {committed:?}");
     }
 }
