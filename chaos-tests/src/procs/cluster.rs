@@ -237,9 +237,18 @@ impl Cluster {
 
     /// Kills several at once, or as nearly as can be.
     pub fn kill_all_of(&mut self, places: &[usize]) -> Result<(), Trouble> {
+        self.kill_at_once(places);
+        self.all_gone(places)
+    }
+
+    pub fn kill_at_once(&self, places: &[usize]) {
         for at in places {
             self.signal(*at, libc::SIGKILL);
         }
+    }
+
+    /// Waits until the processes that were killed are no more.
+    pub fn all_gone(&mut self, places: &[usize]) -> Result<(), Trouble> {
         places.iter().try_for_each(|at| self.gone(*at))
     }
 
@@ -389,8 +398,16 @@ impl Cluster {
 
     fn last_words(&self, at: usize) -> String {
         let log = self.log_of(at);
-        let mut lines: Vec<&str> = log.lines().rev().take(8).collect();
-        lines.reverse();
+        let lines: Vec<&str> = log.lines().collect();
+        let rest = lines.len().saturating_sub(8);
+        // What a panic says stands long before the last line of those who miss the panicked task.
+        let panics = |at: &usize| {
+            lines[at.saturating_sub(1)..=*at]
+                .iter()
+                .any(|line| line.contains("panicked at"))
+        };
+        let told = (0..rest).filter(panics).chain(rest..lines.len());
+        let lines: Vec<&str> = told.map(|at| lines[at]).collect();
         format!("; its last words:\n  {}", lines.join("\n  "))
     }
 }

@@ -17,11 +17,16 @@ const SERVICED: &str = "blkio.throttle.io_serviced";
 
 impl Stage {
     /// The power of all of them is gone at once, and comes back; the nodes stay down.
+    ///
+    /// The processes are killed first: a process that lives on when its file system is shut down may
+    /// be told that a sync went well whose data is lost (ext4 answers so when it fails to mark
+    /// preallocated extents as written), and would acknowledge what no real disk had acknowledged.
     pub(super) fn cut_power(&mut self, active: &Active) -> Result<(), Trouble> {
+        self.cluster.kill_at_once(&active.nodes);
         for at in &active.nodes {
             self.cluster.disk(*at)?.cut_power()?;
         }
-        self.cluster.kill_all_of(&active.nodes)?;
+        self.cluster.all_gone(&active.nodes)?;
         for at in &active.nodes {
             self.cluster.disk(*at)?.restore_power()?;
         }
