@@ -71,7 +71,11 @@ impl SaleHandle {
             self.shared.queued.fetch_sub(commands, Ordering::AcqRel);
             return Err(calls);
         }
-        match self.shared.mailbox.try_send(Message::Calls(calls)) {
+        match self
+            .shared
+            .mailbox
+            .try_send(Message::Calls(calls), commands)
+        {
             Ok(()) => Ok(()),
             Err(Refused(message)) => {
                 self.shared.queued.fetch_sub(commands, Ordering::AcqRel);
