@@ -215,7 +215,12 @@ impl State {
             used: &passed.used,
             uses: passed.uses,
             tickets: passed.tickets,
-            free: room.free.into(),
+            // Seats that are too few for the party of anybody let nobody in.
+            free: if room.finds_enough {
+                room.free.into()
+            } else {
+                0
+            },
             busy: thousandths(passed.busy, since),
             hold_p99_ms: passed.hold_p99_ms,
         });

@@ -60,8 +60,22 @@ pub struct Came {
     pub visitor: String,
     pub lane: u8,
     pub place: u32,
+    /// Tickets wanted together, where that is more than one.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub party: u8,
+    /// So much was left, too little for the party, when others were let in before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_with: Option<u8>,
     /// How many were let in before.
     pub released_as: Option<u64>,
+}
+
+fn one() -> u8 {
+    1
+}
+
+fn is_one(party: &u8) -> bool {
+    *party == 1
 }
 
 /// What a file shows that is true.
@@ -109,6 +123,12 @@ impl fmt::Display for Told<'_> {
                 write!(
                     f,
                     "visitor {number} was let in before somebody ahead of them"
+                )
+            }
+            Misfit::PassedOver { number } => {
+                write!(
+                    f,
+                    "visitor {number} was passed over although enough was left"
                 )
             }
             Misfit::Removal { number } => {
@@ -258,6 +278,8 @@ fn came(line: &Line) -> Came {
         visitor: format!("{:032x}", line.visitor.0),
         lane: line.lane,
         place: line.place,
+        party: line.party,
+        passed_with: line.passed_with,
         released_as: line.released_as,
     }
 }
@@ -268,6 +290,8 @@ fn line(came: &Came) -> Result<Line, Untrue> {
         visitor: VisitorId(u128::from_be_bytes(visitor)),
         lane: came.lane,
         place: came.place,
+        party: came.party,
+        passed_with: came.passed_with,
         released_as: came.released_as,
     })
 }
@@ -326,13 +350,14 @@ mod tests {
                 partner: PartnerId(1),
                 channel: ChannelId(1),
                 class: 0,
+                party: 1 + (visitor % 4) as u8,
             };
             room.join(&arrival, 10).unwrap();
         }
         room.remove(VisitorId(3), 42, 20).unwrap();
         room.pass_time(1_000);
         room.set_beacon([9; 32]).unwrap();
-        room.release(5, 1_001, |_| {});
+        room.release(5, 2, 1_001, |_| {});
         let published = Published {
             evidence: room.evidence(),
             lines: room.lines(),

@@ -319,6 +319,7 @@ async fn by_session(event_id: u64, crowd: &Partner, keys: &mut Keys) {
     let join = session_call::Call::Join(JoinRequest {
         event_id,
         visitor: bytes(&other),
+        party_size: 3,
         ..JoinRequest::default()
     });
     let status = |visitors: Vec<bytes::Bytes>| {
@@ -362,6 +363,9 @@ async fn by_session(event_id: u64, crowd: &Partner, keys: &mut Keys) {
     let phases: Vec<VisitorPhase> = status.places.iter().map(Place::phase).collect();
     assert_eq!(phases, [VisitorPhase::Lobby, VisitorPhase::Unknown]);
     assert!(matches!(nested[&5], Told::Failed(_)), "{nested:?}");
+    let places = crowd.visitors.places(event_id, &[one, other]).await;
+    let parties: Vec<u32> = places.expect("told").iter().map(|p| p.party_size).collect();
+    assert_eq!(parties, [1, 3]);
 }
 
 /// The places of all, once there are any.

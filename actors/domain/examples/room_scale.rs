@@ -84,6 +84,7 @@ fn main() {
             partner: PartnerId(1),
             channel: ChannelId(1),
             class: 0,
+            party: 1,
         };
         room.join(&arrival, visitor / 1_000).expect("room for all");
     });
@@ -107,7 +108,9 @@ fn main() {
     assert_eq!(sum, visitors * (visitors - 1) / 2);
     let mut released = 0;
     pass("letting in", visitors, |visitor| {
-        room.release(visitor + 1, 1_000_000 + visitor / 1_000, |_| released += 1);
+        room.release(visitor + 1, u32::MAX, 1_000_000 + visitor / 1_000, |_| {
+            released += 1
+        });
     });
     assert_eq!(released, visitors);
     let start = Instant::now();

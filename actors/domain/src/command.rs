@@ -75,6 +75,8 @@ pub enum Command<'a> {
     JoinRoom {
         visitor: VisitorId,
         class: u8,
+        /// Tickets wanted together, at least 1.
+        party: u8,
     },
     LeaveRoom {
         visitor: VisitorId,

@@ -43,6 +43,9 @@ use visitors::{Visitor, Visitors};
 /// Lanes of a room at most.
 pub const LANES_MAX: usize = 64;
 
+/// Visitors passed over by one command at most, so that none takes long; the next goes on.
+const PASSES_MAX: u32 = 4096;
+
 /// What a room is opened with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -81,6 +84,8 @@ pub struct Arrival {
     pub channel: ChannelId,
     /// A priority class that the partner vouches for; 0 is ordinary.
     pub class: u8,
+    /// Tickets wanted together, at least 1: all or none.
+    pub party: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -348,6 +353,10 @@ impl Room {
         if self.is_closed {
             return Err(Refusal::Closed);
         }
+        let left = self.plan.pass_tickets;
+        if u16::from(arrival.party) > left {
+            return Err(Refusal::PassSpent { left });
+        }
         let Some(at) = self.lane_of(arrival) else {
             return Err(Refusal::PlanInvalid);
         };
@@ -362,7 +371,7 @@ impl Room {
         self.visitors
             .push(Visitor::new(arrival, lane, rank), now_ms);
         if self.phase == RoomPhase::Gathering {
-            let leaf = shuffle::leaf(number, arrival.visitor, lane);
+            let leaf = shuffle::leaf(number, arrival.visitor, lane, arrival.party.max(1));
             self.tree.push(leaf);
         }
         self.census.joined = self.census.joined.saturating_add(1);
@@ -440,14 +449,23 @@ impl Room {
         Ok(())
     }
 
-    /// Lets visitors in until so many were let in over all time, or nobody waits; tells each to
-    /// `released`. Said twice it does nothing the second time.
-    pub fn release(&mut self, up_to: u64, now_ms: u64, mut released: impl FnMut(u32)) {
-        if self.phase != RoomPhase::Open || self.is_paused {
+    /// Whether anybody may be let in while so many tickets are left.
+    pub fn may_let_in(&self, left: u32) -> bool {
+        left > 0 && self.lanes.iter().any(|lane| lane.may_let_in(left))
+    }
+
+    /// Lets visitors in until so many were let in over all time, or nobody waits whose party would find
+    /// enough while so many tickets are left; tells each to `released`. Said twice it does nothing the
+    /// second time.
+    pub fn release(&mut self, up_to: u64, left: u32, now_ms: u64, mut released: impl FnMut(u32)) {
+        if self.phase != RoomPhase::Open || self.is_paused || left == 0 {
             return;
         }
+        let mut passes = PASSES_MAX;
         while self.census.released < up_to {
-            let Some(number) = self.next() else { return };
+            let Some(number) = self.next(left, &mut passes) else {
+                return;
+            };
             let ends_ms = now_ms.saturating_add(u64::from(self.plan.pass_life_ms));
             self.passes.insert(number, Pass { ends_ms, spent: 0 });
             self.ends.push_back((ends_ms, number));
@@ -461,22 +479,24 @@ impl Room {
     }
 
     /// Takes the next visitor out of the lane whose turn it is: smooth weighted round robin over the
-    /// lanes where somebody waits, so that turns are spread evenly and none is saved up.
-    fn next(&mut self) -> Option<u32> {
+    /// lanes where somebody waits for whom enough is left, so that turns are spread evenly and none is
+    /// saved up.
+    fn next(&mut self, left: u32, passes: &mut u32) -> Option<u32> {
         let mut total = 0_i64;
-        for lane in self.lanes.iter_mut().filter(|lane| lane.waiting() > 0) {
+        let mut turn: Option<(&mut Lane, u32)> = None;
+        for lane in &mut self.lanes {
+            let Some(place) = lane.turn(left, &mut self.visitors, passes) else {
+                continue;
+            };
             total = total.saturating_add(lane.earn());
+            turn = match turn {
+                Some((best, at)) if best.credit() >= lane.credit() => Some((best, at)),
+                _ => Some((lane, place)),
+            };
         }
-        let turn = self
-            .lanes
-            .iter_mut()
-            .filter(|lane| lane.waiting() > 0)
-            .reduce(|best, lane| match lane.credit() > best.credit() {
-                true => lane,
-                false => best,
-            })?;
-        turn.pay(total);
-        turn.next()
+        let (lane, place) = turn?;
+        lane.pay(total);
+        lane.take(place)
     }
 
     /// Shuffles the lobby: from here on places are known.
@@ -532,7 +552,7 @@ impl Room {
 
     fn leaf(&self, number: u32) -> Hash {
         self.visitors.get(number).map_or([0; 32], |visitor| {
-            shuffle::leaf(number, visitor.id(), visitor.lane)
+            shuffle::leaf(number, visitor.id(), visitor.lane, visitor.party)
         })
     }
 }

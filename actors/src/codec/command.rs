@@ -135,9 +135,17 @@ pub fn encode_body(command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Malfo
             out.extend_from_slice(&visitor.0.to_be_bytes());
             out.extend_from_slice(&reason.to_le_bytes());
         }
-        Command::JoinRoom { visitor, class } => {
+        Command::JoinRoom {
+            visitor,
+            class,
+            party,
+        } => {
             out.extend_from_slice(&visitor.0.to_be_bytes());
             out.push(*class);
+            // One ticket goes without saying.
+            if *party > 1 {
+                out.push(*party);
+            }
         }
         Command::LeaveRoom { visitor } => out.extend_from_slice(&visitor.0.to_be_bytes()),
         Command::ReleaseVisitors { up_to } => out.extend_from_slice(&up_to.to_le_bytes()),
@@ -346,6 +354,11 @@ fn decode_fields<'a>(
         kind::JOIN_ROOM => Command::JoinRoom {
             visitor: VisitorId(fields.id()?),
             class: fields.u8()?,
+            party: match fields.is_empty() {
+                true => 1,
+                // What says less than it could is not written as it is read.
+                false => fields.u8().filter(|party| *party > 1)?,
+            },
         },
         kind::LEAVE_ROOM => Command::LeaveRoom {
             visitor: VisitorId(fields.id()?),

@@ -201,7 +201,7 @@ fn pack_visitors(visitors: &VisitorList) -> Bytes {
     out.into()
 }
 
-const VISITOR_LEN: usize = 26;
+const VISITOR_LEN: usize = 28;
 
 fn put_visitor(visitor: &VisitorState, out: &mut Vec<u8>) {
     let VisitorState {
@@ -210,6 +210,8 @@ fn put_visitor(visitor: &VisitorState, out: &mut Vec<u8>) {
         joined_s,
         lane,
         phase,
+        party,
+        passed_with,
     } = visitor;
     out.extend_from_slice(&visitor.0.to_be_bytes());
     out.extend_from_slice(&partner.0.to_le_bytes());
@@ -223,6 +225,7 @@ fn put_visitor(visitor: &VisitorState, out: &mut Vec<u8>) {
         VisitorPhase::Left => 4,
         VisitorPhase::Removed => 5,
     });
+    out.extend_from_slice(&[*party, *passed_with]);
 }
 
 fn visitor(fields: &mut Fields<'_>) -> Option<VisitorState> {
@@ -240,6 +243,8 @@ fn visitor(fields: &mut Fields<'_>) -> Option<VisitorState> {
             5 => VisitorPhase::Removed,
             _ => return None,
         },
+        party: fields.u8()?,
+        passed_with: fields.u8()?,
     })
 }
 
@@ -325,6 +330,8 @@ mod tests {
             joined_s: 60 + number,
             lane: 1,
             phase,
+            party: 4,
+            passed_with: number as u8 % 4,
         };
         let phases = [
             VisitorPhase::Waiting,

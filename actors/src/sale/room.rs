@@ -33,6 +33,8 @@ pub struct RoomView {
     pub free: u32,
     pub held: u32,
     pub sold: u32,
+    /// Whether what is free is enough for the party of anybody who waits, as far as is known.
+    pub finds_enough: bool,
 }
 
 impl RoomView {
@@ -140,6 +142,7 @@ impl Owner {
             free: counts.free,
             held: counts.held,
             sold: counts.sold,
+            finds_enough: room.may_let_in(counts.free),
         })
     }
 

@@ -2,7 +2,7 @@
 //! in, over the public gRPC, and what they were told. They decide nothing about who is right: `verdict`
 //! does.
 
-mod admission;
+pub mod admission;
 pub mod audit;
 pub mod buyer;
 pub mod call;

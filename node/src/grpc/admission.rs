@@ -134,6 +134,18 @@ pub fn many(bytes: &[bytes::Bytes]) -> Result<Vec<VisitorId>, Status> {
     violations.none(visitors).map_err(status::bad_request)
 }
 
+/// What each of the visitors of a batch wants.
+fn party_sizes(message: &JoinManyRequest) -> Result<impl Iterator<Item = u32>, Status> {
+    let (sizes, visitors) = (&message.party_sizes, message.visitors.len());
+    let mut violations = Violations::default();
+    if !sizes.is_empty() && sizes.len() != visitors {
+        violations.add("party_sizes", "must be none, or one for each visitor");
+    }
+    let known = sizes.iter().copied();
+    let sizes = known.chain(std::iter::repeat(1)).take(visitors);
+    violations.none(sizes).map_err(status::bad_request)
+}
+
 #[tonic::async_trait]
 impl AdmissionService for Admission {
     type WatchPlaceStream = BoxStream<'static, Result<WatchPlaceResponse, Status>>;
@@ -185,11 +197,13 @@ impl AdmissionService for Admission {
             .map_err(status::over_limit)?;
         let stamp = Stamp::of(&caller);
         let mut records = Vec::new();
-        for visitor in &visitors {
+        let parties = party_sizes(&message)?;
+        for (visitor, party_size) in visitors.iter().zip(parties) {
             let join = JoinRequest {
                 event_id: message.event_id,
                 visitor: reader::bytes(*visitor),
                 priority_class: message.priority_class,
+                party_size,
                 ..JoinRequest::default()
             };
             join.to_record(stamp, &mut records)
@@ -349,6 +363,7 @@ impl AdmissionService for Admission {
                 .seed
                 .map_or_else(Default::default, |seed| hash(&seed.0)),
             beacon: evidence.beacon.as_ref().map_or_else(Default::default, hash),
+            party_size: proof.status.party.into(),
         }))
     }
 

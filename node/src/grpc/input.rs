@@ -331,6 +331,7 @@ impl ToRecord for JoinRequest {
             priority_class,
             address_hash,
             proof_of_work,
+            party_size,
         } = self;
         let mut violations = Violations::default();
         let visitor = violations.visitor("visitor", visitor);
@@ -345,13 +346,16 @@ impl ToRecord for JoinRequest {
             violations.add("priority_class", "must be 0 to 255");
             0
         });
-        write(
-            violations,
-            stamp,
-            0,
-            Command::JoinRoom { visitor, class },
-            out,
-        )
+        let party = u8::try_from((*party_size).max(1)).unwrap_or_else(|_| {
+            violations.add("party_size", "must be 0 to 255");
+            1
+        });
+        let join = Command::JoinRoom {
+            visitor,
+            class,
+            party,
+        };
+        write(violations, stamp, 0, join, out)
     }
 
     fn event_id(&self) -> u64 {

@@ -77,6 +77,7 @@ impl Visitors {
                 event_id,
                 visitors: batch.clone(),
                 priority_class: class,
+                party_sizes: Vec::new(),
             };
             let told = self
                 .persist(|mut client| {

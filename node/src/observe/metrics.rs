@@ -264,6 +264,7 @@ mod tests {
                 free,
                 held: 2,
                 sold: 3,
+                finds_enough: true,
             }),
         }
     }

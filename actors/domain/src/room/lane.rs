@@ -1,10 +1,16 @@
 //! One lane of the room: its visitors by rank (the sequence of coming) and by place (the sequence of
 //! being let in). The two differ for the lobby, once it was shuffled.
+//!
+//! Parties are let in whole or not at all: one for which too little is left is passed over. It keeps
+//! its place before all who come behind, and is let in as soon as enough is left for it.
+
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::room::LaneRules;
 use crate::room::gone::Gone;
 use crate::room::permutation::Permutation;
 use crate::room::shuffle::Seed;
+use crate::room::visitors::Visitors;
 
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
@@ -16,8 +22,10 @@ pub(super) struct Lane {
     /// How many were there when the lobby closed: they have the first ranks, and are shuffled.
     closed_len: Option<u32>,
     shuffle: Option<Permutation>,
-    /// The first place that was not let in.
+    /// The first place whose turn has not come.
     cursor: u32,
+    /// Places before the cursor that were passed over and wait, by party, each in sequence.
+    passed: BTreeMap<u8, VecDeque<u32>>,
     /// By place; until the shuffle by rank.
     gone: Gone,
     waiting: u32,
@@ -32,6 +40,7 @@ impl Lane {
             closed_len: None,
             shuffle: None,
             cursor: 0,
+            passed: BTreeMap::new(),
             gone: Gone::default(),
             waiting: 0,
         }
@@ -80,6 +89,18 @@ impl Lane {
         let at = self.place(rank).unwrap_or(rank);
         self.gone.set(at);
         self.waiting = self.waiting.saturating_sub(1);
+        if at < self.cursor {
+            self.unpass(at);
+        }
+    }
+
+    fn unpass(&mut self, place: u32) {
+        for places in self.passed.values_mut() {
+            if let Ok(at) = places.binary_search(&place) {
+                places.remove(at);
+            }
+        }
+        self.passed.retain(|_, places| !places.is_empty());
     }
 
     /// Whoever comes from here on stands behind the lobby.
@@ -110,20 +131,40 @@ impl Lane {
 
     /// How many wait before a place.
     pub(super) fn ahead_of(&self, place: u32) -> u32 {
+        let passed: usize = self
+            .passed
+            .values()
+            .map(|places| places.partition_point(|passed| *passed < place))
+            .sum();
         place
             .saturating_sub(self.cursor)
             .saturating_sub(self.gone.between(self.cursor, place))
+            .saturating_add(passed as u32)
     }
 
-    /// While a lane is restored: the next who was let in; `false` if that was not their turn.
-    pub(super) fn restore_release(&mut self, rank: u32) -> bool {
+    /// While a lane is restored: the next who was let in; `false` if that was not their turn, which
+    /// comes in sequence but for who was passed over.
+    pub(super) fn restore_release(&mut self, rank: u32, was_passed: bool) -> bool {
         match self.place(rank) {
             Some(place) if place >= self.cursor => {
                 self.cursor = place.saturating_add(1);
                 true
             }
-            _ => false,
+            Some(_) => was_passed,
+            None => false,
         }
+    }
+
+    /// While a lane is restored, behind all who were let in: who was passed over and waits; `false`
+    /// before the lobby is shuffled.
+    pub(super) fn restore_passed(&mut self, rank: u32, party: u8) -> bool {
+        let Some(place) = self.place(rank) else {
+            return false;
+        };
+        let places = self.passed.entry(party).or_default();
+        places.push_back(place);
+        self.cursor = self.cursor.max(place.saturating_add(1));
+        true
     }
 
     /// While a lane is restored: whether the turn of that rank is over.
@@ -131,23 +172,67 @@ impl Lane {
         self.place(rank).is_some_and(|place| place < self.cursor)
     }
 
-    /// While a lane is restored: who waits is counted when all are there.
+    /// While a lane is restored: what follows from who is where, when all are there.
     pub(super) fn recount(&mut self) {
+        for places in self.passed.values_mut() {
+            places.make_contiguous().sort_unstable();
+        }
         let len = self.members.len() as u32;
         self.waiting = self.ahead_of(len);
     }
 
-    /// Takes out the visitor with the lowest place.
-    pub(super) fn next(&mut self) -> Option<u32> {
+    /// Whether anybody may be let in while so much is left, as far as is known: who has not been looked
+    /// at may want more.
+    pub(super) fn may_let_in(&self, left: u32) -> bool {
+        (self.cursor as usize) < self.members.len() || self.first_passed(left).is_some()
+    }
+
+    /// The first place that was passed over and for which enough is left now.
+    fn first_passed(&self, left: u32) -> Option<u32> {
+        let left = u8::try_from(left).unwrap_or(u8::MAX);
+        let fits = self.passed.range(..=left);
+        fits.filter_map(|(_, places)| places.front()).min().copied()
+    }
+
+    /// The first place for whose party enough is left. On the way there whoever wants more is passed
+    /// over, as long as `passes` lasts.
+    pub(super) fn turn(
+        &mut self,
+        left: u32,
+        visitors: &mut Visitors,
+        passes: &mut u32,
+    ) -> Option<u32> {
+        // Whoever was passed over stands before all whose turn has not come.
+        if let Some(place) = self.first_passed(left) {
+            return Some(place);
+        }
         let shuffle = self.shuffle?;
         while (self.cursor as usize) < self.members.len() {
             let place = self.cursor;
-            self.cursor = self.cursor.saturating_add(1);
             if !self.gone.contains(place) {
-                self.waiting = self.waiting.saturating_sub(1);
-                return self.members.get(shuffle.rank(place) as usize).copied();
+                let number = self.members.get(shuffle.rank(place) as usize)?;
+                let party = visitors.get(*number)?.party;
+                if u32::from(party) <= left {
+                    return Some(place);
+                }
+                *passes = passes.checked_sub(1)?;
+                visitors.set_passed_with(*number, left as u8);
+                self.passed.entry(party).or_default().push_back(place);
             }
+            self.cursor = self.cursor.saturating_add(1);
         }
         None
+    }
+
+    /// Takes out the visitor at a place that `turn` told.
+    pub(super) fn take(&mut self, place: u32) -> Option<u32> {
+        if place < self.cursor {
+            self.unpass(place);
+        } else {
+            self.cursor = place.saturating_add(1);
+        }
+        self.waiting = self.waiting.saturating_sub(1);
+        let rank = self.shuffle?.rank(place);
+        self.members.get(rank as usize).copied()
     }
 }

@@ -10,7 +10,7 @@
 //!   shuffled_by = seed, or SHA-256("onsale lobby beacon" ‖ seed ‖ beacon)
 //!   key of a lane = the first 16 bytes, as two little-endian u64, of
 //!                   SHA-256("onsale lobby lane" ‖ shuffled_by ‖ lane u8 ‖ len u32, little-endian)
-//!   leaf = SHA-256(0 ‖ number u32 ‖ visitor 16 bytes ‖ lane u8), both numbers big-endian
+//!   leaf = SHA-256(0 ‖ number u32 ‖ visitor 16 bytes ‖ lane u8 ‖ party u8), all numbers big-endian
 //! ```
 
 use sha2::{Digest as _, Sha256};
@@ -70,13 +70,13 @@ impl Seed {
 }
 
 /// A visitor's line in the list of the lobby.
-pub fn leaf(number: u32, visitor: VisitorId, lane: u8) -> Hash {
-    let mut line = [0; 21];
+pub fn leaf(number: u32, visitor: VisitorId, lane: u8, party: u8) -> Hash {
+    let mut line = [0; 22];
     let (head, rest) = line.split_at_mut(4);
     head.copy_from_slice(&number.to_be_bytes());
     let (middle, last) = rest.split_at_mut(16);
     middle.copy_from_slice(&visitor.0.to_be_bytes());
-    last.copy_from_slice(&[lane]);
+    last.copy_from_slice(&[lane, party]);
     merkle::leaf_hash(&line)
 }
 
@@ -103,6 +103,10 @@ pub struct Line {
     pub lane: u8,
     /// As the room tells it.
     pub place: u32,
+    /// Tickets wanted together.
+    pub party: u8,
+    /// So much was left, too little for the party, when others were let in before it.
+    pub passed_with: Option<u8>,
     /// How many were let in before; `None` for who was not.
     pub released_as: Option<u64>,
 }
@@ -126,6 +130,10 @@ pub enum Misfit {
     },
     /// Let in before somebody of the same lane who stood before them and was not taken away.
     Overtaken {
+        number: u32,
+    },
+    /// Passed over although enough was left for their party.
+    PassedOver {
         number: u32,
     },
     /// Somebody of the list was taken away twice, or never was there.
@@ -154,7 +162,7 @@ fn verify_lobby(evidence: &Evidence, lines: &[Line]) -> Result<(), Misfit> {
     let lobby = usize::try_from(evidence.lobby_len).map_err(|_| Misfit::LobbyLen)?;
     let lobby = lines.get(..lobby).ok_or(Misfit::LobbyLen)?;
     for (number, line) in (0_u32..).zip(lobby) {
-        tree.push(leaf(number, line.visitor, line.lane));
+        tree.push(leaf(number, line.visitor, line.lane, line.party));
     }
     match tree.root() == evidence.lobby_root {
         true => Ok(()),
@@ -223,15 +231,19 @@ fn verify_removals(evidence: &Evidence, lines: &[Line]) -> Result<Vec<bool>, Mis
     Ok(gone)
 }
 
-/// Nobody was let in before somebody who stood before them and still waited.
+/// Nobody was let in before somebody who stood before them and still waited, but for parties that were
+/// passed over because too little was left for them.
 fn verify_releases(sequence: &[u32], lines: &[Line], gone: &[bool]) -> Result<(), Misfit> {
     let mut last: Option<u64> = None;
     let mut waits = false;
     for number in sequence {
-        let released = lines
-            .get(*number as usize)
-            .and_then(|line| line.released_as);
-        match released {
+        let line = lines.get(*number as usize);
+        match line.and_then(|line| Some((line.passed_with?, line.party))) {
+            Some((left, party)) if left < party => continue,
+            Some(_) => return Err(Misfit::PassedOver { number: *number }),
+            None => {}
+        }
+        match line.and_then(|line| line.released_as) {
             Some(at) if waits || last.is_some_and(|last| last >= at) => {
                 return Err(Misfit::Overtaken { number: *number });
             }

@@ -150,6 +150,7 @@ impl Room {
             room.open();
         }
         room.restore_releases(released, &passes)?;
+        room.restore_passed(&visitors)?;
         room.restore_removals(&visitors)?;
         if credits.len() != room.lanes.len() {
             return Err(RoomFault::Credits);
@@ -172,7 +173,12 @@ impl Room {
             joined_s,
             lane,
             phase,
+            party,
+            passed_with,
         } = *visitor;
+        if party == 0 || passed_with >= party {
+            return Err(RoomFault::Visitor { number });
+        }
         let Some(found) = self.lanes.get_mut(usize::from(lane)) else {
             return Err(RoomFault::Visitor { number });
         };
@@ -182,12 +188,14 @@ impl Room {
             partner,
             channel: ChannelId(0),
             class: 0,
+            party,
         };
         let visitor = Visitor::new(&arrival, lane, rank);
         self.visitors.push_after(visitor, joined_s);
         self.visitors.set_phase(number, phase);
+        self.visitors.set_passed_with(number, passed_with);
         if is_of_lobby {
-            self.tree.push(shuffle::leaf(number, id, lane));
+            self.tree.push(shuffle::leaf(number, id, lane, party));
         }
         let Census {
             joined,
@@ -228,7 +236,7 @@ impl Room {
             let lane = self.lanes.get_mut(usize::from(visitor.lane)).ok_or(fault)?;
             if self.phase != RoomPhase::Open
                 || visitor.phase() == VisitorPhase::Waiting
-                || !lane.restore_release(visitor.rank)
+                || !lane.restore_release(visitor.rank, visitor.passed_with().is_some())
             {
                 return Err(fault);
             }
@@ -258,6 +266,24 @@ impl Room {
         Ok(())
     }
 
+    /// Whoever waits and was passed over stands before those whose turn has not come.
+    fn restore_passed(&mut self, visitors: &VisitorList) -> Result<(), RoomFault> {
+        for (number, visitor) in (0_u32..).zip(visitors.iter()) {
+            if visitor.phase != VisitorPhase::Waiting || visitor.passed_with == 0 {
+                continue;
+            }
+            let rank = self.visitors.get(number).map(|known| known.rank);
+            let lane = self.lanes.get_mut(usize::from(visitor.lane));
+            let is_restored = rank
+                .zip(lane)
+                .is_some_and(|(rank, lane)| lane.restore_passed(rank, visitor.party));
+            if !is_restored {
+                return Err(RoomFault::Visitor { number });
+            }
+        }
+        Ok(())
+    }
+
     /// Whoever is gone without having been let in is skipped.
     fn restore_removals(&mut self, visitors: &VisitorList) -> Result<(), RoomFault> {
         for removal in &self.removals {
@@ -280,7 +306,8 @@ impl Room {
                 return Err(RoomFault::Visitor { number });
             };
             match visitor.phase {
-                VisitorPhase::Waiting if !lane.is_over(known.rank) => {}
+                VisitorPhase::Waiting
+                    if known.passed_with().is_some() || !lane.is_over(known.rank) => {}
                 VisitorPhase::Left | VisitorPhase::Removed => {
                     if !was_released {
                         lane.drop_out(known.rank);

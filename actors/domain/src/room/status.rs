@@ -1,6 +1,7 @@
 //! What a visitor is told of their own place.
 
 use crate::ids::{PartnerId, VisitorId};
+use crate::room::visitors::Visitor;
 use crate::room::{Refusal, Room, VisitorPhase};
 
 /// Where a visitor stands.
@@ -11,6 +12,8 @@ pub struct Status {
     /// Through whom they came.
     pub partner: PartnerId,
     pub lane: u8,
+    /// Tickets wanted together.
+    pub party: u8,
     pub turn: Turn,
 }
 
@@ -23,6 +26,8 @@ pub enum Turn {
         place: u32,
         /// Who waits in the lane before this place.
         ahead: u32,
+        /// So much was left, too little for the party, when others were let in before it.
+        passed_with: Option<u8>,
     },
     Admitted {
         ends_ms: u64,
@@ -42,7 +47,7 @@ impl Room {
     pub fn status(&self, visitor: VisitorId) -> Option<Status> {
         let (number, known) = self.visitors.find(visitor)?;
         let turn = match known.phase() {
-            VisitorPhase::Waiting => self.waiting(known.lane, known.rank),
+            VisitorPhase::Waiting => self.waiting(known),
             VisitorPhase::Admitted => self.admitted(number),
             VisitorPhase::Served => Turn::Served,
             VisitorPhase::Expired => Turn::Expired,
@@ -56,16 +61,18 @@ impl Room {
             number,
             partner: known.partner,
             lane: known.lane,
+            party: known.party,
             turn,
         })
     }
 
-    fn waiting(&self, lane: u8, rank: u32) -> Turn {
-        let lane = self.lanes.get(usize::from(lane));
-        match lane.and_then(|lane| Some((lane, lane.place(rank)?))) {
+    fn waiting(&self, known: &Visitor) -> Turn {
+        let lane = self.lanes.get(usize::from(known.lane));
+        match lane.and_then(|lane| Some((lane, lane.place(known.rank)?))) {
             Some((lane, place)) => Turn::Waiting {
                 place,
                 ahead: lane.ahead_of(place),
+                passed_with: known.passed_with(),
             },
             None => Turn::Lobby,
         }
@@ -98,6 +105,8 @@ impl Room {
                     visitor: visitor.id(),
                     lane: visitor.lane,
                     place: lane.place(visitor.rank)?,
+                    party: visitor.party,
+                    passed_with: visitor.passed_with(),
                     released_as,
                 })
             })

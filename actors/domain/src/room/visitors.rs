@@ -33,6 +33,10 @@ pub(super) struct Visitor {
     joined_s: u32,
     pub(super) lane: u8,
     phase: VisitorPhase,
+    /// Tickets wanted together.
+    pub(super) party: u8,
+    /// See `VisitorState`.
+    passed_with: u8,
 }
 
 impl Visitor {
@@ -45,6 +49,8 @@ impl Visitor {
             joined_s: 0,
             lane,
             phase: VisitorPhase::Waiting,
+            party: arrival.party.max(1),
+            passed_with: 0,
         }
     }
 
@@ -55,6 +61,11 @@ impl Visitor {
 
     pub(super) fn phase(&self) -> VisitorPhase {
         self.phase
+    }
+
+    /// How much was left when others were let in before them; `None` when nobody was.
+    pub(super) fn passed_with(&self) -> Option<u8> {
+        (self.passed_with > 0).then_some(self.passed_with)
     }
 }
 
@@ -119,11 +130,19 @@ impl Visitors {
     }
 
     pub(super) fn set_phase(&mut self, number: u32, phase: VisitorPhase) {
+        self.change(number, |visitor| visitor.phase = phase);
+    }
+
+    pub(super) fn set_passed_with(&mut self, number: u32, left: u8) {
+        self.change(number, |visitor| visitor.passed_with = left);
+    }
+
+    fn change(&mut self, number: u32, change: impl FnOnce(&mut Visitor)) {
         let (chunk, at) = split(number);
         if let Some(chunk) = self.list.chunks.get_mut(chunk)
             && let Some(visitor) = Arc::make_mut(chunk).get_mut(at)
         {
-            visitor.phase = phase;
+            change(visitor);
         }
     }
 }
@@ -149,6 +168,10 @@ pub struct VisitorState {
     pub joined_s: u32,
     pub lane: u8,
     pub phase: VisitorPhase,
+    /// Tickets wanted together, at least 1.
+    pub party: u8,
+    /// How much was left, less than the party, when others were let in before them; 0: nobody was.
+    pub passed_with: u8,
 }
 
 impl VisitorList {
@@ -170,6 +193,8 @@ impl VisitorList {
                 joined_s: visitor.joined_s,
                 lane: visitor.lane,
                 phase: visitor.phase,
+                party: visitor.party,
+                passed_with: visitor.passed_with,
             })
     }
 
@@ -196,6 +221,8 @@ impl FromIterator<VisitorState> for VisitorList {
                 joined_s,
                 lane,
                 phase,
+                party,
+                passed_with,
             } = state;
             list.push(Visitor {
                 id: [(id >> 64) as u64, id as u64],
@@ -205,6 +232,8 @@ impl FromIterator<VisitorState> for VisitorList {
                 joined_s,
                 lane,
                 phase,
+                party,
+                passed_with,
             });
         }
         list

@@ -133,7 +133,11 @@ impl Sale {
             Command::SetRoom(set) => self.set_room(set),
             Command::SetBeacon { beacon } => self.set_beacon(*beacon, changes),
             Command::RemoveVisitor { visitor, reason } => self.remove_visitor(*visitor, *reason),
-            Command::JoinRoom { visitor, class } => self.join_room(request, *visitor, *class),
+            Command::JoinRoom {
+                visitor,
+                class,
+                party,
+            } => self.join_room(request, *visitor, *class, *party),
             Command::LeaveRoom { visitor } => self.leave_room(request, *visitor),
             Command::ReleaseVisitors { up_to } => self.release_visitors(*up_to),
         }

@@ -102,6 +102,7 @@ impl Sale {
         request: &Request<'_>,
         visitor: VisitorId,
         class: u8,
+        party: u8,
     ) -> Result<Done, Rejection> {
         if self.phase == Phase::Closed {
             return Err(Rejection::NotOnSale { phase: self.phase });
@@ -111,6 +112,7 @@ impl Sale {
             partner: request.partner,
             channel: request.channel,
             class,
+            party,
         };
         self.in_room(|room, now_ms| room.join(&arrival, now_ms).map(|_| ()))
     }
@@ -128,8 +130,9 @@ impl Sale {
         if self.phase != Phase::Open {
             return Err(Rejection::NotOnSale { phase: self.phase });
         }
+        let free = self.counts().free;
         self.in_room(|room, now_ms| {
-            room.release(up_to, now_ms, |_| {});
+            room.release(up_to, free, now_ms, |_| {});
             Ok(())
         })
     }

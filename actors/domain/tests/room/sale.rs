@@ -65,8 +65,22 @@ impl Evening {
     }
 
     fn join(&mut self, visitor: u128) -> Result<(), Rejection> {
+        self.join_with(visitor, 1)
+    }
+
+    fn join_with(&mut self, visitor: u128, party: u8) -> Result<(), Rejection> {
         let visitor = VisitorId(visitor);
-        self.ask(1, Command::JoinRoom { visitor, class: 0 })
+        let class = 0;
+        let join = Command::JoinRoom {
+            visitor,
+            class,
+            party,
+        };
+        self.ask(1, join)
+    }
+
+    fn let_in(&mut self, up_to: u64) {
+        self.ask(0, Command::ReleaseVisitors { up_to }).unwrap();
     }
 
     fn hold(&mut self, hold: u128, buyer: u128, quantity: u16) -> Result<(), Rejection> {
@@ -198,7 +212,14 @@ fn a_visitor_is_their_partners_and_a_removed_one_holds_nothing() {
     evening.now_ms = LOBBY_MS;
     (1..=3).for_each(|visitor| evening.join(visitor).unwrap());
     let visitor = VisitorId(1);
-    let elsewhere = evening.ask(2, Command::JoinRoom { visitor, class: 0 });
+    let elsewhere = evening.ask(
+        2,
+        Command::JoinRoom {
+            visitor,
+            class: 0,
+            party: 1,
+        },
+    );
     assert_eq!(elsewhere, Err(Rejection::VisitorOfAnotherPartner));
     let elsewhere = evening.ask(2, Command::LeaveRoom { visitor });
     assert_eq!(elsewhere, Err(Rejection::VisitorOfAnotherPartner));
@@ -302,4 +323,51 @@ fn a_beacon_opens_the_sale() {
     evening.ask(1, beacon).unwrap();
     assert_eq!(evening.sale.phase(), Phase::Open);
     assert!(matches!(evening.turn(1), Turn::Waiting { .. }));
+}
+
+#[test]
+fn after_the_sell_out_seats_that_come_back_go_to_the_first_party_they_are_enough_for() {
+    let mut evening = Evening::with_room();
+    evening.now_ms = LOBBY_MS;
+    (1..=26).for_each(|visitor| evening.join(visitor).unwrap());
+    let left = 4;
+    assert_eq!(
+        evening.join_with(27, 5),
+        Err(Rejection::PassSpent { left }),
+        "more than a pass is good for"
+    );
+    evening.now_ms = OPEN_MS;
+    evening.ask(0, Command::ExpireHolds).unwrap();
+    evening.let_in(26);
+    for visitor in 1..=26 {
+        let quantity = if visitor <= 24 { 4 } else { 2 };
+        evening.hold(visitor, visitor, quantity).unwrap();
+    }
+    for (visitor, party) in [(30, 4), (31, 2), (32, 1)] {
+        evening.join_with(visitor, party).unwrap();
+    }
+    evening.let_in(29);
+    assert_eq!(evening.sale.room().unwrap().census().released, 26);
+    let hold = HoldId(26);
+    evening.ask(1, Command::ReleaseHold { hold }).unwrap();
+    evening.let_in(27);
+    let Turn::Waiting {
+        ahead, passed_with, ..
+    } = evening.turn(30)
+    else {
+        panic!("{:?}", evening.turn(30));
+    };
+    assert_eq!((ahead, passed_with), (0, Some(2)));
+    evening.hold(31, 31, 2).unwrap();
+    // Nothing is left: nobody is let in, and nobody is passed over.
+    evening.let_in(28);
+    let passed_with = None;
+    assert!(
+        matches!(evening.turn(32), Turn::Waiting { passed_with: found, .. } if found == passed_with)
+    );
+    let hold = HoldId(1);
+    evening.ask(1, Command::ReleaseHold { hold }).unwrap();
+    evening.let_in(28);
+    assert!(matches!(evening.turn(30), Turn::Admitted { .. }));
+    evening.hold(30, 30, 4).unwrap();
 }

@@ -13,11 +13,11 @@ use domain::room::{
 };
 use proptest::prelude::*;
 
-const LOBBY_MS: u64 = 1_000_000;
-const OPEN_MS: u64 = 1_600_000;
+pub(super) const LOBBY_MS: u64 = 1_000_000;
+pub(super) const OPEN_MS: u64 = 1_600_000;
 const LIFE_MS: u32 = 600_000;
 
-fn everybodys(weight: u16) -> LaneRules {
+pub(super) fn everybodys(weight: u16) -> LaneRules {
     LaneRules {
         channel: None,
         class: None,
@@ -25,7 +25,7 @@ fn everybodys(weight: u16) -> LaneRules {
     }
 }
 
-fn of_class(class: u8, weight: u16) -> LaneRules {
+pub(super) fn of_class(class: u8, weight: u16) -> LaneRules {
     LaneRules {
         class: Some(class),
         ..everybodys(weight)
@@ -45,16 +45,17 @@ fn plan(lanes: &[LaneRules]) -> Plan {
     }
 }
 
-fn room(lanes: &[LaneRules]) -> Room {
+pub(super) fn room(lanes: &[LaneRules]) -> Room {
     Room::new(9, plan(lanes)).unwrap()
 }
 
-fn arrival(visitor: u128, class: u8) -> Arrival {
+pub(super) fn arrival(visitor: u128, class: u8) -> Arrival {
     Arrival {
         visitor: VisitorId(visitor),
         partner: PartnerId(1),
         channel: ChannelId(1),
         class,
+        party: 1,
     }
 }
 
@@ -68,7 +69,7 @@ fn full_lobby(visitors: u128) -> Room {
 
 fn released(room: &mut Room, up_to: u64, now_ms: u64) -> Vec<u32> {
     let mut numbers = Vec::new();
-    room.release(up_to, now_ms, |number| numbers.push(number));
+    room.release(up_to, u32::MAX, now_ms, |number| numbers.push(number));
     numbers
 }
 
@@ -79,7 +80,7 @@ fn spend(room: &mut Room, visitor: u128, tickets: u32) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn turn(room: &Room, visitor: u128) -> Turn {
+pub(super) fn turn(room: &Room, visitor: u128) -> Turn {
     room.status(VisitorId(visitor)).unwrap().turn
 }
 
@@ -97,7 +98,15 @@ fn the_lobby_opens_gathers_and_is_shuffled_by_log_time_alone() {
     let late = room.join(&arrival(5_000, 0), OPEN_MS).unwrap();
     assert_eq!((late.number, late.is_new), (1_000, true));
     let (place, ahead) = (1_000, 1_000);
-    assert_eq!(turn(&room, 5_000), Turn::Waiting { place, ahead });
+    let passed_with = None;
+    assert_eq!(
+        turn(&room, 5_000),
+        Turn::Waiting {
+            place,
+            ahead,
+            passed_with
+        }
+    );
     let first = released(&mut room, 1_000, OPEN_MS);
     assert_eq!(first.len(), 1_000);
     assert!(!first.is_sorted(), "the lobby was shuffled");
@@ -398,7 +407,7 @@ fn a_visitor_of_the_lobby_gets_a_path_and_no_other() {
     for visitor in [1, 2, 1_500, 2_899] {
         let (number, path) = room.path(VisitorId(visitor)).unwrap();
         let lane = lines[number as usize].lane;
-        let line = leaf(number, VisitorId(visitor), lane);
+        let line = leaf(number, VisitorId(visitor), lane, 1);
         let (len, root) = (evidence.lobby_len, &evidence.lobby_root);
         assert!(merkle::is_included(
             line,
@@ -407,7 +416,7 @@ fn a_visitor_of_the_lobby_gets_a_path_and_no_other() {
             &path,
             root
         ));
-        let forged = leaf(number, VisitorId(visitor ^ 1), lane);
+        let forged = leaf(number, VisitorId(visitor ^ 1), lane, 1);
         assert!(!merkle::is_included(
             forged,
             u64::from(number),
@@ -422,10 +431,10 @@ fn a_visitor_of_the_lobby_gets_a_path_and_no_other() {
 /// What may happen in a room.
 #[derive(Clone, Debug)]
 enum Step {
-    Join { visitor: u8, class: u8 },
+    Join { visitor: u8, class: u8, party: u8 },
     Leave { visitor: u8 },
     Remove { visitor: u8 },
-    Release { more: u8 },
+    Release { more: u8, left: u8 },
     Spend { visitor: u8, tickets: u8 },
     GiveBack { visitor: u8, tickets: u8 },
     Pass { seconds: u16 },
@@ -434,10 +443,11 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let visitor = 0..40_u8;
     prop_oneof![
-        6 => (visitor.clone(), 0..3_u8).prop_map(|(visitor, class)| Step::Join { visitor, class }),
+        6 => (visitor.clone(), 0..3_u8, 1..6_u8)
+            .prop_map(|(visitor, class, party)| Step::Join { visitor, class, party }),
         1 => visitor.clone().prop_map(|visitor| Step::Leave { visitor }),
         1 => visitor.clone().prop_map(|visitor| Step::Remove { visitor }),
-        2 => (0..6_u8).prop_map(|more| Step::Release { more }),
+        2 => (0..6_u8, 0..6_u8).prop_map(|(more, left)| Step::Release { more, left }),
         2 => (visitor.clone(), 0..6_u8)
             .prop_map(|(visitor, tickets)| Step::Spend { visitor, tickets }),
         1 => (visitor, 0..6_u8)
@@ -451,6 +461,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct Clerk {
     /// By number: visitor, and whether they still wait.
     waits: Vec<(u128, bool)>,
+    /// By number.
+    parties: Vec<u8>,
     tickets: BTreeMap<u128, u16>,
 }
 
@@ -498,11 +510,11 @@ proptest! {
         let mut clerk = Clerk::default();
         for step in steps {
             match step {
-                Step::Join { visitor, class } => {
+                Step::Join { visitor, class, party } => {
                     let visitor = u128::from(visitor);
-                    if let Ok(Joined { number, is_new: true }) =
-                        room.join(&arrival(visitor, class), now_ms)
-                    {
+                    let arrival = Arrival { party, ..arrival(visitor, class) };
+                    if let Ok(Joined { number, is_new: true }) = room.join(&arrival, now_ms) {
+                        clerk.parties.push(party);
                         prop_assert_eq!(number as usize, clerk.waits.len());
                         prop_assert!(clerk.waits.iter().all(|known| *known != (visitor, true)));
                         clerk.waits.push((visitor, true));
@@ -518,9 +530,20 @@ proptest! {
                         clerk.stop_waiting(visitor.into());
                     }
                 }
-                Step::Release { more } => {
+                Step::Release { more, left } => {
                     let up_to = room.census().released + u64::from(more);
-                    for number in released(&mut room, up_to, now_ms) {
+                    let mut numbers = Vec::new();
+                    room.release(up_to, left.into(), now_ms, |number| numbers.push(number));
+                    let lines = room.lines();
+                    for number in numbers {
+                        prop_assert!(clerk.parties[number as usize] <= left);
+                        let line = lines[number as usize];
+                        let overtaken = (0..lines.len()).find(|at| {
+                            let other = lines[*at];
+                            let fits = clerk.waits[*at].1 && clerk.parties[*at] <= left;
+                            fits && other.lane == line.lane && other.place < line.place
+                        });
+                        prop_assert_eq!(overtaken, None, "overtaken by {}", number);
                         let (visitor, waits) = &mut clerk.waits[number as usize];
                         prop_assert!(core::mem::replace(waits, false), "{} let in twice", number);
                         clerk.tickets.insert(*visitor, 0);
@@ -558,7 +581,7 @@ proptest! {
             prop_assert_eq!(verify(&room.evidence(), &lines), Ok(()));
             for number in 0..room.census().joined as u32 {
                 let (visitor, waits) = clerk.waits[number as usize];
-                if let Turn::Waiting { place, ahead } = turn(&room, visitor) && waits {
+                if let Turn::Waiting { place, ahead, .. } = turn(&room, visitor) && waits {
                     let lane = lines[number as usize].lane;
                     let before = lines.iter().zip(&clerk.waits).filter(|(line, (_, waits))| {
                         *waits && line.lane == lane && line.place < place
@@ -636,10 +659,10 @@ fn the_recent_rate_is_that_of_the_last_half_minute() {
     }
     room.pass_time(OPEN_MS);
     assert_eq!(room.recent_rate(OPEN_MS), 0);
-    room.release(200, OPEN_MS, |_| {});
+    room.release(200, u32::MAX, OPEN_MS, |_| {});
     assert_eq!(room.recent_rate(OPEN_MS), 6_666);
     for second in 1..=60 {
-        room.release(200 + second, OPEN_MS + 1000 * second, |_| {});
+        room.release(200 + second, u32::MAX, OPEN_MS + 1000 * second, |_| {});
     }
     assert_eq!(room.recent_rate(OPEN_MS + 60_000), 1_000);
     assert_eq!(room.recent_rate(OPEN_MS + 120_000), 0);
@@ -706,7 +729,7 @@ fn nobody_buys_on_a_pass_and_a_token_at_once() {
     };
     assert_eq!(by_token(&room, 1), Ok(()), "who waits may come another way");
     room.take_outside(VisitorId(1), partner, token, 4);
-    room.release(2, OPEN_MS, |_| {});
+    room.release(2, u32::MAX, OPEN_MS, |_| {});
     let by_pass = room.may_spend(VisitorId(1), partner, 4);
     assert_eq!(by_pass, Err(Refusal::PassInvalid));
     assert_eq!(by_token(&room, 2), Err(Refusal::PassInvalid));

@@ -151,7 +151,13 @@ fn every_command_comes_back_as_it_went() {
     round_trip(Command::SetBeacon { beacon: [3; 32] });
     let visitor = VisitorId(77);
     round_trip(Command::RemoveVisitor { visitor, reason: 3 });
-    round_trip(Command::JoinRoom { visitor, class: 2 });
+    for party in [1, 2, 255] {
+        round_trip(Command::JoinRoom {
+            visitor,
+            class: 2,
+            party,
+        });
+    }
     round_trip(Command::LeaveRoom { visitor });
     round_trip(Command::ReleaseVisitors { up_to: 1 << 40 });
     for command in [

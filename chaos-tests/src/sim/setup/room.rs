@@ -16,6 +16,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::{FIRST, STEP_LIMIT, decide, repeat};
 use crate::sim::computer::BEGIN_MS;
 use crate::sim::plan::Plan;
+use crate::sim::shop::admission::PARTY_MAX;
 use crate::sim::world::World;
 
 /// The partner that only brings visitors, and its channel.
@@ -52,7 +53,7 @@ pub fn arm(world: &mut World, plan: &Arc<Plan>, sale: u64) -> Result<(), String>
         seed: Seed(rng.random()),
         waits_for_beacon: false,
         pass_life_ms: rng.random_range(2_000..=15_000),
-        pass_tickets: rng.random_range(1..=6),
+        pass_tickets: rng.random_range(PARTY_MAX..=6),
         ceilings: ceilings(&mut rng),
         lanes: lanes(&mut rng),
     };

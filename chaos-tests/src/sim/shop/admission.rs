@@ -40,6 +40,9 @@ impl Word {
     }
 }
 
+/// The largest party that comes.
+pub const PARTY_MAX: u16 = 3;
+
 impl Shop {
     fn admission(&self, node: NodeId) -> AdmissionServiceClient<Channel> {
         AdmissionServiceClient::new(self.inner.wires.to(node))
@@ -62,6 +65,7 @@ impl Shop {
             event_id,
             visitor: id(visitor),
             priority_class: class_of(visitor),
+            party_size: party_of(visitor),
             ..pb::JoinRequest::default()
         };
         let known = self.known(event_id);
@@ -91,6 +95,7 @@ impl Shop {
             event_id,
             visitors: visitors.iter().copied().map(id).collect(),
             priority_class: visitors.first().map_or(0, |first| class_of(*first)),
+            party_sizes: visitors.iter().copied().map(party_of).collect(),
         };
         let mut admission = self.admission(node);
         let call = admission.join_many(self.asks(by, asked));
@@ -296,6 +301,15 @@ impl Shop {
             0 => None,
             some => Some(others[rng.random_range(0..some)].clone()),
         }
+    }
+}
+
+/// How many tickets a visitor wants together.
+pub fn party_of(visitor: u128) -> u32 {
+    match visitor / 4 % 4 {
+        2 => 2,
+        3 => PARTY_MAX.into(),
+        _ => 1,
     }
 }
 

@@ -13,6 +13,7 @@ use domain::room::{Census, Reason, VisitorPhase};
 
 use super::Replica;
 use crate::sim::setup::CLUB;
+use crate::sim::shop::admission::party_of;
 use crate::sim::shop::guests::{Guest, GuestBook, LineTold};
 use crate::sim::shop::wires::Partner;
 
@@ -24,6 +25,8 @@ pub struct RoomSeen {
     /// Seats and places that are free.
     pub free: u32,
     pub pass_tickets: u16,
+    /// Whether anybody waits for whom that is enough.
+    pub finds_enough: bool,
     pub evidence: Evidence,
     /// By number; nobody before the lobby was shuffled.
     pub lines: Vec<Line>,
@@ -45,6 +48,7 @@ impl RoomSeen {
             census: room.census(),
             free: sale.counts().free,
             pass_tickets: room.plan().pass_tickets,
+            finds_enough: room.may_let_in(sale.counts().free),
             evidence: room.evidence(),
             lines: room.lines(),
             visitors: room.export().visitors.iter().collect(),
@@ -59,9 +63,9 @@ impl RoomSeen {
         passes.count() as u32 * u32::from(self.pass_tickets)
     }
 
-    /// Nobody waits for whom there is anything left.
+    /// Nobody waits for whom there is enough left.
     pub fn is_drained(&self) -> bool {
-        self.census.waiting == 0 || self.free == 0
+        self.census.waiting == 0 || !self.finds_enough
     }
 }
 
@@ -182,6 +186,9 @@ fn wrong_line(told: &LineTold, line: Option<&Line>) -> Option<&'static str> {
     };
     if (line.visitor.0, u32::from(line.lane)) != (*visitor, *lane) {
         return Some("is somebody else, or elsewhere");
+    }
+    if u32::from(line.party) != party_of(*visitor) {
+        return Some("is another party");
     }
     if place.is_some_and(|place| place != line.place) {
         return Some("was told another place");

@@ -28,6 +28,7 @@ pub fn place(
     let mut told = Place {
         number: status.number,
         lane: status.lane.into(),
+        party_size: status.party.into(),
         ..Place::default()
     };
     let phase = match status.turn {
@@ -36,9 +37,14 @@ pub fn place(
             told.opens_at_ms = room.open_at_ms;
             VisitorPhase::Lobby
         }
-        Turn::Waiting { place, ahead } => {
+        Turn::Waiting {
+            place,
+            ahead,
+            passed_with,
+        } => {
             told.place = Some(place);
             told.ahead = Some(ahead);
+            told.passed_over_with = passed_with.map(u32::from);
             let wait = flow.and_then(|flow| flow.wait_ms(ahead));
             told.wait_ms = wait.map(|(mean, _)| mean);
             told.wait_p90_ms = wait.map(|(_, p90)| p90);
@@ -133,6 +139,7 @@ mod tests {
             free: 500,
             held: 100,
             sold: 100,
+            finds_enough: true,
         }
     }
 
@@ -141,7 +148,12 @@ mod tests {
             number: 5,
             partner: PartnerId(1),
             lane: 0,
-            turn: Turn::Waiting { place: 300, ahead },
+            party: 4,
+            turn: Turn::Waiting {
+                place: 300,
+                ahead,
+                passed_with: Some(3),
+            },
         };
         place(room, None, PartnerId(1), Some(status))
     }
@@ -151,6 +163,8 @@ mod tests {
         // 100 have come and taken 200 seats, 100 are at the desk: 600 are left for 300 visitors.
         assert!(!waits(&room(), 199).out_of_reach);
         assert!(waits(&room(), 201).out_of_reach);
+        let told = waits(&room(), 1);
+        assert_eq!((told.party_size, told.passed_over_with), (4, Some(3)));
         let gone = RoomView {
             free: 0,
             held: 0,
@@ -181,6 +195,7 @@ mod tests {
             number: 5,
             partner: PartnerId(1),
             lane: 0,
+            party: 1,
             turn: Turn::Served,
         };
         let told = place(&room(), None, PartnerId(2), Some(status));

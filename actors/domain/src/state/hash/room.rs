@@ -37,10 +37,13 @@ pub(super) fn hash_room(room: &RoomState, words: &mut Words) {
             joined_s,
             lane,
             phase,
+            party,
+            passed_with,
         } = visitor;
         words.add_id(visitor.0);
         words.add(u64::from(partner.0) << 32 | u64::from(joined_s));
-        words.add(u64::from(lane) << 8 | phase as u64);
+        let wish = u64::from(party) << 8 | u64::from(passed_with);
+        words.add(wish << 16 | u64::from(lane) << 8 | phase as u64);
     }
     hash_all(credits, words, |credit, words| words.add(*credit as u64));
     hash_all(removals, words, |removal, words| {
