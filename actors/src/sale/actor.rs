@@ -85,6 +85,9 @@ pub(crate) async fn spawn(
         State::Live { sale, .. } => sale.revision(),
         State::Frozen(frozen) => frozen.checkpoint.revision,
     };
+    if state.is_frozen() {
+        around.metrics.observe_frozen();
+    }
     let kept_max = changes_kept(&state, around.config.changes_kept);
     let (change_log, moved) = ChangeLog::new(revision, kept_max);
     let shared = Arc::new(Shared {
@@ -199,6 +202,9 @@ impl Drop for Desk {
     /// However the actor ends: who waits for an answer learns that none comes.
     fn drop(&mut self) {
         self.owner.shared.mailbox.close();
+        if self.owner.state.is_frozen() {
+            self.owner.around.metrics.observe_released();
+        }
     }
 }
 

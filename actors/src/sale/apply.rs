@@ -162,8 +162,7 @@ impl Owner {
             return;
         };
         let frozen = journal.freeze(frost);
-        self.state = State::Frozen(Box::new(frozen));
-        self.around.metrics.observe_frozen();
+        self.set_state(State::Frozen(Box::new(frozen)));
         self.fail_waiting(FailureReason::SaleFrozen);
     }
 
@@ -177,8 +176,7 @@ impl Owner {
         match replayed {
             Ok(sale) => {
                 tracing::warn!(sale = self.id.0, "frozen sale released");
-                self.around.metrics.observe_released();
-                self.state = State::live(sale, self.around.config.journal_bytes);
+                self.set_state(State::live(sale, self.around.config.journal_bytes));
                 self.change_log.restart(self.revision());
             }
             Err(why) => tracing::error!(sale = self.id.0, why, "frozen sale cannot be released"),

@@ -317,9 +317,21 @@ impl Owner {
         }
         self.applied_index = applied_index;
         self.creation = creation;
-        self.state = State::from_body(body, self.around.config.journal_bytes);
+        let state = State::from_body(body, self.around.config.journal_bytes);
+        self.set_state(state);
         self.time.see(self.state.now_ms());
         self.change_log.restart(self.revision());
+    }
+
+    /// The gauge counts the replicas that are frozen here.
+    pub(super) fn set_state(&mut self, state: State) {
+        let was_frozen = self.state.is_frozen();
+        self.state = state;
+        match (was_frozen, self.state.is_frozen()) {
+            (false, true) => self.around.metrics.observe_frozen(),
+            (true, false) => self.around.metrics.observe_released(),
+            _ => {}
+        }
     }
 
     pub(super) fn revision(&self) -> Revision {
@@ -433,6 +445,10 @@ impl Owner {
 }
 
 impl State {
+    pub fn is_frozen(&self) -> bool {
+        matches!(self, State::Frozen(_))
+    }
+
     /// Where the sale's own time stands.
     pub fn now_ms(&self) -> u64 {
         match self {

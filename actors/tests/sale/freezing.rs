@@ -113,9 +113,11 @@ async fn a_panic_while_changing_freezes_that_sale_alone_until_it_is_released() {
     assert_eq!(copy.summary().await.expect("reads").frozen, Some(frost));
 
     for (node, sale) in [(&solo, &sale), (&elsewhere, &copy)] {
+        assert_eq!(node.metric("onsale_sale_frozen"), 1.0);
         let became = node.sales.release(sale).await;
         assert!(matches!(became, cluster::group::Proposed::Committed { .. }));
         assert_eq!(sale.summary().await.expect("reads").frozen, None);
+        assert_eq!(node.metric("onsale_sale_frozen"), 0.0);
         assert_eq!(sale.summary().await.expect("reads").counts.held, 10);
     }
     let (here, there) = (

@@ -119,13 +119,15 @@ pub struct Solo {
     pub group: Arc<SoloGroup>,
     pub machine: Arc<dyn Machine>,
     pub clock: Arc<ManualClock>,
+    registry: prometheus::Registry,
     next_id: AtomicU64,
 }
 
 impl Solo {
     pub async fn start(config: Config, faults: Faults) -> Solo {
         let clock = Arc::new(ManualClock(AtomicU64::new(NOW_MS)));
-        let metrics = SaleMetrics::new(&prometheus::Registry::new()).expect("registers");
+        let registry = prometheus::Registry::new();
+        let metrics = SaleMetrics::new(&registry).expect("registers");
         let sales = Sales::start(config, clock.clone(), metrics, faults, 77)
             .await
             .expect("starts");
@@ -153,8 +155,17 @@ impl Solo {
             group,
             machine,
             clock,
+            registry,
             next_id: AtomicU64::new(1),
         }
+    }
+
+    /// The value of a metric without labels.
+    pub fn metric(&self, name: &str) -> f64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        let metric = &family.expect("is registered").get_metric()[0];
+        metric.get_gauge().get_value() + metric.get_counter().get_value()
     }
 
     pub fn commit(&self, on: bool) {

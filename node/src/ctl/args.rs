@@ -106,6 +106,10 @@ pub enum Events {
     Close {
         event: u64,
     },
+    /// Takes a sale up again that was frozen after a fault, without the command that broke it.
+    Release {
+        event: u64,
+    },
     /// Only in test mode: everything sold is free again.
     Reopen {
         event: u64,

@@ -26,6 +26,10 @@ pub fn run(client: &Client, verb: Events) -> anyhow::Result<Shown> {
         Events::Resume { event } => command(client, event, "resume"),
         Events::Close { event } => command(client, event, "close"),
         Events::Reopen { event } => command(client, event, "reopen"),
+        Events::Release { event } => {
+            client.order("POST", &format!("/v1/events/{event}/release"), &json!({}))?;
+            Ok(Shown::done(&format!("event {event} is taken up again")))
+        }
         Events::Block { event, seats } => spans(client, event, "block", seats),
         Events::Unblock { event, seats } => spans(client, event, "unblock", seats),
         Events::Rules(SetRules { event, rules }) => set_rules(client, event, rules),

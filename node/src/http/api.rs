@@ -161,6 +161,8 @@ pub trait AdminApi: Send + Sync + 'static {
         command: EventCommand,
     ) -> Answer<views::Applied>;
     async fn dump(&self, event_id: u64) -> Answer<Dump>;
+    /// Takes a frozen sale up again, without the command that broke it.
+    async fn release(&self, event_id: u64) -> Answer<()>;
     /// What the sale's actor on this node believes.
     async fn observe(&self, event_id: u64) -> Answer<serde_json::Value>;
 

@@ -133,6 +133,12 @@ pub async fn reopen(call: Call) -> Response {
     command(call, EventCommand::Reopen).await
 }
 
+pub async fn release(call: Call) -> Response {
+    let event_id = call.number("event_id")?;
+    call.done(move |api| async move { api.release(event_id).await })
+        .await
+}
+
 pub async fn block(call: Call) -> Response {
     let seats = call.json::<SeatList>()?.into_domain()?;
     command(call, EventCommand::Block(seats)).await

@@ -48,6 +48,7 @@ fn configure_events(config: &mut ServiceConfig) {
         .service(event("/resume").route(post().to(events::resume)))
         .service(event("/close").route(post().to(events::close)))
         .service(event("/reopen").route(post().to(events::reopen)))
+        .service(event("/release").route(post().to(events::release)))
         .service(event("/block").route(post().to(events::block)))
         .service(event("/unblock").route(post().to(events::unblock)))
         .service(event("/rules").route(put().to(events::set_rules)))

@@ -147,6 +147,10 @@ impl AdminApi for Admin {
         self.dump_replica(event_id).await
     }
 
+    async fn release(&self, event_id: u64) -> Answer<()> {
+        self.release_frozen(event_id).await
+    }
+
     async fn observe(&self, event_id: u64) -> Answer<serde_json::Value> {
         self.belief(event_id).await
     }

@@ -259,6 +259,8 @@ async fn a_node_with_a_stopped_replica_is_not_ready_and_names_the_group() {
     assert_eq!(answer.status, 503);
     let detail = answer.json()["detail"].to_string();
     assert!(detail.contains("groups 3, 5"), "{detail}");
+    let released = send(&node, post("/v1/events/1/release", "")).await;
+    assert_eq!(released.status, 404, "there is no such event");
     let rebuilt = send(&node, post("/v1/groups/3/rebuild", "")).await;
     assert_eq!(rebuilt.status, 204);
 }

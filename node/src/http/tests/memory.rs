@@ -515,6 +515,10 @@ impl AdminApi for Memory {
         Ok(())
     }
 
+    async fn release(&self, event_id: u64) -> Answer<()> {
+        self.event(event_id).await.map(|_| ())
+    }
+
     async fn rebuild(&self, _group_id: u32) -> Answer<()> {
         Ok(())
     }

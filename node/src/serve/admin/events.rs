@@ -2,6 +2,7 @@
 //! group, marked as opened, and what the plan keeps off sale is blocked. Each step may be repeated,
 //! so a creation that broke off is finished by repeating it under its key.
 
+use cluster::group::Proposed;
 use cluster::map::{MapRejection, SaleEntry, SaleState};
 use cluster::node::MapFailure;
 use cluster::types::GroupId;
@@ -61,6 +62,26 @@ impl Admin {
                 .await?;
         }
         self.summary(sale_id).await
+    }
+
+    /// Has every replica take a frozen sale up again, without the command that broke it.
+    pub(super) async fn release_frozen(&self, event_id: u64) -> Answer<()> {
+        let handle = self.leading_replica(event_id)?;
+        let summary = handle.summary().await;
+        let summary = summary.map_err(|failure| self.read_failed(failure))?;
+        if summary.frozen.is_none() {
+            return Err(Problem::new(Reason::Conflict, "the sale is not frozen").into());
+        }
+        match self.parts.place.sales.release(&handle).await {
+            Proposed::Committed { .. } => Ok(()),
+            Proposed::NotLeader { .. } => Err(self.at_leader(handle.group())),
+            Proposed::DiskFull => Err(Problem::new(
+                Reason::DiskFull,
+                "the disk of the group's leader is full; nothing was tried",
+            )
+            .into()),
+            Proposed::Unknown => Err(Problem::unknown_outcome().into()),
+        }
     }
 
     /// Reads the plan on a lane of its own: a large one would hold the runtime up.

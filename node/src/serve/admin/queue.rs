@@ -23,8 +23,8 @@ use crate::http::{timestamp, views};
 use crate::serve::welcome::random;
 
 impl Admin {
-    /// The replica that lets visitors in: only there the pace is known.
-    fn leading_replica(&self, event_id: u64) -> Answer<SaleHandle> {
+    /// The replica that leads the event's sale.
+    pub(super) fn leading_replica(&self, event_id: u64) -> Answer<SaleHandle> {
         let entry = self.entry(event_id)?;
         let cluster = &self.parts.cluster;
         match self.parts.place.sales.get(SaleId(event_id)) {
