@@ -323,7 +323,11 @@ async fn by_session(event_id: u64, crowd: &Partner, keys: &mut Keys) {
         ..JoinRequest::default()
     });
     let status = |visitors: Vec<bytes::Bytes>| {
-        session_call::Call::Status(StatusManyRequest { event_id, visitors })
+        session_call::Call::Status(StatusManyRequest {
+            event_id,
+            visitors,
+            linearizable: true,
+        })
     };
     let call = |call_id, call| SessionCall {
         call_id,

@@ -312,6 +312,7 @@ async fn ask(room: &Room, session: u64, until: Instant) -> anyhow::Result<u64> {
             Bytes::copy_from_slice(&id)
         });
         let status = StatusManyRequest {
+            linearizable: false,
             event_id: room.event,
             visitors: visitors.collect(),
         };

@@ -134,6 +134,13 @@ pub fn many(bytes: &[bytes::Bytes]) -> Result<Vec<VisitorId>, Status> {
     violations.none(visitors).map_err(status::bad_request)
 }
 
+fn copy_for(request: &StatusManyRequest) -> Copy {
+    match request.linearizable {
+        true => Copy::Proved,
+        false => Copy::Any,
+    }
+}
+
 /// What each of the visitors of a batch wants.
 fn party_sizes(message: &JoinManyRequest) -> Result<impl Iterator<Item = u32>, Status> {
     let (sizes, visitors) = (&message.party_sizes, message.visitors.len());
@@ -244,11 +251,12 @@ impl AdmissionService for Admission {
     ) -> Result<Response<StatusManyResponse>, Status> {
         let (reader, until) =
             place::read(&self.rooms.entrance, Lane::Reporting, request.metadata())?;
-        let StatusManyRequest { event_id, visitors } = request.into_inner();
-        let visitors = many(&visitors)?;
+        let request = request.into_inner();
+        let visitors = many(&request.visitors)?;
+        let copy = copy_for(&request);
         let places = self
             .rooms
-            .places(reader, SaleId(event_id), visitors, until)
+            .read(reader, SaleId(request.event_id), visitors, copy, until)
             .await?;
         Ok(Response::new(StatusManyResponse { places }))
     }
@@ -305,7 +313,7 @@ impl AdmissionService for Admission {
         let (event, visitor) = (SaleId(event_id), one(&visitor)?);
         let place = self
             .rooms
-            .leaders_place(reader, event, visitor, until)
+            .place_to_enter(reader, event, visitor, until)
             .await?;
         let now_ms = partners.wall.now_ms();
         if place.phase() != VisitorPhase::Admitted {
@@ -463,8 +471,8 @@ impl Admission {
         until: Instant,
     ) -> Result<StatusManyResponse, Status> {
         let visitors = many(&message.visitors)?;
-        let sale = SaleId(message.event_id);
-        let places = self.rooms.places(reader, sale, visitors, until).await?;
+        let (sale, copy) = (SaleId(message.event_id), copy_for(&message));
+        let places = self.rooms.read(reader, sale, visitors, copy, until).await?;
         Ok(StatusManyResponse { places })
     }
 }

@@ -53,6 +53,8 @@ pub enum Copy {
     Any,
     /// The leader's.
     Leaders,
+    /// The leader's, which proves first that it leads: nothing that was told anywhere is missing.
+    Proved,
 }
 
 pub enum Place {

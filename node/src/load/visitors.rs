@@ -106,6 +106,7 @@ impl Visitors {
         let mut places = Vec::with_capacity(visitors.len());
         for batch in visitors.chunks(BATCH) {
             let request = pb::StatusManyRequest {
+                linearizable: false,
                 event_id,
                 visitors: batch.iter().map(bytes).collect(),
             };

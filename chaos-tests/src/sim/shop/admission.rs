@@ -207,6 +207,13 @@ impl Shop {
                 let why = reason(&status).unwrap_or_default();
                 let what = format_args!("n{node} claim {event_id} {visitor:x} {why}");
                 self.inner.trace.event(SHOP, "answer", what);
+                // Nobody claims who was not told so; a copy that is behind must not deny it.
+                let has_left = self.ledger().guests.guests[&(event_id, visitor)].has_left;
+                if why == "QUEUE_REQUIRED" && !has_left {
+                    self.violation(format!(
+                        "sale {event_id}: n{node} denies that visitor {visitor:x} was let in, who was told so"
+                    ));
+                }
                 return None;
             }
         };

@@ -40,21 +40,42 @@ impl Rooms {
         self.read(reader, sale, visitors, Copy::Any, until).await
     }
 
-    /// As its leader has it.
-    pub async fn leaders_place(
+    /// Where somebody stands who may have been told that they are let in: as the leader has it, and
+    /// when that does not know, as it is proved to be. A leader may be behind its followers, or none
+    /// any more.
+    pub async fn place_to_enter(
         &self,
         reader: Reader,
         sale: SaleId,
         visitor: VisitorId,
         until: Instant,
     ) -> Result<pb::Place, Status> {
-        let places = self
-            .read(reader, sale, vec![visitor], Copy::Leaders, until)
+        let of_leader = self
+            .of_one(reader, sale, visitor, Copy::Leaders, until)
             .await?;
+        match of_leader.phase() {
+            pb::VisitorPhase::Admitted => Ok(of_leader),
+            _ => {
+                self.of_one(reader, sale, visitor, Copy::Proved, until)
+                    .await
+            }
+        }
+    }
+
+    async fn of_one(
+        &self,
+        reader: Reader,
+        sale: SaleId,
+        visitor: VisitorId,
+        copy: Copy,
+        until: Instant,
+    ) -> Result<pb::Place, Status> {
+        let places = self.read(reader, sale, vec![visitor], copy, until).await?;
         Ok(places.into_iter().next().unwrap_or_default())
     }
 
-    async fn read(
+    /// Where visitors stand, as such a copy has it.
+    pub async fn read(
         &self,
         reader: Reader,
         sale: SaleId,
@@ -64,6 +85,9 @@ impl Rooms {
     ) -> Result<Vec<pb::Place>, Status> {
         match place::find(&self.entrance, sale, copy, until).await? {
             Place::Here(replica) => {
+                if copy == Copy::Proved {
+                    place::in_time(until, replica.prove()).await?;
+                }
                 let places = place::in_time(until, replica.places(visitors)).await?;
                 let places = places.ok_or_else(|| status::rejected(Rejection::NoRoom, 0))?;
                 let released = places.room.census.released;
@@ -75,6 +99,7 @@ impl Rooms {
                 let message = StatusManyRequest {
                     event_id: sale.0,
                     visitors: visitors.into_iter().map(bytes).collect(),
+                    linearizable: copy == Copy::Proved,
                 };
                 let request = place::passed_on(message, reader, Some(until));
                 let mut client = AdmissionServiceClient::new(channel);
