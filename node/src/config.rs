@@ -180,6 +180,8 @@ pub struct PartnerConfig {
     pub session_calls: usize,
     /// Deadline of a call that brings none, milliseconds.
     pub timeout_ms: u64,
+    /// A call that takes longer is logged, milliseconds; 0 is never.
+    pub slow_call_ms: u64,
     /// Calls one partner may make per second on this node; 0 is no limit.
     pub calls_per_s: u32,
     /// Reads of events, seats and places that one partner may make per second; 0 is no limit.
@@ -202,6 +204,7 @@ impl Default for PartnerConfig {
             message_kib: 1024,
             session_calls: 16_384,
             timeout_ms: 5000,
+            slow_call_ms: 1000,
             calls_per_s: 0,
             reports_per_s: 0,
             joins_per_visitor_min: 60,

@@ -17,6 +17,7 @@ mod seat_maps;
 mod seats;
 mod server;
 mod session;
+mod slow_calls;
 pub mod status;
 mod unary;
 
@@ -55,6 +56,8 @@ pub struct Config {
     pub session_calls: usize,
     /// How long a call is tried whose caller does not say.
     pub timeout: Duration,
+    /// A call that takes longer is logged; zero is never.
+    pub slow_call: Duration,
     /// Calls one partner may make per second on this node; 0 is no limit.
     pub calls_per_s: u32,
     /// Reads of events, seats and places that one partner may make per second; 0 is no limit.
@@ -83,6 +86,7 @@ impl From<&crate::config::PartnerConfig> for Config {
             message_kib,
             session_calls,
             timeout_ms,
+            slow_call_ms,
             calls_per_s,
             reports_per_s,
             joins_per_visitor_min,
@@ -96,6 +100,7 @@ impl From<&crate::config::PartnerConfig> for Config {
             message_bytes_max: message_kib << 10,
             session_calls: *session_calls,
             timeout: Duration::from_millis(*timeout_ms),
+            slow_call: Duration::from_millis(*slow_call_ms),
             calls_per_s: *calls_per_s,
             reports_per_s: *reports_per_s,
             joins: JoinLimits {

@@ -5,6 +5,7 @@
 //! serve ── node ──┬── engine     the part that sells, on injected components
 //!                 ├── place      where sales live: for gateway, partners' services, access
 //!                 ├── admin      the node behind the HTTP API
+//!                 ├── logs       what is told, changed while it runs
 //!                 ├── time       the disciplined clock follows the peers' wall clocks
 //!                 ├── welcome    joining a cluster; the first operator's key
 //!                 └── departure  signals, and the sequence of leaving
@@ -13,18 +14,18 @@
 mod admin;
 mod departure;
 pub mod engine;
+mod logs;
 mod node;
 pub mod place;
 mod time;
 mod welcome;
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, NodeConfig};
+use crate::config::Config;
+use logs::Logs;
 
 /// Arguments of the subcommand.
 #[derive(clap::Args, Debug)]
@@ -39,14 +40,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Some(file) => Config::read(file)?,
         None => Config::default(),
     };
-    start_logs(&config.node)?;
+    let logs = Logs::start(&config.node)?;
     keep_memory_small();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.node.threads)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(node::run(config))
+    runtime.block_on(node::run(config, logs))
 }
 
 /// mimalloc's `mi_option_purge_delay`, which the bindings do not name.
@@ -60,20 +61,6 @@ fn keep_memory_small() {
     let _refused = unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
     // SAFETY: sets an integer of the allocator's before there is a second thread.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, PURGE_DELAY_MS) };
-}
-
-/// To standard error, so that standard output stays the node's few lines.
-fn start_logs(config: &NodeConfig) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log_filter).context("node.log_filter")?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    let started = match config.log_format.as_str() {
-        "json" => logs.json().try_init(),
-        _ => logs.try_init(),
-    };
-    started.map_err(|error| anyhow::anyhow!("cannot start the logs: {error}"))
 }
 
 #[cfg(test)]

@@ -248,6 +248,7 @@ impl Config {
             1..=1_000_000,
         )?;
         range("partner.timeout_ms", partner.timeout_ms, 10..=600_000)?;
+        range("partner.slow_call_ms", partner.slow_call_ms, 0..=600_000)?;
         let key = &self.http.operator_key;
         if !key.is_empty() && (key.len() < 8 || !key.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(fault(

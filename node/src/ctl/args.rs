@@ -428,6 +428,12 @@ pub enum Nodes {
     Remove {
         node: u64,
     },
+    /// Shows what a node logs, or changes it until its next start.
+    LogFilter {
+        node: u64,
+        /// Level, then target=level: `info,onsale::grpc=debug`.
+        filter: Option<String>,
+    },
 }
 
 #[derive(Subcommand, Debug)]

@@ -6,8 +6,8 @@ use super::args::{Groups, Holds, Keys, Nodes, Orders, Partners, Search};
 use super::{Client, Shown, tables};
 use crate::http::bodies::{AddKey, AddPartner, Join, Transfer};
 use crate::http::views::{
-    GroupList, HoldPage, HoldRow, KeyList, NewKey, NodeList, OrderPage, OrderRow, PartnerList,
-    PartnerView,
+    GroupList, HoldPage, HoldRow, KeyList, LogFilter, NewKey, NodeList, OrderPage, OrderRow,
+    PartnerList, PartnerView,
 };
 
 pub fn orders(client: &Client, verb: Orders) -> anyhow::Result<Shown> {
@@ -124,6 +124,14 @@ pub fn nodes(client: &Client, verb: Nodes) -> anyhow::Result<Shown> {
         Nodes::Remove { node } => {
             client.order("DELETE", &format!("/v1/nodes/{node}"), &json!({}))?;
             Ok(Shown::done(&format!("node {node} is out of the cluster")))
+        }
+        Nodes::LogFilter { node, filter } => {
+            let path = format!("/v1/nodes/{node}/log-filter");
+            let told: LogFilter = match filter {
+                Some(filter) => client.put(&path, &LogFilter { filter })?,
+                None => client.get(&path)?,
+            };
+            Shown::new(&told, format!("node {node} logs {}\n", told.filter))
         }
     }
 }

@@ -10,6 +10,7 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use super::metrics::{Method, RpcMetrics};
+use super::slow_calls::{SlowCalls, TRACE_HEADER};
 
 /// Something under way; counted when it is dropped.
 pub struct Counted {
@@ -41,7 +42,19 @@ impl Drop for Counted {
 }
 
 #[derive(Clone)]
-pub struct Meter(pub Arc<RpcMetrics>);
+pub struct Meter {
+    metrics: Arc<RpcMetrics>,
+    slow_calls: Arc<SlowCalls>,
+}
+
+impl Meter {
+    pub fn new(metrics: Arc<RpcMetrics>, slow_calls: SlowCalls) -> Meter {
+        Meter {
+            metrics,
+            slow_calls: Arc::new(slow_calls),
+        }
+    }
+}
 
 impl<S> Layer<S> for Meter {
     type Service = Metered<S>;
@@ -49,7 +62,7 @@ impl<S> Layer<S> for Meter {
     fn layer(&self, inner: S) -> Metered<S> {
         Metered {
             inner,
-            metrics: self.0.clone(),
+            meter: self.clone(),
         }
     }
 }
@@ -57,7 +70,7 @@ impl<S> Layer<S> for Meter {
 #[derive(Clone)]
 pub struct Metered<S> {
     inner: S,
-    metrics: Arc<RpcMetrics>,
+    meter: Meter,
 }
 
 impl<S, Q, B> Service<http::Request<Q>> for Metered<S>
@@ -77,7 +90,9 @@ where
         let method = Method::of(request.uri().path());
         Metering {
             began: Instant::now(),
-            counted: Some(Counted::begin(&self.metrics, method)),
+            counted: Some(Counted::begin(&self.meter.metrics, method)),
+            slow_calls: self.meter.slow_calls.clone(),
+            trace: request.headers().get(TRACE_HEADER).cloned(),
             answering: self.inner.call(request),
         }
     }
@@ -86,6 +101,9 @@ where
 pub struct Metering<F> {
     began: Instant,
     counted: Option<Counted>,
+    slow_calls: Arc<SlowCalls>,
+    /// As the caller sent it.
+    trace: Option<http::HeaderValue>,
     answering: F,
 }
 
@@ -104,6 +122,9 @@ where
             let code = Status::from_header_map(answer.headers()).map_or(Code::Ok, |s| s.code());
             let goes_on = code == Code::Ok && counted.method.is_stream();
             counted.code = (!goes_on).then_some(code);
+            let method = counted.method.label();
+            self.slow_calls
+                .answered(method, code, took, self.trace.as_ref());
         }
         Poll::Ready(answer)
     }

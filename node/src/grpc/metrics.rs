@@ -112,7 +112,7 @@ impl Method {
         )
     }
 
-    fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         METHODS[self.0].1
     }
 }

@@ -28,6 +28,7 @@ use super::place::Whereabouts;
 use super::sales::Sales;
 use super::seats::Seats;
 use super::session::Sessions;
+use super::slow_calls::SlowCalls;
 use super::{Entrance, Partners};
 
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -88,7 +89,10 @@ pub async fn serve(
         let _ = going_down.wait_for(|down| *down).await;
     };
     let served = Server::builder()
-        .layer(Meter(partners.metrics.clone()))
+        .layer(Meter::new(
+            partners.metrics.clone(),
+            SlowCalls::new(config.slow_call),
+        ))
         .layer(DateLayer::new(partners.wall.clone()))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

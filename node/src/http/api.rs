@@ -205,6 +205,9 @@ pub trait AdminApi: Send + Sync + 'static {
     async fn drain(&self, node_id: u64) -> Answer<()>;
     async fn remove(&self, node_id: u64) -> Answer<()>;
 
+    /// What a node logs, after it was changed to `filter`.
+    async fn log_filter(&self, node_id: u64, filter: Option<String>) -> Answer<views::LogFilter>;
+
     /// The groups of the map, with this node's replicas.
     async fn groups(&self) -> Answer<views::GroupList>;
     async fn transfer(&self, group_id: u32, to: u64) -> Answer<()>;

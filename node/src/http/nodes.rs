@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::bodies::{Join, Transfer};
 use super::door::{Call, Reached};
 use super::problem::Problem;
-use super::views::{GroupList, GroupView, NodeView};
+use super::views::{GroupList, GroupView, LogFilter, NodeView};
 
 type Response = Result<HttpResponse, Problem>;
 
@@ -48,6 +48,21 @@ pub async fn drain(call: Call) -> Response {
 pub async fn remove(call: Call) -> Response {
     let node_id = call.number("node_id")?;
     call.done(move |api| async move { api.remove(node_id).await })
+        .await
+}
+
+pub async fn log_filter(call: Call) -> Response {
+    told(call, None).await
+}
+
+pub async fn set_log_filter(call: Call) -> Response {
+    let LogFilter { filter } = call.json()?;
+    told(call, Some(filter)).await
+}
+
+async fn told(call: Call, filter: Option<String>) -> Response {
+    let node_id = call.number("node_id")?;
+    call.answer(move |api| async move { api.log_filter(node_id, filter).await })
         .await
 }
 

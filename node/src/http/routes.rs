@@ -95,6 +95,11 @@ fn configure_cluster(config: &mut ServiceConfig) {
         .service(at("/v1/nodes/{node_id}").route(delete().to(nodes::remove)))
         .service(at("/v1/nodes/{node_id}/promote").route(post().to(nodes::promote)))
         .service(at("/v1/nodes/{node_id}/drain").route(post().to(nodes::drain)))
+        .service(
+            at("/v1/nodes/{node_id}/log-filter")
+                .route(get().to(nodes::log_filter))
+                .route(put().to(nodes::set_log_filter)),
+        )
         .service(at("/v1/groups").route(get().to(nodes::groups)))
         .service(at("/v1/groups/{group_id}/transfer").route(post().to(nodes::transfer)))
         .service(at("/v1/groups/{group_id}/snapshot").route(post().to(nodes::snapshot)))

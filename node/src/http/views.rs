@@ -122,6 +122,14 @@ pub struct QueueLaneView {
     pub waiting: u64,
 }
 
+/// What a node logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogFilter {
+    /// Level, then target=level, as in tracing's EnvFilter.
+    pub filter: String,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassKeyList {
     /// The newest last.

@@ -21,6 +21,7 @@ use domain::ids::IdempotencyKey;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{Mutex, Semaphore, watch};
 
+use super::logs::Logs;
 use super::place::Place;
 use crate::access::{Door, key};
 use crate::config::Config;
@@ -44,6 +45,7 @@ pub struct Parts {
     pub config: Config,
     /// True when the node is about to stop.
     pub leaving: watch::Receiver<bool>,
+    pub logs: Logs,
 }
 
 pub struct Admin {
@@ -242,6 +244,10 @@ impl AdminApi for Admin {
     async fn remove(&self, node_id: u64) -> Answer<()> {
         let removed = self.parts.cluster.remove(node_id).await;
         removed.map_err(|failure| self.admin_failed(failure))
+    }
+
+    async fn log_filter(&self, node_id: u64, filter: Option<String>) -> Answer<views::LogFilter> {
+        self.tell(node_id, filter)
     }
 
     async fn groups(&self) -> Answer<views::GroupList> {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use super::admin::{Admin, Parts};
 use super::departure::{self, Signals};
 use super::engine::{Engine, Settings};
+use super::logs::Logs;
 use super::welcome;
 use crate::config::{Config, Founder};
 use crate::grpc;
@@ -34,10 +35,10 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 const LOWEST_PRIORITY: libc::c_int = 19;
 
 /// Runs until a signal, or until something without which a node is no node has failed.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(config: Config, logs: Logs) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let running = tokio::select! {
-        running = Running::start(config) => running?,
+        running = Running::start(config, logs) => running?,
         () = signals.next() => return Ok(()),
     };
     let Running {
@@ -97,7 +98,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(config: Config) -> anyhow::Result<Running> {
+    async fn start(config: Config, logs: Logs) -> anyhow::Result<Running> {
         let folder = config.node.data_dir.display();
         let components = open_folder(&config.node.data_dir)
             .await
@@ -129,6 +130,7 @@ impl Running {
             components: components.clone(),
             config: config.clone(),
             leaving: leaves,
+            logs,
         });
         let http = Http::start(
             http_settings(&config, &components),

@@ -519,6 +519,11 @@ impl AdminApi for Memory {
         self.event(event_id).await.map(|_| ())
     }
 
+    async fn log_filter(&self, _: u64, filter: Option<String>) -> Answer<views::LogFilter> {
+        let filter = filter.unwrap_or_else(|| "info".to_owned());
+        Ok(views::LogFilter { filter })
+    }
+
     async fn rebuild(&self, _group_id: u32) -> Answer<()> {
         Ok(())
     }

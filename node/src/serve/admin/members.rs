@@ -8,9 +8,30 @@ use proto::log::v1::PutNode;
 use super::Admin;
 use crate::http::api::{Answer, NewNode};
 use crate::http::problem::{Problem, Reason};
-use crate::http::views::{GroupList, GroupView, MemberView, NodeList, NodeView};
+use crate::http::views::{GroupList, GroupView, LogFilter, MemberView, NodeList, NodeView};
 
 impl Admin {
+    /// What the node logs, after it was changed; on another node, that one says.
+    pub(super) fn tell(&self, node_id: u64, filter: Option<String>) -> Answer<LogFilter> {
+        if node_id != self.parts.cluster.node_id() {
+            let map = self.parts.cluster.map();
+            return Err(match map.nodes.contains_key(&node_id) {
+                true => self.elsewhere(node_id),
+                false => {
+                    Problem::new(Reason::UnknownNode, format!("there is no node {node_id}")).into()
+                }
+            });
+        }
+        let logs = &self.parts.logs;
+        if let Some(filter) = filter {
+            logs.set_filter(&filter)
+                .map_err(|why| Problem::bad_request(format!("filter: {why}")))?;
+            tracing::info!(filter, "what is logged was changed");
+        }
+        let filter = logs.filter();
+        Ok(LogFilter { filter })
+    }
+
     pub(super) fn list_nodes(&self) -> NodeList {
         let cluster = &self.parts.cluster;
         let map = cluster.map();
