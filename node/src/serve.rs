@@ -5,6 +5,7 @@
 //! serve ── node ──┬── engine     the part that sells, on injected components
 //!                 ├── place      where sales live: for gateway, partners' services, access
 //!                 ├── admin      the node behind the HTTP API
+//!                 ├── outcomes   what became of holds, for who judges those that join
 //!                 ├── time       the disciplined clock follows the peers' wall clocks
 //!                 ├── welcome    joining a cluster; the first operator's key
 //!                 └── departure  signals, and the sequence of leaving
@@ -14,6 +15,7 @@ mod admin;
 mod departure;
 pub mod engine;
 mod node;
+mod outcomes;
 pub mod place;
 mod time;
 mod welcome;

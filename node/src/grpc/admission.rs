@@ -79,8 +79,8 @@ impl Admission {
     }
 }
 
-/// An address's hash as it is counted; what is too long for one is refused with the rest.
-fn address(hash: &[u8]) -> Option<u128> {
+/// An address's or a device's hash as it is counted; what is too long for one is refused with the rest.
+fn mark(hash: &[u8]) -> Option<u128> {
     let mut padded = [0; 16];
     padded.get_mut(..hash.len())?.copy_from_slice(hash);
     (!hash.is_empty()).then_some(u128::from_be_bytes(padded))
@@ -145,7 +145,7 @@ impl AdmissionService for Admission {
         let mut message = request.into_inner();
         let visitor = one(&message.visitor)?;
         let event = SaleId(message.event_id);
-        let address = address(&message.address_hash);
+        let address = mark(&message.address_hash);
         partners
             .joins
             .check(event, visitor, address)
@@ -155,6 +155,7 @@ impl AdmissionService for Admission {
             partner: caller.partner,
             visitor,
             address,
+            device: mark(&message.device_hash),
             now: Instant::now(),
         };
         match partners.risk.judge(&comer) {

@@ -331,10 +331,12 @@ impl ToRecord for JoinRequest {
             priority_class,
             address_hash,
             proof_of_work,
+            device_hash,
         } = self;
         let mut violations = Violations::default();
         let visitor = violations.visitor("visitor", visitor);
         violations.padded("address_hash", address_hash);
+        violations.padded("device_hash", device_hash);
         if proof_of_work.len() > PROOF_MAX {
             violations.add(
                 "proof_of_work",
