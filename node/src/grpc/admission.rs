@@ -24,13 +24,14 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::ending::ending;
-use super::input::{self, Stamp, ToRecord, Violations};
+use super::input::{self, NotTaken, Stamp, ToRecord, Violations};
 use super::meter::Counted;
 use super::metrics::Method;
 use super::place::{self, Copy, Place};
 use super::{Entrance, Lane, Partners, Reader, deadline, status, unary};
 use crate::access::challenge::Asked;
-use crate::access::pass::{self, Claims};
+use crate::access::enqueue::Gate;
+use crate::access::pass::{self, Claims, Forged};
 use crate::access::risk::{Comer, Verdict};
 use board::Boards;
 pub use reader::Rooms;
@@ -40,6 +41,9 @@ const SLOW_CLASS: u32 = 255;
 
 /// Visitors of one batch.
 pub const VISITORS_MAX: usize = 1000;
+
+/// Tokens of a batch looked at before others get their turn: some 50 us each.
+const TOKENS_AT_ONCE: u32 = 20;
 
 #[derive(Clone)]
 pub struct Admission {
@@ -150,6 +154,9 @@ impl AdmissionService for Admission {
             .joins
             .check(event, visitor, address)
             .map_err(status::over_limit)?;
+        let (keys, now_ms) = (partners.pass_keys.as_ref(), partners.wall.now_ms());
+        input::enter(&mut message, caller.partner, keys, now_ms)
+            .map_err(|Forged| status::not_taken(NotTaken::PassInvalid))?;
         let comer = Comer {
             event,
             partner: caller.partner,
@@ -184,22 +191,47 @@ impl AdmissionService for Admission {
             .limit
             .check(caller.partner, visitors.len())
             .map_err(status::over_limit)?;
+        let mut violations = Violations::default();
+        if message.enqueue_tokens.len() > visitors.len() {
+            violations.add("enqueue_tokens", "must be no more than the visitors");
+        }
+        violations.none(()).map_err(status::bad_request)?;
         let stamp = Stamp::of(&caller);
-        let mut records = Vec::new();
-        for visitor in &visitors {
+        let sale = SaleId(message.event_id);
+        let gate = Gate::of(partners.pass_keys.as_ref(), sale, caller.partner);
+        let now_ms = partners.wall.now_ms();
+        let mut told = JoinManyResponse::default();
+        let (mut records, mut taken) = (Vec::new(), Vec::with_capacity(visitors.len()));
+        let tokens = message.enqueue_tokens.iter().map(String::as_str);
+        let tokens = tokens.chain(std::iter::repeat(""));
+        for ((at, visitor), token) in (0..).zip(&visitors).zip(tokens) {
+            if !token.is_empty() && at % TOKENS_AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
+            let class = message.priority_class;
+            let Ok(priority_class) = gate.enter(*visitor, token, class, now_ms) else {
+                told.refused.push(JoinRefused {
+                    at,
+                    reason: status::reason_name(Rejection::PassInvalid).to_owned(),
+                    again: false,
+                });
+                continue;
+            };
             let join = JoinRequest {
                 event_id: message.event_id,
                 visitor: reader::bytes(*visitor),
-                priority_class: message.priority_class,
+                priority_class,
                 ..JoinRequest::default()
             };
             join.to_record(stamp, &mut records)
                 .map_err(status::bad_request)?;
+            taken.push(at);
         }
-        let sale = SaleId(message.event_id);
-        let answers = unary::ask_all(&partners.gateway, sale, records, visitors.len(), until).await;
-        let mut told = JoinManyResponse::default();
-        for (at, answer) in (0..).zip(answers) {
+        if taken.is_empty() {
+            return Ok(Response::new(told));
+        }
+        let answers = unary::ask_all(&partners.gateway, sale, records, taken.len(), until).await;
+        for (at, answer) in taken.into_iter().zip(answers) {
             match refused(at, &answer) {
                 None => told.joined += 1,
                 Some(refused) => told.refused.push(refused),

@@ -77,6 +77,7 @@ impl Visitors {
                 event_id,
                 visitors: batch.clone(),
                 priority_class: class,
+                enqueue_tokens: Vec::new(),
             };
             let told = self
                 .persist(|mut client| {

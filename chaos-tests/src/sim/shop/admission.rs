@@ -91,6 +91,7 @@ impl Shop {
             event_id,
             visitors: visitors.iter().copied().map(id).collect(),
             priority_class: visitors.first().map_or(0, |first| class_of(*first)),
+            ..pb::JoinManyRequest::default()
         };
         let mut admission = self.admission(node);
         let call = admission.join_many(self.asks(by, asked));
