@@ -91,6 +91,15 @@ fn mark(hash: &[u8]) -> Option<u128> {
 }
 
 impl Partners {
+    /// Refuses what is no event before anything is noted of who comes to it.
+    fn knows(&self, event: SaleId) -> Result<(), Status> {
+        let whereabouts = &self.whereabouts;
+        match whereabouts.replica(event).is_some() || whereabouts.event(event).is_some() {
+            true => Ok(()),
+            false => Err(status::failed(FailureReason::UnknownEvent, 0)),
+        }
+    }
+
     /// Whether a challenge is met; else what it is.
     fn challenged(&self, comer: &Comer, hardness: u8, message: &JoinRequest) -> Result<(), Status> {
         let keys = self.pass_keys.pass_keys();
@@ -149,6 +158,7 @@ impl AdmissionService for Admission {
         let mut message = request.into_inner();
         let visitor = one(&message.visitor)?;
         let event = SaleId(message.event_id);
+        partners.knows(event)?;
         let address = mark(&message.address_hash);
         partners
             .joins
