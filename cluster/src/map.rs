@@ -28,6 +28,7 @@ pub use pass_key::PassKey;
 pub use rejection::MapRejection;
 pub use sale::{SaleEntry, SaleState};
 pub use snapshot::BadMapSnapshot;
+pub use trust::{Trust, TrustPurpose};
 
 /// One version of the map. Readers hold it as long as they like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub struct Map {
     pub keys: BTreeMap<String, ApiKey>,
     /// In the sequence of being made.
     pub pass_keys: Vec<PassKey>,
-    /// By event and partner: the Ed25519 key of a waiting room that the partner runs.
-    pub trusts: BTreeMap<(u64, u32), [u8; 32]>,
+    /// By event and partner: the key whose tokens are taken.
+    pub trusts: BTreeMap<(u64, u32), Trust>,
     /// Rises by one with each change that was not rejected.
     pub version: u64,
 }

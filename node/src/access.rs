@@ -5,6 +5,7 @@
 
 pub mod challenge;
 mod door;
+pub mod enqueue;
 mod joins;
 pub mod key;
 mod limit;

@@ -192,10 +192,15 @@ pub struct PartnerConfig {
     pub joins_per_address_min: u32,
     pub joins_per_event_s: u32,
     pub joins_per_s: u32,
-    /// Joins from one address in a minute beyond which a challenge is asked for, and beyond how many
-    /// times of that a visitor is put into class 255; 0 is never.
+    /// Joins from one address, and with one device, in a minute beyond which a challenge is asked for,
+    /// and beyond how many times of that a visitor is put into class 255; 0 is never.
     pub welcome_per_address_min: u32,
+    pub welcome_per_device_min: u32,
     pub slow_beyond: u32,
+    /// A challenge is asked from buyers who let at least so many holds go, by expiry or release, when
+    /// those were more than so many of a hundred; 0 is never.
+    pub holds_abandoned_least: u32,
+    pub holds_abandoned_per_100: u32,
 }
 
 impl Default for PartnerConfig {
@@ -212,7 +217,10 @@ impl Default for PartnerConfig {
             joins_per_event_s: 0,
             joins_per_s: 0,
             welcome_per_address_min: 20,
+            welcome_per_device_min: 10,
             slow_beyond: 8,
+            holds_abandoned_least: 10,
+            holds_abandoned_per_100: 80,
         }
     }
 }

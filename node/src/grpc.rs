@@ -94,7 +94,10 @@ impl From<&crate::config::PartnerConfig> for Config {
             joins_per_event_s,
             joins_per_s,
             welcome_per_address_min,
+            welcome_per_device_min,
             slow_beyond,
+            holds_abandoned_least,
+            holds_abandoned_per_100,
         } = config;
         Config {
             message_bytes_max: message_kib << 10,
@@ -111,7 +114,10 @@ impl From<&crate::config::PartnerConfig> for Config {
             },
             risk: RiskLimits {
                 address_per_min: *welcome_per_address_min,
+                device_per_min: *welcome_per_device_min,
                 slow_beyond: *slow_beyond,
+                abandoned_least: *holds_abandoned_least,
+                abandoned_per_100: *holds_abandoned_per_100,
             },
             busy_retry_ms: 50,
             streams_max: 1024,
@@ -166,6 +172,11 @@ impl Partners {
             going_down,
             metrics: Arc::new(metrics),
         }
+    }
+
+    /// Who judges those that join, to be told what became of holds.
+    pub fn risk(&self) -> Arc<dyn RiskScorer> {
+        Arc::clone(&self.risk)
     }
 
     /// The partner that calls, by its key.

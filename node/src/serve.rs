@@ -6,6 +6,7 @@
 //!                 ├── place      where sales live: for gateway, partners' services, access
 //!                 ├── admin      the node behind the HTTP API
 //!                 ├── logs       what is told, changed while it runs
+//!                 ├── outcomes   what became of holds, for who judges those that join
 //!                 ├── time       the disciplined clock follows the peers' wall clocks
 //!                 ├── welcome    joining a cluster; the first operator's key
 //!                 └── departure  signals, and the sequence of leaving
@@ -16,6 +17,7 @@ mod departure;
 pub mod engine;
 mod logs;
 mod node;
+mod outcomes;
 pub mod place;
 mod time;
 mod welcome;

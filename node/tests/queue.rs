@@ -15,7 +15,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use onsale::access::challenge::ProofOfWork;
 use onsale::config::Config;
 use onsale::evidence::{Evidence, hex};
-use onsale::http::bodies::{ArmQueue, QueueLane};
+use onsale::http::bodies::{ArmQueue, QueueLane, TrustPurpose};
 use onsale::load::call::Id;
 use onsale::load::connect::{self, Bearer, MachineClock, Tcp};
 use onsale::load::keys::Keys;
@@ -27,8 +27,9 @@ use proto::channel::v1::admission_service_client::AdmissionServiceClient;
 use proto::channel::v1::session_result::Result as Told;
 use proto::channel::v1::session_service_client::SessionServiceClient;
 use proto::channel::v1::{
-    JoinRequest, LeaveRequest, Place, ProofRequest, RejectionReason, SessionCall, SessionRequest,
-    StatusManyRequest, VisitorPhase, WatchPlaceRequest, session_call,
+    JoinManyRequest, JoinManyResponse, JoinRequest, LeaveRequest, Place, ProofRequest,
+    RejectionReason, SessionCall, SessionRequest, StatusManyRequest, VisitorPhase,
+    WatchPlaceRequest, session_call,
 };
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
@@ -43,6 +44,10 @@ const PASS_TICKETS: u16 = 4;
 /// Welcome from one address, and one more who meets the challenge.
 const FLOOD: usize = 21;
 const BY_SESSION: usize = 2;
+/// Holds that may be let go before it counts.
+const LET_GO: u32 = 10;
+/// After the lobby.
+const BY_TOKEN: usize = 2;
 
 type Admission = AdmissionServiceClient<InterceptedService<Channel, Bearer>>;
 
@@ -156,6 +161,8 @@ fn a_room_on_three_nodes() {
         only_ones_own_pass(event, &crowd, &club, &mut keys, &admitted).await;
         api.rotate_pass_key().expect("a new key signs");
         a_partners_own_room(&api, event, &club, club_made.partner_id, &mut keys).await;
+        only_with_the_clubs_tokens(&api, event, &club, club_made.partner_id, &mut keys).await;
+        who_lets_holds_go_is_challenged(event, &crowd, &mut keys, &admitted[2]).await;
         buys_once(event, &crowd, &mut keys, *visitor, pass).await;
         watched_until_the_end(&api, event, &crowd, &before).await;
     });
@@ -167,7 +174,7 @@ fn a_room_on_three_nodes() {
     assert!(verdict.released > 0);
     assert_eq!(verdict.removed, 1, "one left");
     let queue = api.queue(event).expect("is shown");
-    assert_eq!(queue.joined as usize, came, "nobody twice");
+    assert_eq!(queue.joined as usize, came + BY_TOKEN, "nobody twice");
 }
 
 /// Members have two turns of three.
@@ -484,22 +491,15 @@ async fn a_partners_own_room(
 ) {
     let key = SigningKey::from_bytes(&[5; 32]);
     let buyer = keys.make();
-    let ends = MachineClock.now_ms() / 1000 + 600;
-    let body = format!(
-        r#"{{"evt":{event},"sub":"{}","exp":{ends},"max":3}}"#,
-        hex(&buyer)
-    );
-    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
-    let signed = format!("{}.{}", part(r#"{"alg":"EdDSA","typ":"JWT"}"#), part(&body));
-    let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes()).to_bytes());
-    let token = format!("{signed}.{signature}");
+    let token = token(&key, event, &buyer, r#""max":3"#);
     let before = club.hold(event, keys.make(), buyer, &token, 1).await;
     assert_eq!(
         before,
         Err(RejectionReason::PassInvalid),
         "nobody trusts it"
     );
-    api.trust(event, partner_id, &key.verifying_key().to_bytes())
+    let public = key.verifying_key().to_bytes();
+    api.trust(event, partner_id, &public, TrustPurpose::Room)
         .expect("is trusted");
     let until = Instant::now() + LIMIT;
     // A node may hear of it a moment later.
@@ -514,6 +514,113 @@ async fn a_partners_own_room(
     assert_eq!(more, Err(RejectionReason::PassSpent));
     let last = club.hold(event, keys.make(), buyer, &token, 1).await;
     assert_eq!(last, Ok(()));
+}
+
+/// Who takes seats and lets them go again and again is asked for work as a visitor, by every node.
+async fn who_lets_holds_go_is_challenged(
+    event_id: u64,
+    crowd: &Partner,
+    keys: &mut Keys,
+    (visitor, pass): &(Id, Pass),
+) {
+    for _ in 0..LET_GO {
+        let hold = keys.make();
+        let held = crowd.hold(event_id, hold, *visitor, &pass.text, 1).await;
+        assert_eq!(held, Ok(()));
+        let release = Call::ReleaseHold { hold };
+        let released = crowd.client.call(event_id, keys.make(), release, LIMIT);
+        let released = released.await.expect("is answered");
+        assert!(matches!(released, Answer::Done { .. }));
+    }
+    let join = JoinRequest {
+        event_id,
+        visitor: visitor.to_vec().into(),
+        ..JoinRequest::default()
+    };
+    let until = Instant::now() + LIMIT;
+    for node in &crowd.plain {
+        let mut node = node.clone();
+        // What became of holds is learned a moment later.
+        while node.join(join.clone()).await.is_ok() {
+            assert!(Instant::now() < until, "nothing is asked for");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let refused = node
+            .join(join.clone())
+            .await
+            .expect_err("work is asked for");
+        let why = refused.get_error_details().error_info().cloned();
+        assert_eq!(why.expect("a reason").reason, "CHALLENGE_REQUIRED");
+    }
+}
+
+/// What a partner signs for a visitor, with one claim more.
+fn token(key: &SigningKey, event: u64, visitor: &Id, more: &str) -> String {
+    let ends = MachineClock.now_ms() / 1000 + 600;
+    let sub = hex(visitor);
+    let body = format!(r#"{{"evt":{event},"sub":"{sub}","exp":{ends},{more}}}"#);
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let signed = format!("{}.{}", part(r#"{"alg":"EdDSA","typ":"JWT"}"#), part(&body));
+    let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes()).to_bytes());
+    format!("{signed}.{signature}")
+}
+
+/// The club sends its visitors with tokens: then none of them joins without one, on any node, and what
+/// is signed with that key buys nothing.
+async fn only_with_the_clubs_tokens(
+    api: &Api,
+    event_id: u64,
+    club: &Partner,
+    partner_id: u32,
+    keys: &mut Keys,
+) {
+    let key = SigningKey::from_bytes(&[6; 32]);
+    let public = key.verifying_key().to_bytes();
+    api.trust(event_id, partner_id, &public, TrustPurpose::Enqueue)
+        .expect("is trusted");
+    let ids: Vec<Id> = (0..BY_TOKEN + 1).map(|_| keys.make()).collect();
+    let bytes = |id: &Id| bytes::Bytes::copy_from_slice(id);
+    let member = |id: &Id| token(&key, event_id, id, r#""cls":1"#);
+    let good = JoinRequest {
+        event_id,
+        visitor: bytes(&ids[0]),
+        enqueue_token: member(&ids[0]),
+        ..JoinRequest::default()
+    };
+    let wrong = ["", "no.good.token", &member(&ids[1])].map(|token| JoinRequest {
+        enqueue_token: token.to_owned(),
+        ..good.clone()
+    });
+    let until = Instant::now() + LIMIT;
+    for node in &club.plain {
+        let mut node = node.clone();
+        // A node may hear of it a moment later, and refuses until then what it cannot check.
+        while node.join(good.clone()).await.is_err() {
+            assert!(Instant::now() < until, "the token is not taken");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        for wrong in wrong.clone() {
+            let refused = node.join(wrong).await.expect_err("has no token");
+            let why = refused.get_error_details().error_info().cloned();
+            assert_eq!(why.expect("a reason").reason, "PASS_INVALID");
+        }
+    }
+    let many = JoinManyRequest {
+        event_id,
+        visitors: ids[1..].iter().map(bytes).collect(),
+        enqueue_tokens: vec![member(&ids[1])],
+        ..JoinManyRequest::default()
+    };
+    let told = club.plain[2].clone().join_many(many).await.expect("told");
+    let JoinManyResponse { joined, refused } = told.into_inner();
+    let reasons: Vec<&str> = refused.iter().map(|told| told.reason.as_str()).collect();
+    assert_eq!((joined, reasons), (1, vec!["PASS_INVALID"]));
+    let places = club.visitors.places(event_id, &ids).await.expect("told");
+    assert_eq!([places[0].lane, places[1].lane], [0, 0], "as members");
+    assert_eq!(places[BY_TOKEN].phase(), VisitorPhase::Unknown);
+    let shown = member(&ids[0]);
+    let held = club.hold(event_id, keys.make(), ids[0], &shown, 1).await;
+    assert_eq!(held, Err(RejectionReason::PassInvalid));
 }
 
 /// The same pass, shown on all nodes at once.

@@ -44,11 +44,7 @@ impl Map {
             pass_keys: pass_keys.iter().map(PassKey::put).collect(),
             trusts: trusts
                 .iter()
-                .map(|((sale_id, partner_id), key)| pb::PutTrust {
-                    sale_id: *sale_id,
-                    partner_id: *partner_id,
-                    public_key: key.to_vec().into(),
-                })
+                .map(|((sale_id, partner_id), trust)| trust.put(*sale_id, *partner_id))
                 .collect(),
             version: *version,
         };

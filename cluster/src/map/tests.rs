@@ -218,24 +218,40 @@ fn the_two_newest_pass_keys_are_kept() {
 
 /// Of a partner that is known, for one event, until it is taken back.
 #[test]
-fn a_partners_own_room_is_trusted_until_it_is_not() {
-    let trust = |partner_id, key: &'static [u8]| {
+fn a_partners_key_is_trusted_for_what_was_said_until_it_is_not() {
+    let trust_for = |purpose: i32, partner_id, key: &'static [u8]| {
         Change::PutTrust(pb::PutTrust {
             sale_id: 77,
             partner_id,
             public_key: key.into(),
+            purpose,
         })
     };
+    let room = pb::TrustPurpose::Room as i32;
+    let trust = |partner_id, key| trust_for(room, partner_id, key);
+    let [room, enqueue] = [TrustPurpose::Room, TrustPurpose::Enqueue].map(|purpose| Trust {
+        key: [7; 32],
+        purpose,
+    });
     let mut map = full_map();
     let known = *map.partners.keys().next().expect("a partner");
     assert_eq!(map.apply(&trust(known, &[7; 32])), Ok(()));
-    assert_eq!(map.trusts[&(77, known)], [7; 32]);
+    assert_eq!(map.trusts[&(77, known)], room);
     assert_eq!(Map::decode(map.encode()).expect("decoded"), map);
+    let other = map.apply(&Change::PutTrust(enqueue.put(77, known)));
+    assert_eq!(other, Ok(()));
+    assert_eq!(map.trusts[&(77, known)], enqueue, "one at a time");
+    assert_eq!(Map::decode(map.encode()).expect("decoded"), map);
+    let nothing_known = map.apply(&trust_for(3, known, &[7; 32]));
+    assert_eq!(nothing_known, Err(MapRejection::BadValue));
+    // As it was written before there were two.
+    assert_eq!(map.apply(&trust_for(0, known, &[7; 32])), Ok(()));
+    assert_eq!(map.trusts[&(77, known)], room);
     let short = map.apply(&trust(known, &[7; 31]));
     assert_eq!(short, Err(MapRejection::BadValue));
     let unknown = map.apply(&trust(known + 1, &[7; 32]));
     assert_eq!(unknown, Err(MapRejection::UnknownPartner));
-    assert_eq!(map.apply(&trust(known, &[])), Ok(()));
+    assert_eq!(map.apply(&Change::PutTrust(Trust::end(77, known))), Ok(()));
     assert!(map.trusts.is_empty());
 }
 

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ids::{ChannelId, PartnerId, SaleId, VisitorId};
 use domain::room::Token;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
@@ -63,8 +64,31 @@ pub fn key_id_of(public: &[u8; 32]) -> String {
 /// The keys there are at this moment, in the sequence of being made.
 pub trait PassKeys: Send + Sync + 'static {
     fn pass_keys(&self) -> Vec<PassKey>;
-    /// The Ed25519 key of a waiting room that the partner runs for the event.
-    fn trusted(&self, event: SaleId, partner: PartnerId) -> Option<[u8; 32]>;
+    /// The partner's key that is trusted for the event.
+    fn trust(&self, event: SaleId, partner: PartnerId) -> Option<Trust>;
+
+    /// The same, when it is trusted for this.
+    fn key_for(&self, purpose: Purpose, event: SaleId, partner: PartnerId) -> Option<[u8; 32]> {
+        let trust = self.trust(event, partner)?;
+        (trust.purpose == purpose).then_some(trust.key)
+    }
+}
+
+/// A partner's key that is trusted for an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// Ed25519.
+    pub key: [u8; 32],
+    pub purpose: Purpose,
+}
+
+/// What tokens of a partner's key are taken for, and for nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// As passes, of a waiting room that the partner runs for the event.
+    Room,
+    /// To join the waiting room here.
+    Enqueue,
 }
 
 /// Of a node that has none.
@@ -75,7 +99,7 @@ impl PassKeys for NoPassKeys {
         Vec::new()
     }
 
-    fn trusted(&self, _: SaleId, _: PartnerId) -> Option<[u8; 32]> {
+    fn trust(&self, _: SaleId, _: PartnerId) -> Option<Trust> {
         None
     }
 }
@@ -234,24 +258,30 @@ pub fn read_token(
     event: SaleId,
     visitor: VisitorId,
 ) -> Result<Token, Forged> {
-    let read = || {
-        let parts = Parts::of(token)?;
-        let StatedHeader { alg } = serde_json::from_slice(&parts.header).ok()?;
-        if alg != ALGORITHM {
-            return None;
-        }
-        serde_json::from_slice(&parts.body_signed_by(key)?).ok()
-    };
-    let Stated { evt, sub, exp, max } = read().ok_or(Forged)?;
-    let expected = format!("{:032x}", visitor.0);
-    let fits = sub.as_bytes().ct_eq(expected.as_bytes()) & evt.ct_eq(&event.0);
-    match bool::from(fits) {
+    let Stated { evt, sub, exp, max } = stated(key, token).ok_or(Forged)?;
+    match is_of(evt, &sub, event, visitor) {
         true => Ok(Token {
             ends_ms: exp.saturating_mul(1000),
             tickets: max,
         }),
         false => Err(Forged),
     }
+}
+
+/// What a token says that somebody else signed with this key.
+pub(super) fn stated<T: DeserializeOwned>(key: &[u8; 32], token: &[u8]) -> Option<T> {
+    let parts = Parts::of(token)?;
+    let StatedHeader { alg } = serde_json::from_slice(&parts.header).ok()?;
+    if alg != ALGORITHM {
+        return None;
+    }
+    serde_json::from_slice(&parts.body_signed_by(key)?).ok()
+}
+
+/// Whether a token's claims are of this visitor at this event.
+pub(super) fn is_of(evt: u64, sub: &str, event: SaleId, visitor: VisitorId) -> bool {
+    let expected = format!("{:032x}", visitor.0);
+    bool::from(sub.as_bytes().ct_eq(expected.as_bytes()) & evt.ct_eq(&event.0))
 }
 
 #[cfg(test)]

@@ -249,6 +249,11 @@ impl Config {
         )?;
         range("partner.timeout_ms", partner.timeout_ms, 10..=600_000)?;
         range("partner.slow_call_ms", partner.slow_call_ms, 0..=600_000)?;
+        range(
+            "partner.holds_abandoned_per_100",
+            partner.holds_abandoned_per_100,
+            0..=100,
+        )?;
         let key = &self.http.operator_key;
         if !key.is_empty() && (key.len() < 8 || !key.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(fault(

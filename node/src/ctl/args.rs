@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
 
-use crate::http::bodies::Span;
+use crate::http::bodies::{Span, TrustPurpose};
 
 /// Drives a cluster through any of its nodes.
 #[derive(ClapArgs, Debug)]
@@ -179,7 +179,8 @@ pub enum Queue {
         event: u64,
         file: PathBuf,
     },
-    /// Takes tokens of a waiting room that a partner runs for the event; without a key no more.
+    /// Takes tokens that a partner signs for the event: as passes of a waiting room of its own, or to
+    /// join the one here, which its visitors then need; without a key no more.
     Trust {
         event: u64,
         #[arg(long)]
@@ -187,6 +188,8 @@ pub enum Queue {
         /// Ed25519, 32 bytes in hexadecimal.
         #[arg(long)]
         public_key: Option<String>,
+        #[arg(long, value_enum, default_value_t)]
+        purpose: TrustPurpose,
     },
     /// The keys that sign passes.
     Keys,

@@ -5,7 +5,9 @@ use serde_json::json;
 
 use super::args::{Arm, Ceiling, Queue, SetQueue};
 use super::{Client, Shown, tables};
-use crate::http::bodies::{ArmQueue, Beacon, MoveQueue, QueueSettings, RemoveVisitor, Trust};
+use crate::http::bodies::{
+    ArmQueue, Beacon, MoveQueue, QueueSettings, RemoveVisitor, Trust, TrustPurpose,
+};
 use crate::http::views::{self, Applied, PassKeyList};
 
 pub fn run(client: &Client, verb: Queue) -> anyhow::Result<Shown> {
@@ -48,14 +50,17 @@ pub fn run(client: &Client, verb: Queue) -> anyhow::Result<Shown> {
             event,
             partner,
             public_key,
+            purpose,
         } => {
-            let said = match public_key {
-                Some(_) => "its tokens are taken",
-                None => "its tokens are not taken any more",
+            let said = match (&public_key, purpose) {
+                (Some(_), TrustPurpose::Room) => "its tokens are taken as passes",
+                (Some(_), TrustPurpose::Enqueue) => "its visitors join with its tokens only",
+                (None, _) => "its tokens are not taken any more",
             };
             let body = Trust {
                 partner_id: partner,
                 public_key,
+                purpose,
             };
             client.order("PUT", &format!("/v1/events/{event}/queue/trust"), &body)?;
             Ok(Shown::done(&format!("partner {partner}: {said}")))

@@ -24,13 +24,14 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::ending::ending;
-use super::input::{self, Stamp, ToRecord, Violations};
+use super::input::{self, NotTaken, Stamp, ToRecord, Violations};
 use super::meter::Counted;
 use super::metrics::Method;
 use super::place::{self, Copy, Place};
 use super::{Entrance, Lane, Partners, Reader, deadline, status, unary};
 use crate::access::challenge::Asked;
-use crate::access::pass::{self, Claims};
+use crate::access::enqueue::Gate;
+use crate::access::pass::{self, Claims, Forged};
 use crate::access::risk::{Comer, Verdict};
 use board::Boards;
 pub use reader::Rooms;
@@ -40,6 +41,9 @@ const SLOW_CLASS: u32 = 255;
 
 /// Visitors of one batch.
 pub const VISITORS_MAX: usize = 1000;
+
+/// Tokens of a batch looked at before others get their turn: some 50 us each.
+const TOKENS_AT_ONCE: u32 = 20;
 
 #[derive(Clone)]
 pub struct Admission {
@@ -79,14 +83,23 @@ impl Admission {
     }
 }
 
-/// An address's hash as it is counted; what is too long for one is refused with the rest.
-fn address(hash: &[u8]) -> Option<u128> {
+/// An address's or a device's hash as it is counted; what is too long for one is refused with the rest.
+fn mark(hash: &[u8]) -> Option<u128> {
     let mut padded = [0; 16];
     padded.get_mut(..hash.len())?.copy_from_slice(hash);
     (!hash.is_empty()).then_some(u128::from_be_bytes(padded))
 }
 
 impl Partners {
+    /// Refuses what is no event before anything is noted of who comes to it.
+    fn knows(&self, event: SaleId) -> Result<(), Status> {
+        let whereabouts = &self.whereabouts;
+        match whereabouts.replica(event).is_some() || whereabouts.event(event).is_some() {
+            true => Ok(()),
+            false => Err(status::failed(FailureReason::UnknownEvent, 0)),
+        }
+    }
+
     /// Whether a challenge is met; else what it is.
     fn challenged(&self, comer: &Comer, hardness: u8, message: &JoinRequest) -> Result<(), Status> {
         let keys = self.pass_keys.pass_keys();
@@ -164,16 +177,21 @@ impl AdmissionService for Admission {
         let mut message = request.into_inner();
         let visitor = one(&message.visitor)?;
         let event = SaleId(message.event_id);
-        let address = address(&message.address_hash);
+        partners.knows(event)?;
+        let address = mark(&message.address_hash);
         partners
             .joins
             .check(event, visitor, address)
             .map_err(status::over_limit)?;
+        let (keys, now_ms) = (partners.pass_keys.as_ref(), partners.wall.now_ms());
+        input::enter(&mut message, caller.partner, keys, now_ms)
+            .map_err(|Forged| status::not_taken(NotTaken::PassInvalid))?;
         let comer = Comer {
             event,
             partner: caller.partner,
             visitor,
             address,
+            device: mark(&message.device_hash),
             now: Instant::now(),
         };
         match partners.risk.judge(&comer) {
@@ -202,24 +220,50 @@ impl AdmissionService for Admission {
             .limit
             .check(caller.partner, visitors.len())
             .map_err(status::over_limit)?;
+        let mut violations = Violations::default();
+        if message.enqueue_tokens.len() > visitors.len() {
+            violations.add("enqueue_tokens", "must be no more than the visitors");
+        }
+        violations.none(()).map_err(status::bad_request)?;
         let stamp = Stamp::of(&caller);
-        let mut records = Vec::new();
         let parties = party_sizes(&message)?;
-        for (visitor, party_size) in visitors.iter().zip(parties) {
+        let sale = SaleId(message.event_id);
+        let gate = Gate::of(partners.pass_keys.as_ref(), sale, caller.partner);
+        let now_ms = partners.wall.now_ms();
+        let mut told = JoinManyResponse::default();
+        let (mut records, mut taken) = (Vec::new(), Vec::with_capacity(visitors.len()));
+        let tokens = message.enqueue_tokens.iter().map(String::as_str);
+        let tokens = tokens.chain(std::iter::repeat(""));
+        let wishes = tokens.zip(parties);
+        for ((at, visitor), (token, party_size)) in (0..).zip(&visitors).zip(wishes) {
+            if !token.is_empty() && at % TOKENS_AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
+            let class = message.priority_class;
+            let Ok(priority_class) = gate.enter(*visitor, token, class, now_ms) else {
+                told.refused.push(JoinRefused {
+                    at,
+                    reason: status::reason_name(Rejection::PassInvalid).to_owned(),
+                    again: false,
+                });
+                continue;
+            };
             let join = JoinRequest {
                 event_id: message.event_id,
                 visitor: reader::bytes(*visitor),
-                priority_class: message.priority_class,
+                priority_class,
                 party_size,
                 ..JoinRequest::default()
             };
             join.to_record(stamp, &mut records)
                 .map_err(status::bad_request)?;
+            taken.push(at);
         }
-        let sale = SaleId(message.event_id);
-        let answers = unary::ask_all(&partners.gateway, sale, records, visitors.len(), until).await;
-        let mut told = JoinManyResponse::default();
-        for (at, answer) in (0..).zip(answers) {
+        if taken.is_empty() {
+            return Ok(Response::new(told));
+        }
+        let answers = unary::ask_all(&partners.gateway, sale, records, taken.len(), until).await;
+        for (at, answer) in taken.into_iter().zip(answers) {
             match refused(at, &answer) {
                 None => told.joined += 1,
                 Some(refused) => told.refused.push(refused),

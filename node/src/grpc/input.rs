@@ -16,7 +16,8 @@ use proto::channel::v1::{
 use tonic_types::FieldViolation;
 
 use crate::access::Caller;
-use crate::access::pass::{self, Forged, PassKeys};
+use crate::access::enqueue::Gate;
+use crate::access::pass::{self, Forged, PassKeys, Purpose};
 
 /// Bounds of one request; what a sale allows in one hold is mostly less (`hold_seats_max`).
 pub const LINES_MAX: usize = 100;
@@ -186,9 +187,28 @@ pub fn show_pass(
         record::note_pass(out.get_mut(start..).unwrap_or_default());
         return Ok(());
     }
-    let trusted = keys.trusted(event, partner).ok_or(Forged)?;
+    let trusted = keys.key_for(Purpose::Room, event, partner);
+    let trusted = trusted.ok_or(Forged)?;
     let token = pass::read_token(&trusted, pass, event, visitor)?;
     record::put_token(out, start, token);
+    Ok(())
+}
+
+/// Looks at what lets a visitor join, and puts the class that it names into the request. Who has no key
+/// is left to what makes the record.
+pub fn enter(
+    join: &mut JoinRequest,
+    partner: PartnerId,
+    keys: &dyn PassKeys,
+    now_ms: u64,
+) -> Result<(), Forged> {
+    let mut violations = Violations::default();
+    let visitor = violations.visitor("visitor", &join.visitor);
+    if violations.none(()).is_err() {
+        return Ok(());
+    }
+    let gate = Gate::of(keys, SaleId(join.event_id), partner);
+    join.priority_class = gate.enter(visitor, &join.enqueue_token, join.priority_class, now_ms)?;
     Ok(())
 }
 
@@ -331,11 +351,14 @@ impl ToRecord for JoinRequest {
             priority_class,
             address_hash,
             proof_of_work,
+            device_hash,
+            enqueue_token: _,
             party_size,
         } = self;
         let mut violations = Violations::default();
         let visitor = violations.visitor("visitor", visitor);
         violations.padded("address_hash", address_hash);
+        violations.padded("device_hash", device_hash);
         if proof_of_work.len() > PROOF_MAX {
             violations.add(
                 "proof_of_work",

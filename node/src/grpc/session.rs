@@ -156,7 +156,15 @@ impl Session {
             room = 0;
             wait_ms = millis(over.retry_after);
         }
-        for SessionCall { call_id, call } in calls {
+        let now_ms = self.partners.wall.now_ms();
+        for SessionCall { call_id, mut call } in calls {
+            if let Some(Call::Join(join)) = &mut call {
+                let keys = self.partners.pass_keys.as_ref();
+                if input::enter(join, self.stamp.partner, keys, now_ms).is_err() {
+                    self.splitter.reject(call_id, Rejection::PassInvalid);
+                    continue;
+                }
+            }
             let request: Option<&dyn ToRecord> = match &call {
                 Some(Call::PlaceHold(request)) => Some(request),
                 Some(Call::ExtendHold(request)) => Some(request),

@@ -12,6 +12,7 @@ use domain::rules::SaleRules;
 use super::bodies::QueueSettings;
 use super::problem::Problem;
 use super::views;
+use crate::access::pass::Trust;
 
 /// Why a call has no answer here.
 #[derive(Debug)]
@@ -170,13 +171,8 @@ pub trait AdminApi: Send + Sync + 'static {
     async fn queue(&self, event_id: u64) -> Answer<views::Queue>;
     /// The file by which anybody checks the shuffle of its lobby.
     async fn evidence(&self, event_id: u64) -> Answer<Bytes>;
-    /// Trusts a partner's own waiting room for an event, or ends that.
-    async fn trust(
-        &self,
-        event_id: u64,
-        partner_id: u32,
-        public_key: Option<[u8; 32]>,
-    ) -> Answer<()>;
+    /// Trusts tokens of a partner's key for an event, or none any more.
+    async fn trust(&self, event_id: u64, partner_id: u32, trust: Option<Trust>) -> Answer<()>;
     async fn pass_keys(&self) -> Answer<views::PassKeyList>;
     /// Makes a key that signs passes from soon on; the one before stays good.
     async fn rotate_pass_key(&self) -> Answer<views::PassKeyList>;

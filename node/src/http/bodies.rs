@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::api::{NewEvent, NewNode, NewRoom, Search};
 use super::problem::{Problem, Reason};
 use super::timestamp;
+use crate::access::pass;
 
 /// Seats one block or unblock may name: what fits one command record.
 pub const SEATS_MAX: usize = 10_000;
@@ -410,7 +411,7 @@ impl RemoveVisitor {
     }
 }
 
-/// A waiting room that a partner runs for the event.
+/// A partner's key whose tokens are taken for the event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trust {
@@ -418,15 +419,33 @@ pub struct Trust {
     /// Ed25519, 32 bytes in hexadecimal; absent ends the trust.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<String>,
+    #[serde(default)]
+    pub purpose: TrustPurpose,
+}
+
+/// What tokens of a partner's key are taken for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum TrustPurpose {
+    /// As passes: the partner runs a waiting room of its own.
+    #[default]
+    Room,
+    /// To join the waiting room here, which then nobody does without one.
+    Enqueue,
 }
 
 impl Trust {
-    pub fn into_domain(self) -> Result<(u32, Option<[u8; 32]>), Problem> {
-        let key = self.public_key.map(|text| {
-            crate::evidence::unhex("public_key", &text)
-                .map_err(|wrong| Problem::bad_request(wrong.to_string()))
+    pub fn into_domain(self) -> Result<(u32, Option<pass::Trust>), Problem> {
+        let purpose = match self.purpose {
+            TrustPurpose::Room => pass::Purpose::Room,
+            TrustPurpose::Enqueue => pass::Purpose::Enqueue,
+        };
+        let trust = self.public_key.map(|text| {
+            let key = crate::evidence::unhex("public_key", &text)
+                .map_err(|wrong| Problem::bad_request(wrong.to_string()))?;
+            Ok(pass::Trust { key, purpose })
         });
-        Ok((self.partner_id, key.transpose()?))
+        Ok((self.partner_id, trust.transpose()?))
     }
 }
 

@@ -59,8 +59,8 @@ pub async fn evidence(call: Call) -> Response {
 
 pub async fn trust(call: Call) -> Response {
     let event_id = call.number("event_id")?;
-    let (partner_id, public_key) = call.json::<Trust>()?.into_domain()?;
-    call.done(move |api| async move { api.trust(event_id, partner_id, public_key).await })
+    let (partner_id, trust) = call.json::<Trust>()?.into_domain()?;
+    call.done(move |api| async move { api.trust(event_id, partner_id, trust).await })
         .await
 }
 

@@ -78,6 +78,7 @@ impl Visitors {
                 visitors: batch.clone(),
                 priority_class: class,
                 party_sizes: Vec::new(),
+                enqueue_tokens: Vec::new(),
             };
             let told = self
                 .persist(|mut client| {

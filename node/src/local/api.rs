@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use ureq::Agent;
 
 use crate::evidence::hex;
-use crate::http::bodies::{ArmQueue, MoveQueue, Trust};
+use crate::http::bodies::{ArmQueue, MoveQueue, Trust, TrustPurpose};
 use crate::http::timestamp;
 use crate::http::views::Queue;
 
@@ -181,12 +181,19 @@ impl Api {
         Ok(())
     }
 
-    /// Trusts tokens that a partner's own waiting room signs with this key.
-    pub fn trust(&self, event: u64, partner_id: u32, public_key: &[u8; 32]) -> anyhow::Result<()> {
+    /// Trusts tokens that a partner signs with this key.
+    pub fn trust(
+        &self,
+        event: u64,
+        partner_id: u32,
+        public_key: &[u8; 32],
+        purpose: TrustPurpose,
+    ) -> anyhow::Result<()> {
         let path = format!("/v1/events/{event}/queue/trust");
         let body = Trust {
             partner_id,
             public_key: Some(hex(public_key)),
+            purpose,
         };
         self.persist_raw(Method::Put, &path, &serde_json::to_vec(&body)?)?;
         Ok(())

@@ -23,6 +23,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::logs::Logs;
 use super::place::Place;
+use crate::access::pass::Trust;
 use crate::access::{Door, key};
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -165,13 +166,8 @@ impl AdminApi for Admin {
         self.read_evidence(event_id).await
     }
 
-    async fn trust(
-        &self,
-        event_id: u64,
-        partner_id: u32,
-        public_key: Option<[u8; 32]>,
-    ) -> Answer<()> {
-        self.put_trust(event_id, partner_id, public_key).await
+    async fn trust(&self, event_id: u64, partner_id: u32, trust: Option<Trust>) -> Answer<()> {
+        self.put_trust(event_id, partner_id, trust).await
     }
 
     async fn pass_keys(&self) -> Answer<views::PassKeyList> {

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use super::place::Place;
 use super::time;
 use crate::access::Door;
+use crate::access::risk::RiskScorer;
 use crate::gateway::{self, Forwarding, Gateway, GatewayMetrics};
 use crate::grpc::{self, Partners, RpcMetrics};
 
@@ -41,6 +42,8 @@ pub struct Engine {
     pub cluster: Cluster,
     pub gateway: Gateway,
     pub door: Door,
+    /// To be told what becomes of holds.
+    pub risk: Arc<dyn RiskScorer>,
     /// Ends when the partners' listener does.
     pub partners: JoinHandle<Result<(), grpc::ServeFailure>>,
     /// True ends the partners' streams.
@@ -126,6 +129,7 @@ impl Engine {
             cluster,
             gateway,
             door,
+            risk: partners.risk(),
             partners: tokio::spawn(grpc::serve(partners, incoming)),
             going_down,
         })

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::Sales;
+use actors::feed::Fed;
 use anyhow::{Context as _, anyhow, bail};
 use cluster::Cluster;
 use cluster::components::{Components, Net};
 use prometheus::Registry;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -18,7 +19,9 @@ use super::admin::{Admin, Parts};
 use super::departure::{self, Signals};
 use super::engine::{Engine, Settings};
 use super::logs::Logs;
+use super::outcomes::{self, Outcomes};
 use super::welcome;
+use crate::access::risk::RiskScorer;
 use crate::config::{Config, Founder};
 use crate::grpc;
 use crate::http::forward::Forward;
@@ -30,6 +33,9 @@ use crate::observe;
 const DRAIN: Duration = Duration::from_secs(2);
 /// The log and the replicas stop within this, or are left as they are: they survive a crash.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Batches of changes that may wait for the index.
+const FEED_MAX: usize = 4096;
 
 /// The politest a thread can be.
 const LOWEST_PRIORITY: libc::c_int = 19;
@@ -110,6 +116,7 @@ impl Running {
             cluster,
             gateway,
             door,
+            risk,
             partners,
             going_down,
         } = Engine::start(
@@ -119,7 +126,8 @@ impl Running {
         )
         .await?;
         let (leaving, leaves) = watch::channel(false);
-        let index = start_index(&config, &components, &cluster, &sales, &registry)?;
+        let feed = feed(&config, &sales, risk)?;
+        let index = start_index(&config, &components, &cluster, &sales, feed, &registry)?;
         observe(&config, &components, &cluster, sales, &leaves, &registry)?;
         let admin = Admin::new(Parts {
             cluster: cluster.clone(),
@@ -171,19 +179,39 @@ fn observe(
     Ok(())
 }
 
+/// The sales' changes for the index, if there is one; what became of holds is learned on the way.
+fn feed(
+    config: &Config,
+    sales: &Arc<Sales>,
+    risk: Arc<dyn RiskScorer>,
+) -> anyhow::Result<Option<mpsc::Receiver<Fed>>> {
+    let minds_holds = grpc::Config::from(&config.partner).risk.minds_holds();
+    if !config.index.enabled && !minds_holds {
+        return Ok(None);
+    }
+    let Some(feed) = sales.feed() else {
+        bail!("the sales' changes are read by somebody else");
+    };
+    if !minds_holds {
+        return Ok(Some(feed));
+    }
+    let (to_index, for_index) = mpsc::channel(FEED_MAX);
+    let to_index = config.index.enabled.then_some(to_index);
+    tokio::spawn(outcomes::follow(Outcomes::new(risk), feed, to_index));
+    Ok(config.index.enabled.then_some(for_index))
+}
+
 /// On a thread of its own, because it blocks while it writes.
 fn start_index(
     config: &Config,
     components: &Components,
     cluster: &Cluster,
     sales: &Arc<Sales>,
+    feed: Option<mpsc::Receiver<Fed>>,
     registry: &Registry,
 ) -> anyhow::Result<Option<Index>> {
-    if !config.index.enabled {
+    let Some(feed) = feed else {
         return Ok(None);
-    }
-    let Some(feed) = sales.feed() else {
-        anyhow::bail!("the sales' changes are read by somebody else");
     };
     let caught_up = cluster.clone();
     let source = SaleActors {

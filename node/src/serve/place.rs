@@ -6,11 +6,11 @@ use std::sync::{Arc, OnceLock};
 use actors::calls::Calls;
 use actors::{SaleHandle, Sales};
 use cluster::Cluster;
-use cluster::map::{Map, SaleEntry, SaleState};
+use cluster::map::{Map, SaleEntry, SaleState, TrustPurpose};
 use cluster::types::NodeId;
 use domain::ids::{ChannelId, PartnerId, SaleId};
 
-use crate::access::pass::{PassKey, PassKeys};
+use crate::access::pass::{PassKey, PassKeys, Purpose, Trust};
 use crate::access::{KeyRecord, Keys, PartnerRecord};
 use crate::gateway::{Directory, PeerChannel, Route, boxed};
 use crate::grpc::{EventEntry, Keeper, Whereabouts};
@@ -197,7 +197,13 @@ impl PassKeys for Place {
         .collect()
     }
 
-    fn trusted(&self, event: SaleId, partner: PartnerId) -> Option<[u8; 32]> {
-        self.map()?.trusts.get(&(event.0, partner.0)).copied()
+    fn trust(&self, event: SaleId, partner: PartnerId) -> Option<Trust> {
+        let cluster::map::Trust { key, purpose } =
+            *self.map()?.trusts.get(&(event.0, partner.0))?;
+        let purpose = match purpose {
+            TrustPurpose::Room => Purpose::Room,
+            TrustPurpose::Enqueue => Purpose::Enqueue,
+        };
+        Some(Trust { key, purpose })
     }
 }

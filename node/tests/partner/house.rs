@@ -22,7 +22,7 @@ use domain::ids::{ChannelId, PartnerId, SaleId};
 use domain::rules::SaleRules;
 use domain::venue::{Attributes, RowPlan, SeatPlan, SectionPlan, Venue};
 use futures::StreamExt as _;
-use onsale::access::pass::NoPassKeys;
+use onsale::access::pass::{PassKey, PassKeys, Trust};
 use onsale::access::{Door, KeyRecord, Keys, PartnerRecord, key};
 use onsale::gateway::{self, Directory, Gateway, GatewayMetrics, PeerChannel, Route};
 use onsale::grpc::{self, EventEntry, Keeper, Partners, RpcMetrics, Whereabouts};
@@ -205,6 +205,21 @@ impl Keys for KeyTable {
     }
 }
 
+/// Keys of partners that are trusted; there are none that sign passes.
+#[derive(Default)]
+struct Trusts(Mutex<BTreeMap<(u64, u32), Trust>>);
+
+impl PassKeys for Trusts {
+    fn pass_keys(&self) -> Vec<PassKey> {
+        Vec::new()
+    }
+
+    fn trust(&self, event: SaleId, partner: PartnerId) -> Option<Trust> {
+        let trusts = self.0.lock().unwrap();
+        trusts.get(&(event.0, partner.0)).copied()
+    }
+}
+
 /// A running node.
 pub struct House {
     pub channel: Channel,
@@ -213,6 +228,7 @@ pub struct House {
     machine: Arc<dyn Machine>,
     town: Arc<Town>,
     keys: Arc<KeyTable>,
+    trusts: Arc<Trusts>,
     key_texts: [String; 2],
     next_key: AtomicU64,
     pub gateway: Gateway,
@@ -283,6 +299,7 @@ impl House {
             keys.keys.lock().unwrap().insert(made.key_id, record);
             made.text
         });
+        let trusts = Arc::new(Trusts::default());
         let registry = prometheus::Registry::new();
         let metrics = GatewayMetrics::new(&registry).expect("registers");
         let gateway = Gateway::new(gateway::Config::default(), town.clone(), metrics);
@@ -290,7 +307,7 @@ impl House {
         let partners = Partners::new(
             config,
             Door::new(keys.clone()),
-            Arc::new(NoPassKeys),
+            trusts.clone(),
             gateway.clone(),
             town.clone(),
             Arc::new(Time),
@@ -316,6 +333,7 @@ impl House {
             machine,
             town,
             keys,
+            trusts,
             key_texts,
             next_key: AtomicU64::new(1),
             gateway,
@@ -323,11 +341,17 @@ impl House {
             going_down,
             serving,
         };
-        house.create(rows, standing).await;
+        house.create(EVENT, rows, standing).await;
+        house.tell(Command::OpenSale).await;
         house
     }
 
-    async fn create(&self, rows: usize, standing: u32) {
+    /// Another event, that is not on sale yet.
+    pub async fn announce(&self, event: u64) {
+        self.create(event, 4, 5).await;
+    }
+
+    async fn create(&self, event: u64, rows: usize, standing: u32) {
         let layout = pb::SeatMap {
             name: "The Bowl".into(),
             ..pb::SeatMap::default()
@@ -336,19 +360,34 @@ impl House {
         let (venue, rules) = (venue(rows, standing), SaleRules::default());
         let created = self.sales.create(
             self.group.as_ref(),
-            SaleId(EVENT),
+            SaleId(event),
             layout.into(),
             &venue,
             &rules,
             42,
         );
         created.await.expect("creates");
-        self.tell(Command::OpenSale).await;
     }
 
     /// A command of the organiser's, through the gateway as any other.
     pub async fn tell(&self, command: Command<'_>) {
-        tell(&self.gateway, EVENT, self.key_array(), command).await;
+        self.tell_of(EVENT, command).await;
+    }
+
+    /// The same of another event.
+    pub async fn tell_of(&self, event: u64, command: Command<'_>) {
+        tell(&self.gateway, event, self.key_array(), command).await;
+    }
+
+    /// Takes tokens of a partner's key for an event.
+    pub fn trust(&self, event: u64, partner: u32, trust: Trust) {
+        let mut trusts = self.trusts.0.lock().unwrap();
+        trusts.insert((event, partner), trust);
+    }
+
+    /// Entries in the log.
+    pub fn entries(&self) -> u64 {
+        self.group.entries.load(Ordering::SeqCst)
     }
 
     /// A fresh UUIDv7 at the sale's time.

@@ -6,6 +6,7 @@ mod discovery;
 mod full;
 mod house;
 mod metrics;
+mod room;
 mod selling;
 mod session;
 mod watching;

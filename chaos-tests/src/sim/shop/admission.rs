@@ -96,6 +96,7 @@ impl Shop {
             visitors: visitors.iter().copied().map(id).collect(),
             priority_class: visitors.first().map_or(0, |first| class_of(*first)),
             party_sizes: visitors.iter().copied().map(party_of).collect(),
+            ..pb::JoinManyRequest::default()
         };
         let mut admission = self.admission(node);
         let call = admission.join_many(self.asks(by, asked));

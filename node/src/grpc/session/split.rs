@@ -16,6 +16,7 @@ use domain::ids::SaleId;
 use domain::rejection::Rejection;
 use proto::channel::v1::FailureReason;
 
+use crate::access::enqueue::Gate;
 use crate::access::pass::PassKeys;
 use crate::grpc::input::{self, Stamp};
 
@@ -57,6 +58,8 @@ pub struct CutOff;
 pub struct Splitter {
     stamp: Stamp,
     keys: Arc<dyn PassKeys>,
+    /// Whether this message's last join was to an event that asks for a token.
+    gated: Option<(SaleId, bool)>,
     slots: Vec<Slot>,
     /// The calls in the sequence they came, and their records one after the other.
     items: Vec<Item>,
@@ -73,6 +76,7 @@ impl Splitter {
         Splitter {
             stamp,
             keys,
+            gated: None,
             slots: Vec::new(),
             items: Vec::new(),
             records: Vec::new(),
@@ -90,6 +94,7 @@ impl Splitter {
     pub fn packed(&mut self, packed: &[u8], room: usize, busy_ms: u32) -> Result<usize, CutOff> {
         let mut rest = packed;
         let mut taken = 0;
+        self.gated = None;
         // A record is no longer than its call.
         self.records.reserve(packed.len());
         while !rest.is_empty() {
@@ -185,11 +190,28 @@ impl Splitter {
         self.refused_count += 1;
     }
 
-    /// Adds a sound call; `false` when its pass is refused.
+    /// Whether joins of this partner need a token, which packed ones do not have.
+    fn is_gated(&mut self, sale: SaleId) -> bool {
+        match self.gated {
+            Some((known, is_gated)) if known == sale => is_gated,
+            _ => {
+                let gate = Gate::of(self.keys.as_ref(), sale, self.stamp.partner);
+                self.gated = Some((sale, gate.asks()));
+                gate.asks()
+            }
+        }
+    }
+
+    /// Adds a sound call; `false` when its pass is refused, or there is none that it needs to join.
     fn put(&mut self, call_id: u32, call: &[u8]) -> bool {
         let Stamp { partner, channel } = self.stamp;
         let mut event_id = [0; 8];
         event_id.copy_from_slice(&call[8..16]);
+        let sale = SaleId(u64::from_le_bytes(event_id));
+        if call[2] == kind::JOIN_ROOM && self.is_gated(sale) {
+            self.reject(call_id, Rejection::PassInvalid);
+            return false;
+        }
         let mut header = [0; record::HEADER_LEN];
         let (pass, body) = match call[2] {
             kind::PLACE_HOLD_WITH_PASS => split_pass(&call[CALL_HEADER_LEN..]),
@@ -207,7 +229,6 @@ impl Splitter {
         let start = self.records.len();
         self.records.extend_from_slice(&header);
         self.records.extend_from_slice(body);
-        let sale = SaleId(u64::from_le_bytes(event_id));
         if let Some(pass) = pass {
             let keys = self.keys.as_ref();
             if input::show_pass(&mut self.records, start, sale, pass, keys).is_err() {

@@ -11,6 +11,7 @@ use domain::ids::{IdempotencyKey, SeatRef};
 use domain::rejection::{Phase, Rejection};
 use proto::channel::v1 as channel;
 
+use crate::access::pass::Trust;
 use crate::http::api::{
     AdminApi, Answer, Dump, EventCommand, Feed, Layout, NewEvent, NewNode, Operator, Refusal,
     Search,
@@ -379,7 +380,7 @@ impl AdminApi for Memory {
         Err(Problem::rejected(Rejection::NoRoom).into())
     }
 
-    async fn trust(&self, _: u64, _: u32, _: Option<[u8; 32]>) -> Answer<()> {
+    async fn trust(&self, _: u64, _: u32, _: Option<Trust>) -> Answer<()> {
         Ok(())
     }
 

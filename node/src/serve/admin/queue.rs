@@ -4,17 +4,16 @@
 use actors::SaleHandle;
 use actors::sale::RoomReport;
 use bytes::Bytes;
-use cluster::map::PassKey as StoredKey;
+use cluster::map::{PassKey as StoredKey, Trust as StoredTrust, TrustPurpose};
 use domain::ids::{IdempotencyKey, SaleId};
 use domain::room::shuffle::Seed;
 use domain::room::{LaneRules, RoomPhase};
-use proto::log::v1::PutTrust;
 use proto::log::v1::map_change::Change;
 use sha2::{Digest as _, Sha256};
 
 use super::Admin;
 use super::refusals::map_failed;
-use crate::access::pass::{PassKey, PassKeys as _};
+use crate::access::pass::{PassKey, PassKeys as _, Purpose, Trust};
 use crate::evidence::{Evidence, hex};
 use crate::http::api::Answer;
 use crate::http::bodies::QueueLane;
@@ -96,13 +95,18 @@ impl Admin {
         &self,
         event_id: u64,
         partner_id: u32,
-        public_key: Option<[u8; 32]>,
+        trust: Option<Trust>,
     ) -> Answer<()> {
         self.entry(event_id)?;
-        let put = PutTrust {
-            sale_id: event_id,
-            partner_id,
-            public_key: public_key.map_or_else(Vec::new, Vec::from).into(),
+        let put = match trust {
+            Some(Trust { key, purpose }) => {
+                let purpose = match purpose {
+                    Purpose::Room => TrustPurpose::Room,
+                    Purpose::Enqueue => TrustPurpose::Enqueue,
+                };
+                StoredTrust { key, purpose }.put(event_id, partner_id)
+            }
+            None => StoredTrust::end(event_id, partner_id),
         };
         let changed = self.parts.cluster.change_map(Change::PutTrust(put)).await;
         changed.map(|_| ()).map_err(map_failed)
