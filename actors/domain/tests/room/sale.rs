@@ -351,13 +351,13 @@ fn after_the_sell_out_seats_that_come_back_go_to_the_first_party_they_are_enough
     let hold = HoldId(26);
     evening.ask(1, Command::ReleaseHold { hold }).unwrap();
     evening.let_in(27);
-    let Turn::Waiting {
-        ahead, passed_with, ..
-    } = evening.turn(30)
-    else {
-        panic!("{:?}", evening.turn(30));
+    let place = match evening.turn(30) {
+        Turn::Waiting {
+            ahead, passed_with, ..
+        } => Some((ahead, passed_with)),
+        _ => None,
     };
-    assert_eq!((ahead, passed_with), (0, Some(2)));
+    assert_eq!(place, Some((0, Some(2))), "passed over with 2 left");
     evening.hold(31, 31, 2).unwrap();
     // Nothing is left: nobody is let in, and nobody is passed over.
     evening.let_in(28);
