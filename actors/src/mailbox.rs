@@ -10,8 +10,7 @@
 //!
 //! The actor takes all that waits at once, under one lock, and leaves its own emptied buffer in
 //! place: thousands of sales that get a message now and then always touch the same few lines of
-//! memory. It says how much it has patience for: messages with a weight ring only once so much
-//! weighs on it, so that an actor which could do nothing with them yet is not woken for each.
+//! memory.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -43,10 +42,6 @@ pub struct Mailbox<M, N> {
 struct Queues<M, N> {
     ring: VecDeque<M>,
     notes: VecDeque<N>,
-    /// Of the messages in the ring.
-    weight: usize,
-    /// The weight that rings.
-    patience: usize,
     /// Somebody waits for room.
     is_awaited: bool,
     is_closed: bool,
@@ -88,8 +83,6 @@ impl<M, N> Mailbox<M, N> {
             queues: Mutex::new(Queues {
                 ring: VecDeque::new(),
                 notes: VecDeque::new(),
-                weight: 0,
-                patience: 0,
                 is_awaited: false,
                 is_closed: false,
             }),
@@ -107,21 +100,21 @@ impl<M, N> Mailbox<M, N> {
         let _ = self.actor.set(actor);
     }
 
-    /// Queues a message of some weight unless the queue is full; rings when it is heavy enough, or
-    /// when half of the places are taken.
-    pub fn try_send(&self, message: M, weight: usize) -> Result<(), Refused<M>> {
-        match self.push(message, Some(weight), false) {
+    /// Queues a message unless the queue is full.
+    pub fn try_send(&self, message: M) -> Result<(), Refused<M>> {
+        let pushed = self.push(message, false);
+        match pushed {
             Ok(()) => Ok(()),
             Err(NoRoom::Full(message) | NoRoom::Closed(message)) => Err(Refused(message)),
         }
     }
 
-    /// Queues a message, waiting for room, and rings. Fails only when the actor has ended.
+    /// Queues a message, waiting for room. Fails only when the actor has ended.
     pub async fn send(&self, mut message: M) -> Result<(), Refused<M>> {
         loop {
             // Made before the queue is looked at: room made in between is not missed.
             let room = self.room.notified();
-            match self.push(message, None, true) {
+            match self.push(message, true) {
                 Ok(()) => return Ok(()),
                 Err(NoRoom::Closed(message)) => return Err(Refused(message)),
                 Err(NoRoom::Full(back)) => message = back,
@@ -148,22 +141,10 @@ impl<M, N> Mailbox<M, N> {
         let mut queues = self.lock();
         std::mem::swap(&mut queues.ring, &mut inbox.ring);
         std::mem::swap(&mut queues.notes, &mut inbox.notes);
-        queues.weight = 0;
         let is_awaited = std::mem::take(&mut queues.is_awaited);
         drop(queues);
         if is_awaited {
             self.room.notify_waiters();
-        }
-    }
-
-    /// Called by the actor: the weight that may wait until something else rings; 0 for none.
-    pub fn be_patient(&self, patience: usize) {
-        let mut queues = self.lock();
-        queues.patience = patience;
-        let is_due = queues.weight > 0 && queues.weight >= patience;
-        drop(queues);
-        if is_due {
-            self.ring();
         }
     }
 
@@ -208,8 +189,7 @@ impl<M, N> Mailbox<M, N> {
         self.room.notify_waiters();
     }
 
-    /// Without a weight the message rings in any case.
-    fn push(&self, message: M, weight: Option<usize>, waits: bool) -> Result<(), NoRoom<M>> {
+    fn push(&self, message: M, waits: bool) -> Result<(), NoRoom<M>> {
         let mut queues = self.lock();
         if queues.is_closed {
             return Err(NoRoom::Closed(message));
@@ -219,14 +199,8 @@ impl<M, N> Mailbox<M, N> {
             return Err(NoRoom::Full(message));
         }
         queues.ring.push_back(message);
-        queues.weight += weight.unwrap_or(0);
-        let rings = weight.is_none()
-            || queues.weight >= queues.patience
-            || queues.ring.len() >= self.messages_max / 2;
         drop(queues);
-        if rings {
-            self.ring();
-        }
+        self.ring();
         Ok(())
     }
 

@@ -15,22 +15,22 @@ fn taken<N>(mailbox: &Mailbox<u32, N>) -> (Vec<u32>, Vec<N>) {
 #[test]
 fn a_full_ring_gives_the_message_back() {
     let mailbox = Mailbox::<u32, ()>::new(2);
-    assert!(mailbox.try_send(1, 1).is_ok());
-    assert!(mailbox.try_send(2, 1).is_ok());
-    assert!(matches!(mailbox.try_send(3, 1), Err(Refused(3))));
+    assert!(mailbox.try_send(1).is_ok());
+    assert!(mailbox.try_send(2).is_ok());
+    assert!(matches!(mailbox.try_send(3), Err(Refused(3))));
     assert_eq!(taken(&mailbox).0, [1, 2]);
-    assert!(mailbox.try_send(3, 1).is_ok(), "there is room again");
+    assert!(mailbox.try_send(3).is_ok(), "there is room again");
 }
 
 #[test]
 fn who_waits_for_room_keeps_the_sequence() {
     let mailbox = Mailbox::<u32, ()>::new(1);
-    assert!(mailbox.try_send(1, 1).is_ok());
+    assert!(mailbox.try_send(1).is_ok());
     let mut waiting = Box::pin(mailbox.send(2));
     assert!(waiting.as_mut().now_or_never().is_none());
     assert_eq!(taken(&mailbox).0, [1]);
     assert!(matches!(waiting.now_or_never(), Some(Ok(()))));
-    assert!(matches!(mailbox.try_send(3, 1), Err(Refused(3))));
+    assert!(matches!(mailbox.try_send(3), Err(Refused(3))));
     assert_eq!(taken(&mailbox).0, [2]);
 }
 
@@ -38,7 +38,7 @@ fn who_waits_for_room_keeps_the_sequence() {
 async fn the_doorbell_rings_once_for_all_that_waits() {
     let mailbox = Mailbox::<u32, &str>::new(8);
     assert!(mailbox.rung().now_or_never().is_none(), "nobody was here");
-    assert!(mailbox.try_send(1, 1).is_ok());
+    assert!(mailbox.try_send(1).is_ok());
     mailbox.note("a tick");
     assert!(mailbox.send(2).await.is_ok());
     assert!(mailbox.rung().await);
@@ -50,12 +50,12 @@ async fn the_doorbell_rings_once_for_all_that_waits() {
 #[test]
 fn whoever_comes_after_the_end_gets_the_message_back() {
     let mailbox = Mailbox::<u32, ()>::new(1);
-    assert!(mailbox.try_send(1, 1).is_ok());
+    assert!(mailbox.try_send(1).is_ok());
     let mut waiting = Box::pin(mailbox.send(2));
     assert!(waiting.as_mut().now_or_never().is_none());
     mailbox.close();
     assert!(matches!(waiting.now_or_never(), Some(Err(Refused(2)))));
-    assert!(matches!(mailbox.try_send(3, 1), Err(Refused(3))));
+    assert!(matches!(mailbox.try_send(3), Err(Refused(3))));
     mailbox.note(());
     assert_eq!(taken(&mailbox), (vec![], vec![]));
 }
@@ -70,27 +70,6 @@ async fn stop_wakes_the_actor_and_tells_it_to_end() {
     tokio::task::yield_now().await;
     mailbox.stop();
     assert!(!waiting.await.expect("no panic"));
-}
-
-#[test]
-fn a_patient_actor_is_rung_for_what_weighs_enough() {
-    let mailbox = Mailbox::<u32, &str>::new(8);
-    let rings = || mailbox.rung().now_or_never().is_some();
-    mailbox.be_patient(5);
-    assert!(mailbox.try_send(1, 4).is_ok() && !rings());
-    assert!(mailbox.try_send(2, 1).is_ok() && rings());
-    assert_eq!(taken(&mailbox).0, [1, 2]);
-    assert!(mailbox.try_send(3, 4).is_ok() && !rings(), "weighed anew");
-    mailbox.note("a tick");
-    assert!(rings(), "a note always rings");
-    mailbox.be_patient(6);
-    assert!(!rings());
-    mailbox.be_patient(4);
-    assert!(rings(), "what waits is too much for less patience");
-    assert_eq!(taken(&mailbox), (vec![3], vec!["a tick"]));
-    assert!(mailbox.send(4).now_or_never().is_some() && rings());
-    (5..7).for_each(|message| assert!(mailbox.try_send(message, 0).is_ok() && !rings()));
-    assert!(mailbox.try_send(7, 0).is_ok() && rings(), "half full");
 }
 
 /// A message that comes while the actor turns to sleep must wake it: many races, real threads.

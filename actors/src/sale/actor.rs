@@ -116,7 +116,6 @@ pub(crate) async fn spawn(
         time: SaleTime::new(now_ms),
         next_proposal: 1,
         waiting: Default::default(),
-        patience: 0,
         in_flight: InFlights::default(),
         stalled: None,
         refusals: Default::default(),

@@ -80,37 +80,17 @@ impl Owner {
     fn may_propose(&self) -> bool {
         match self.in_flight.len() {
             0 => !self.waiting.is_empty(),
-            under_way if under_way < self.around.config.in_flight => {
-                self.waiting_up_to(self.full_batch()) >= self.full_batch()
-            }
-            _ => false,
+            under_way => under_way < self.around.config.in_flight && self.fills_a_batch(),
         }
     }
 
-    /// Commands that may still come before there is something to propose behind what is under
-    /// way; none to wait for when nothing is.
-    pub(super) fn commands_to_wait_for(&self) -> usize {
-        if self.in_flight.len() == 0 || self.term.is_none() {
-            return 0;
-        }
-        let full = self.full_batch();
-        full.saturating_sub(self.waiting_up_to(full))
-    }
-
-    fn full_batch(&self) -> usize {
-        FULL_COMMANDS.min(self.around.config.batch_commands)
-    }
-
-    /// How many commands wait, counted no further than to `enough`.
-    fn waiting_up_to(&self, enough: usize) -> usize {
+    fn fills_a_batch(&self) -> bool {
+        let full = FULL_COMMANDS.min(self.around.config.batch_commands);
         let mut commands = 0;
-        for waiting in &self.waiting {
+        self.waiting.iter().any(|waiting| {
             commands += waiting.calls.call_ids.len();
-            if commands >= enough {
-                break;
-            }
-        }
-        commands
+            commands >= full
+        })
     }
 
     fn fill_batch(&mut self) -> Batch {

@@ -71,11 +71,7 @@ impl SaleHandle {
             self.shared.queued.fetch_sub(commands, Ordering::AcqRel);
             return Err(calls);
         }
-        match self
-            .shared
-            .mailbox
-            .try_send(Message::Calls(calls), commands)
-        {
+        match self.shared.mailbox.try_send(Message::Calls(calls)) {
             Ok(()) => Ok(()),
             Err(Refused(message)) => {
                 self.shared.queued.fetch_sub(commands, Ordering::AcqRel);

@@ -60,8 +60,6 @@ pub(crate) struct Owner {
     pub(super) next_proposal: u64,
     /// Calls that are not yet proposed.
     pub(super) waiting: VecDeque<Waiting>,
-    /// As it was told to the mailbox.
-    pub(super) patience: usize,
     pub(super) in_flight: InFlights,
     /// Closed, but the group's queue was full.
     pub(super) stalled: Option<(InFlight, Bytes)>,
@@ -130,19 +128,8 @@ impl Owner {
     pub fn settle(&mut self) {
         self.close_batches();
         self.prove_refusals();
-        self.set_patience();
         self.set_alarm();
         self.show_room();
-    }
-
-    /// Calls that would only wait behind what is under way need not wake the sale: it takes them
-    /// when that is decided.
-    fn set_patience(&mut self) {
-        let patience = self.commands_to_wait_for();
-        if self.patience != patience {
-            self.patience = patience;
-            self.shared.mailbox.be_patient(patience);
-        }
     }
 
     fn take_in(&mut self, calls: Calls) {
