@@ -395,3 +395,23 @@ async fn a_token_to_join_is_no_pass_and_a_pass_is_no_token_to_join() {
     let plain = client.join(house.ask(join(NIGHT, 1))).await;
     plain.expect("the room here asks for nothing");
 }
+
+/// A node that leads as far as it knows may not have heard yet who was let in: it denies nobody a pass.
+#[tokio::test]
+async fn a_leader_that_cannot_prove_it_denies_no_pass() {
+    let (house, mut client) = gathering().await;
+    let joined = client.join(house.ask(join(NIGHT, 1))).await;
+    joined.expect("comes in");
+    let claim = ClaimRequest {
+        event_id: NIGHT,
+        visitor: bytes(1),
+    };
+    let refused = client.claim(house.ask(claim.clone())).await;
+    let status = refused.expect_err("is not let in yet");
+    let told = status.get_error_details().error_info().cloned();
+    assert_eq!(told.expect("a reason").reason, "QUEUE_REQUIRED");
+    house.cut_off();
+    let refused = client.claim(house.ask(claim)).await;
+    let status = refused.expect_err("nobody knows");
+    assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
+}
