@@ -16,6 +16,7 @@ mod evening;
 mod house;
 mod kills;
 pub mod ledger;
+mod observe;
 mod party;
 mod queue;
 mod report;
@@ -66,6 +67,9 @@ pub struct Args {
     /// Leave the cluster up until Ctrl-C, and print its addresses and keys.
     #[arg(long)]
     keep: bool,
+    /// Start Prometheus beside the nodes, if it is installed; with --keep it stays up with them.
+    #[arg(long)]
+    observe: bool,
     /// Keep the nodes' folders here; it must be empty.
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
@@ -142,6 +146,9 @@ async fn keep(kept: &Kept) -> anyhow::Result<()> {
             "    node {}  gRPC {}  HTTP http://{}/",
             node.id, node.partner_address, node.http_address
         );
+    }
+    if let Some(observer) = &kept.observer {
+        eprintln!("    Prometheus http://{}/", observer.address);
     }
     eprintln!("    operator key {}", kept.local.operator_key());
     for partner in &kept.partners {

@@ -19,6 +19,7 @@ use super::buyers::{Desk, Sale};
 use super::house::{House, View};
 use super::kills::Kills;
 use super::ledger::Ledger;
+use super::observe::Observer;
 use super::party::{self, Offer};
 use super::queue::{self, Admitted, Crowd};
 use super::report::{Admissions, Figures, Report, grouped};
@@ -47,6 +48,7 @@ pub struct Kept {
     pub local: Local,
     pub partners: Vec<Partner>,
     pub event: u64,
+    pub observer: Option<Observer>,
 }
 
 /// People think for about a second.
@@ -77,6 +79,10 @@ impl Evening {
         for node in local.nodes() {
             eprintln!("    node {}  gRPC {}", node.id, node.partner_address);
         }
+        let observer = match args.observe {
+            true => observed(&local)?,
+            false => None,
+        };
         let api = local.api();
         let visitors = super::visitors(args, venue);
         let parties = venue.places as f64 / (party::mean_size() * party::paying_share());
@@ -131,6 +137,7 @@ impl Evening {
                 local,
                 partners,
                 event,
+                observer,
             },
             api,
             net,
@@ -471,6 +478,28 @@ fn offer(house: &House) -> Offer {
         capacity: house.capacity(),
         accessible: house.has_accessible(),
     }
+}
+
+/// Prometheus beside the nodes; a demo goes on without.
+fn observed(local: &Local) -> anyhow::Result<Option<Observer>> {
+    let nodes: Vec<String> = local
+        .nodes()
+        .iter()
+        .map(|node| node.http_address.clone())
+        .collect();
+    let observer = Observer::start(&local.folder().join("prometheus"), &nodes)?;
+    match &observer {
+        None => eprintln!("    Prometheus is not installed: nobody watches"),
+        Some(seen) if seen.is_where_grafana_looks() => eprintln!(
+            "    Prometheus http://{}/, for a Grafana with grafana/provisioning",
+            seen.address
+        ),
+        Some(seen) => eprintln!(
+            "    Prometheus http://{}/; Grafana's provisioning looks for it at port 9090",
+            seen.address
+        ),
+    }
+    Ok(observer)
 }
 
 fn bearer(partner: &Partner) -> anyhow::Result<Bearer> {
