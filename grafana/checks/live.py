@@ -14,7 +14,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from . import expressions, reasons
+from . import draw, expressions, reasons
 from .expressions import GRAFANA
 
 NODES = 3
@@ -116,13 +116,18 @@ def metrics(address):
         return answer.read().decode()
 
 
+def over(prometheus, text, begun, ended):
+    """What an expression gives from then until then."""
+    text = text.replace("$__rate_interval", INTERVAL).replace("$node", ".*")
+    return prometheus.ask("query_range", query=text, start=begun, end=ended, step="2s")
+
+
 def execute(prometheus, begun, ended):
     """Each expression over the sale: executed, empty with a reason, failed."""
     executed, empty, failed = 0, [], []
     for expression in expressions.of_boards() + expressions.of_rules():
-        text = expression.text.replace("$__rate_interval", INTERVAL).replace("$node", ".*")
         try:
-            result = prometheus.ask("query_range", query=text, start=begun, end=ended, step="2s")
+            result = over(prometheus, expression.text, begun, ended)
         except OSError as error:
             failed.append(f"{expression.where}: {error}")
             continue
@@ -150,8 +155,9 @@ def reason(expression):
     return None
 
 
-def run(onsale):
-    """The text of a node's metrics after the sale, and what became of each expression."""
+def run(onsale, pictures=None):
+    """The text of a node's metrics after the sale, and what became of each expression. Where `pictures` is
+    a folder, the boards are drawn there."""
     folder = Path(tempfile.mkdtemp(prefix="onsale-grafana-"))
     sale = prometheus = None
     try:
@@ -164,7 +170,14 @@ def run(onsale):
         # The recorded series of five minutes' windows are evaluated every 15 seconds.
         time.sleep(20)
         texts = [metrics(address) for address in addresses]
-        return texts, execute(prometheus, begun, time.time())
+        ended = time.time()
+        if pictures is not None:
+            def ask(text):
+                return over(prometheus, text, begun, ended)["result"]
+
+            for file in draw.draw(ask, begun, ended, pictures):
+                print(f"drawn: {file}")
+        return texts, execute(prometheus, begun, ended)
     finally:
         for part in (prometheus, sale):
             if part is not None:

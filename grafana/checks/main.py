@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import expressions, live, names, schema, static
+from . import draw, expressions, live, names, schema, static
 from .expressions import GRAFANA
 
 
@@ -16,6 +16,7 @@ def arguments():
     parser.add_argument("--json", metavar="FILE", help="write the figures here")
     parser.add_argument("--onsale", metavar="PROGRAM", help="the program; else the newest of target/")
     parser.add_argument("--static", action="store_true", help="start no node and no Prometheus")
+    parser.add_argument("--draw", metavar="FOLDER", type=Path, help="draw the boards over the sale")
     return parser.parse_args()
 
 
@@ -34,9 +35,9 @@ def help_of(onsale):
     return say
 
 
-def beside_a_sale(onsale, figures):
+def beside_a_sale(onsale, figures, pictures):
     try:
-        texts, (executed, empty, broken) = live.run(onsale)
+        texts, (executed, empty, broken) = live.run(onsale, pictures)
     except TimeoutError as late:
         return [str(late)]
     figures["executed"] = executed
@@ -82,7 +83,13 @@ def main():
     elif not shutil.which("prometheus"):
         skipped.append("expressions: there is no Prometheus")
     else:
-        failed += beside_a_sale(onsale, figures)
+        pictures = given.draw
+        if pictures is not None and not draw.is_here():
+            skipped.append("pictures: there is no Python package matplotlib")
+            pictures = None
+        if pictures is not None:
+            pictures.mkdir(parents=True, exist_ok=True)
+        failed += beside_a_sale(onsale, figures, pictures)
     failed = [fault for fault in failed if fault]
     figures["failed"] = len(failed)
     for fault in failed:

@@ -1,18 +1,19 @@
 //! Asks every sale this node leads for its figures, every other second, a few at a time: a sale
 //! answers from what it has at hand, behind the commands that came before. With many sales rounds
-//! take longer and are no denser.
+//! take longer and are no denser. A change of leadership begins the next round at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actors::Sales;
 use actors::sale::{Figures, SaleHandle};
 use cluster::Cluster;
+use cluster::types::GroupId;
 use domain::ids::SaleId;
 use domain::room::Census;
 use futures::StreamExt as _;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::metrics::{LedMetrics, Totals};
 
@@ -20,6 +21,8 @@ use super::metrics::{LedMetrics, Totals};
 const PAUSE: Duration = Duration::from_secs(2);
 /// And at least so much for each sale that was asked: no more than 500 are in a second.
 const PAUSE_PER_SALE: Duration = Duration::from_millis(2);
+/// How often to look who leads, between two rounds.
+const LEADERS_EVERY: Duration = Duration::from_millis(100);
 /// Asked at once.
 const ASKED_AT_ONCE: usize = 8;
 /// A sale that does not answer by then is silent.
@@ -38,8 +41,26 @@ pub async fn look(source: Source, metrics: LedMetrics) {
         let (totals, asked) = round(&source, &mut rooms).await;
         metrics.tell(&totals);
         let asked = u32::try_from(asked).unwrap_or(u32::MAX);
-        sleep(PAUSE.max(PAUSE_PER_SALE.saturating_mul(asked))).await;
+        rest(&source, PAUSE.max(PAUSE_PER_SALE.saturating_mul(asked))).await;
     }
+}
+
+/// Until the pause is over, or this node leads other groups than before: figures of a sale that is led
+/// elsewhere by now would be counted twice in the cluster.
+async fn rest(source: &Source, pause: Duration) {
+    let led = led_groups(source);
+    let until = Instant::now() + pause;
+    while Instant::now() < until && led_groups(source) == led {
+        sleep(LEADERS_EVERY.min(pause)).await;
+    }
+}
+
+fn led_groups(source: &Source) -> BTreeSet<GroupId> {
+    let (map, node) = (source.cluster.map(), source.cluster.node_id());
+    let groups = map.groups.keys().copied();
+    groups
+        .filter(|group| source.cluster.leader(*group) == Some(node))
+        .collect()
 }
 
 /// `rooms`: where each room stood in the round before, of sales that were led then; at nothing, where

@@ -1,0 +1,140 @@
+"""Draws the boards over a time that Prometheus has recorded, one picture a board, so that a person can look
+without Grafana: time series as lines with thresholds and annotations, single values as numbers."""
+
+import math
+import re
+
+from .expressions import boards
+
+# Inches of a board's 24 columns, and of one row's unit of height.
+WIDTH, UNIT = 20, 0.42
+COLOURS = {"green": "#2f8f4e", "yellow": "#b58900", "red": "#c0392b"}
+SCALES = {"percentunit": (100, " %"), "s": (1, " s"), "ops": (1, " /s"), "reqps": (1, " /s")}
+
+
+def is_here():
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+def draw(ask, began, ended, folder):
+    """`ask` executes an expression over the time; the pictures' files."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    files = []
+    for name, board in boards():
+        panels = board["panels"]
+        bottom = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
+        figure = pyplot.figure(figsize=(WIDTH, bottom * UNIT), facecolor="white")
+        moments = annotations(ask, board)
+        for panel in panels:
+            place = box(panel["gridPos"], bottom)
+            if panel["type"] == "row":
+                figure.text(place[0], place[1], panel["title"], fontsize=13, weight="bold")
+                continue
+            axes = figure.add_axes(place)
+            found = [(target, ask(target["expr"])) for target in panel["targets"]]
+            if panel["type"] == "stat":
+                number(axes, panel, found)
+            else:
+                lines(axes, panel, found, moments, began, ended)
+            axes.set_title(panel["title"], fontsize=9, loc="left")
+        file = folder / (name.removesuffix(".json") + ".png")
+        figure.savefig(file, dpi=80)
+        pyplot.close(figure)
+        files.append(file)
+    return files
+
+
+def box(grid, bottom):
+    """Left, bottom, width and height of a panel's axes, with room for title and legend."""
+    left, height = grid["x"] / 24, grid["h"] / bottom
+    low = 1 - (grid["y"] + grid["h"]) / bottom
+    return [left + 0.025, low + height * 0.22, grid["w"] / 24 - 0.035, height * 0.6]
+
+
+def annotations(ask, board):
+    """When something happened that the board marks, and what."""
+    found = []
+    for annotation in board["annotations"]["list"]:
+        for series in ask(annotation["expr"]):
+            first = min((float(at) for at, _ in series["values"]), default=None)
+            if first is not None:
+                text = legend(annotation["titleFormat"], series["metric"])
+                found.append((first, text, annotation["iconColor"]))
+    return sorted(found)
+
+
+def legend(form, labels):
+    return re.sub(r"{{\s*(\w+)\s*}}", lambda label: labels.get(label.group(1), ""), form or "")
+
+
+def points(series, scale):
+    values = [(float(at), float(value)) for at, value in series["values"]]
+    return [(at, value * scale) for at, value in values if math.isfinite(value)]
+
+
+def steps(panel):
+    """The values from which another colour holds, and the colour of those below all."""
+    found = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    return [(step["value"], COLOURS.get(step["color"], step["color"])) for step in found]
+
+
+def number(axes, panel, found):
+    scale, unit = SCALES.get(panel["fieldConfig"]["defaults"].get("unit"), (1, ""))
+    told, worst = [], None
+    for target, result in found:
+        for series in result:
+            values = points(series, scale)
+            if values:
+                label = legend(target.get("legendFormat"), series["metric"])
+                told.append(f"{values[-1][1]:.4g}{unit}  {label}")
+                worst = values[-1][1] if worst is None else max(worst, values[-1][1])
+    colour = COLOURS["green"]
+    for value, of_step in steps(panel):
+        if value is None or (worst is not None and worst >= value * scale):
+            colour = of_step
+    axes.set_facecolor(colour if told else "#dddddd")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, "\n".join(told[:8]) or "nothing", ha="center", va="center", fontsize=9,
+              color="white" if told else "black")
+
+
+def lines(axes, panel, found, moments, began, ended):
+    scale, unit = SCALES.get(panel["fieldConfig"]["defaults"].get("unit"), (1, ""))
+    many = 0
+    for target, result in found:
+        for series in result:
+            values = points(series, scale)
+            if values:
+                many += 1
+                label = legend(target.get("legendFormat"), series["metric"])
+                axes.plot([at - began for at, _ in values], [value for _, value in values],
+                          linewidth=1.1, label=label if many <= 10 else None)
+    top = axes.get_ylim()[1]
+    for value, colour in steps(panel):
+        if value is not None and value * scale <= top:
+            axes.axhline(value * scale, color=colour, linewidth=0.8, linestyle="--")
+    told = {}
+    for at, text, colour in moments:
+        axes.axvline(at - began, color=colour, linewidth=0.9, alpha=0.5)
+        # Of what happens again and again within seconds, the first is told.
+        if at - told.get(text, -math.inf) > (ended - began) / 8:
+            axes.annotate(text, (at - began, 1), xycoords=("data", "axes fraction"), rotation=90, fontsize=6,
+                          va="top", ha="right", color=colour)
+            told[text] = at
+    axes.set_xlim(0, ended - began)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} s")
+    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    axes.tick_params(labelsize=7)
+    axes.grid(alpha=0.25)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}{unit}")
+    if many:
+        axes.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=5, frameon=False)
