@@ -164,7 +164,12 @@ impl Course {
         }
         shop.calm_down(world.up());
         let healed_ms = world.now.ms();
-        let lives = world.run_until(plan.election_limit() + LIVES_FOR, |world| {
+        // Where every sale is behind a room, all may wait for passes of those who do not show up.
+        let lives_for = match plan.rooms < plan.sales {
+            true => LIVES_FOR,
+            false => LETS_IN_FOR,
+        };
+        let lives = world.run_until(plan.election_limit() + lives_for, |world| {
             shop.ledger().done_since(healed_ms) > 0 && world.now.ms() > healed_ms + 4_000
         })?;
         if !lives {
