@@ -27,8 +27,8 @@ pub struct Room {
     _taken: Option<Arc<OwnedSemaphorePermit>>,
 }
 
-/// Batches that may wait for the reader.
-const FEED_MAX: usize = 4096;
+/// Batches that may wait for the reader: those of a thousand busy sales in a second.
+const FEED_MAX: usize = 65_536;
 /// Changes that may wait: some 40 MB.
 const CHANGES_MAX: usize = 500_000;
 

@@ -8,6 +8,11 @@
 //! delivery. What may not wait and is bounded by its cause (what became of a proposal, a tick)
 //! comes as notes.
 //!
+//! What nobody waits for, as deliveries on a replica that does not lead, can be left without a
+//! ring: the first after a quiet time rings, and those that follow wait until they weigh something,
+//! something else rings, or the actor is reminded of them. So thousands of sales that follow are
+//! woken a few times a second, and not for every entry.
+//!
 //! The actor takes all that waits at once, under one lock, and leaves its own emptied buffer in
 //! place: thousands of sales that get a message now and then always touch the same few lines of
 //! memory.
@@ -34,6 +39,8 @@ pub struct Mailbox<M, N> {
     queues: Mutex<Queues<M, N>>,
     messages_max: usize,
     bell: Bell,
+    /// The bell was rung for something that was left, not long ago: what is left now waits.
+    is_lulled: AtomicBool,
     /// Told when the ring was emptied while somebody waited for room.
     room: Notify,
     actor: OnceLock<ActorRef<Begin>>,
@@ -42,6 +49,8 @@ pub struct Mailbox<M, N> {
 struct Queues<M, N> {
     ring: VecDeque<M>,
     notes: VecDeque<N>,
+    /// Weight of what was left since the bell was last rung for it.
+    left: usize,
     /// Somebody waits for room.
     is_awaited: bool,
     is_closed: bool,
@@ -71,6 +80,17 @@ impl<M, N> Default for Inbox<M, N> {
     }
 }
 
+/// What is left rings when it weighs so much.
+const LEFT_MAX: usize = 128;
+
+/// Whether a message rings.
+#[derive(Clone, Copy)]
+enum Ring {
+    Now,
+    /// When what was left has become heavy; this weighs so much.
+    Later(usize),
+}
+
 /// Why a message was not queued.
 enum NoRoom<M> {
     Full(M),
@@ -83,11 +103,13 @@ impl<M, N> Mailbox<M, N> {
             queues: Mutex::new(Queues {
                 ring: VecDeque::new(),
                 notes: VecDeque::new(),
+                left: 0,
                 is_awaited: false,
                 is_closed: false,
             }),
             messages_max,
             bell: Bell::default(),
+            is_lulled: AtomicBool::new(false),
             room: Notify::new(),
             actor: OnceLock::new(),
         }
@@ -102,19 +124,43 @@ impl<M, N> Mailbox<M, N> {
 
     /// Queues a message unless the queue is full.
     pub fn try_send(&self, message: M) -> Result<(), Refused<M>> {
-        let pushed = self.push(message, false);
-        match pushed {
+        match self.push(message, false, Ring::Now) {
             Ok(()) => Ok(()),
             Err(NoRoom::Full(message) | NoRoom::Closed(message)) => Err(Refused(message)),
         }
     }
 
     /// Queues a message, waiting for room. Fails only when the actor has ended.
-    pub async fn send(&self, mut message: M) -> Result<(), Refused<M>> {
+    pub async fn send(&self, message: M) -> Result<(), Refused<M>> {
+        self.send_ringing(message, Ring::Now).await
+    }
+
+    /// As `send`, for a message that nobody waits for: the actor comes to it in its own time,
+    /// between two calls of `remind` at the latest.
+    pub async fn leave(&self, message: M, weight: usize) -> Result<(), Refused<M>> {
+        self.send_ringing(message, Ring::Later(weight)).await
+    }
+
+    /// To be called every so often: rings for what was left.
+    pub fn remind(&self) {
+        if !self.is_lulled.load(Ordering::Acquire) {
+            return;
+        }
+        let mut queues = self.lock();
+        if queues.ring.is_empty() {
+            self.is_lulled.store(false, Ordering::Release);
+            return;
+        }
+        queues.left = 0;
+        drop(queues);
+        self.ring();
+    }
+
+    async fn send_ringing(&self, mut message: M, ring: Ring) -> Result<(), Refused<M>> {
         loop {
             // Made before the queue is looked at: room made in between is not missed.
             let room = self.room.notified();
-            match self.push(message, true) {
+            match self.push(message, true, ring) {
                 Ok(()) => return Ok(()),
                 Err(NoRoom::Closed(message)) => return Err(Refused(message)),
                 Err(NoRoom::Full(back)) => message = back,
@@ -189,7 +235,7 @@ impl<M, N> Mailbox<M, N> {
         self.room.notify_waiters();
     }
 
-    fn push(&self, message: M, waits: bool) -> Result<(), NoRoom<M>> {
+    fn push(&self, message: M, waits: bool, ring: Ring) -> Result<(), NoRoom<M>> {
         let mut queues = self.lock();
         if queues.is_closed {
             return Err(NoRoom::Closed(message));
@@ -199,8 +245,21 @@ impl<M, N> Mailbox<M, N> {
             return Err(NoRoom::Full(message));
         }
         queues.ring.push_back(message);
+        let rings = match ring {
+            Ring::Now => true,
+            Ring::Later(weight) => {
+                queues.left += weight;
+                // Under the lock, as `remind` wakes it from its lull.
+                !self.is_lulled.swap(true, Ordering::AcqRel) || queues.left >= LEFT_MAX
+            }
+        };
+        if rings {
+            queues.left = 0;
+        }
         drop(queues);
-        self.ring();
+        if rings {
+            self.ring();
+        }
         Ok(())
     }
 

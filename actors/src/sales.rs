@@ -33,6 +33,8 @@ pub use snapshot::encode_sale;
 
 /// How often alarms are looked at.
 const TICK: std::time::Duration = std::time::Duration::from_millis(25);
+/// Ticks between two reminders of what was left to sales that follow.
+const REMIND_TICKS: u32 = 4;
 
 /// The sales of a node.
 pub struct Sales {
@@ -253,12 +255,15 @@ async fn propose(group: &dyn Group, entry: Bytes) -> Proposed {
 async fn tick(sales: std::sync::Weak<Sales>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for number in (0..REMIND_TICKS).cycle() {
         interval.tick().await;
         let Some(sales) = sales.upgrade() else { return };
         let now_ms = sales.around.clock.now_ms();
         if let Ok(here) = sales.here.read() {
             here.values().for_each(|sale| sale.tick(now_ms));
+            if number == 0 {
+                here.values().for_each(SaleHandle::remind);
+            }
         }
         sales.start_admissions().await;
     }

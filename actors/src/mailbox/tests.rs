@@ -47,6 +47,58 @@ async fn the_doorbell_rings_once_for_all_that_waits() {
     assert_eq!(taken(&mailbox), (vec![], vec![]));
 }
 
+/// Whether leaving a message of this weight rings.
+fn left(mailbox: &Mailbox<u32, ()>, message: u32, weight: usize) -> bool {
+    let queued = mailbox.leave(message, weight).now_or_never();
+    assert!(matches!(queued, Some(Ok(()))), "there is room");
+    rings(mailbox)
+}
+
+fn rings(mailbox: &Mailbox<u32, ()>) -> bool {
+    mailbox.rung().now_or_never().is_some()
+}
+
+#[test]
+fn what_is_left_rings_once_and_is_then_reminded_of() {
+    let mailbox = Mailbox::new(512);
+    assert!(left(&mailbox, 1, 1), "the first for a while");
+    assert_eq!(taken(&mailbox).0, [1]);
+    assert!(!left(&mailbox, 2, 1));
+    assert!(!left(&mailbox, 3, 1));
+    mailbox.remind();
+    assert!(rings(&mailbox));
+    assert_eq!(taken(&mailbox).0, [2, 3]);
+    assert!(!left(&mailbox, 4, 1), "it was busy since the reminder");
+    mailbox.remind();
+    assert!(rings(&mailbox));
+    assert_eq!(taken(&mailbox).0, [4]);
+    mailbox.remind();
+    assert!(!rings(&mailbox), "nothing was left");
+    assert!(left(&mailbox, 5, 1), "the first for a while");
+}
+
+#[test]
+fn what_is_left_rings_when_it_is_heavy() {
+    let mailbox = Mailbox::new(512);
+    assert!(left(&mailbox, 1, 1));
+    assert!(!left(&mailbox, 2, LEFT_MAX - 1));
+    assert!(left(&mailbox, 3, 1));
+    assert!(!left(&mailbox, 4, LEFT_MAX - 1), "weighed anew");
+    assert!(left(&mailbox, 5, LEFT_MAX));
+    assert_eq!(taken(&mailbox).0, [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_message_that_rings_takes_along_what_was_left_before_it() {
+    let mailbox = Mailbox::new(512);
+    assert!(left(&mailbox, 1, 1));
+    assert_eq!(taken(&mailbox).0, [1]);
+    assert!(!left(&mailbox, 2, 1));
+    assert!(mailbox.try_send(3).is_ok());
+    assert!(rings(&mailbox));
+    assert_eq!(taken(&mailbox).0, [2, 3]);
+}
+
 #[test]
 fn whoever_comes_after_the_end_gets_the_message_back() {
     let mailbox = Mailbox::<u32, ()>::new(1);

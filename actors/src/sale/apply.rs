@@ -33,6 +33,9 @@ pub(super) enum Applied {
     Broken(String),
 }
 
+/// Changes of a round that are told at once.
+const CHANGES_MAX: usize = 4096;
+
 impl Owner {
     pub(super) fn deliver(&mut self, delivery: Delivery) {
         let Delivery {
@@ -62,6 +65,22 @@ impl Owner {
             DeliveryBody::Release => self.release(),
         }
         self.time.see(at_ms);
+        if self.changes.len() >= CHANGES_MAX {
+            self.tell_changes();
+        }
+    }
+
+    /// Hands what has changed since the last time to watchers and the index.
+    pub(super) fn tell_changes(&mut self) {
+        if self.changes.is_empty() {
+            return;
+        }
+        if self.term.is_some() {
+            self.around.metrics.observe_changes(&self.changes);
+        }
+        self.change_log.push(&self.changes);
+        self.around.feed.offer(self.id, &self.changes);
+        self.changes.clear();
     }
 
     fn apply_records(&mut self, index: u64, at_ms: u64, records: Bytes, pieces: Vec<Piece>) {
@@ -70,7 +89,6 @@ impl Owner {
             false => at_ms,
         };
         let mut answering = Answering::new(pieces);
-        self.changes.clear();
         let mut broken: Option<(u32, String)> = None;
         let mut count = OutcomeCount::default();
         if let State::Live { sale, journal } = &mut self.state {
@@ -142,13 +160,6 @@ impl Owner {
                 answering.put_failed(FailureReason::SaleFrozen);
             }
         }
-        if !self.changes.is_empty() {
-            if self.term.is_some() {
-                self.around.metrics.observe_changes(&self.changes);
-            }
-            self.change_log.push(&self.changes);
-            self.around.feed.offer(self.id, &self.changes);
-        }
     }
 
     fn freeze(&mut self, frost: Frost) {
@@ -169,6 +180,7 @@ impl Owner {
     /// Takes a frozen sale up again: its last good state and the journal, without the command that
     /// broke it. Every replica comes to the same state.
     fn release(&mut self) {
+        self.tell_changes();
         let State::Frozen(frozen) = &self.state else {
             return;
         };

@@ -191,6 +191,19 @@ impl SaleHandle {
         self.send(Message::Deliver(delivery)).await
     }
 
+    /// A delivery on a replica that does not lead, of so many commands: nobody waits for it.
+    pub(crate) async fn leave(
+        &self,
+        delivery: Delivery,
+        commands: usize,
+    ) -> Result<(), ReadFailure> {
+        self.shared
+            .mailbox
+            .leave(Message::Deliver(delivery), commands)
+            .await
+            .map_err(|_| ReadFailure::Stopped)
+    }
+
     pub(crate) async fn lead(&self, term: Option<Term>) -> Result<(), ReadFailure> {
         self.send(Message::Lead(term)).await
     }
@@ -221,6 +234,11 @@ impl SaleHandle {
             self.shared.alarm_ms.store(u64::MAX, Ordering::Release);
             self.shared.mailbox.note(Note::Tick);
         }
+    }
+
+    /// Wakes the actor for what was left to it.
+    pub(crate) fn remind(&self) {
+        self.shared.mailbox.remind();
     }
 
     pub(crate) fn stop(&self) {

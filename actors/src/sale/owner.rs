@@ -68,6 +68,7 @@ pub(crate) struct Owner {
     pub(super) expiring: bool,
     pub(super) turnstile: Turnstile,
     pub(super) scratch: Scratch,
+    /// Changes of this round that are not told yet.
     pub(super) changes: Vec<Change>,
 }
 
@@ -95,6 +96,9 @@ const DISK_FULL_RETRY_MS: u32 = 1_000;
 
 impl Owner {
     pub fn on(&mut self, message: Message) {
+        if !matches!(message, Message::Calls(_) | Message::Deliver(_)) {
+            self.tell_changes();
+        }
         match message {
             Message::Calls(calls) => self.take_in(calls),
             Message::Deliver(delivery) => self.deliver(delivery),
@@ -126,6 +130,7 @@ impl Owner {
 
     /// After a run of messages: proposes what waits and says when to be woken at the latest.
     pub fn settle(&mut self) {
+        self.tell_changes();
         self.close_batches();
         self.prove_refusals();
         self.set_alarm();

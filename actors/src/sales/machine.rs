@@ -86,6 +86,8 @@ impl GroupSales {
             body,
         } = part;
         let sale = SaleId(sale_id);
+        // What this node proposed itself, before it was deposed, somebody waits for.
+        let nobody_waits = registry.term.is_none() && proposer != self.sales.around.proposer;
         let body = match body {
             Some(log::part::Body::Commands(log::Commands { count, records })) => {
                 DeliveryBody::Commands { count, records }
@@ -103,20 +105,26 @@ impl GroupSales {
             }
         };
         registry.digests.remove(&sale);
-        match registry.sales.get(&sale) {
-            Some(handle) => handle
-                .deliver(Delivery {
-                    index,
-                    at_ms,
-                    proposer,
-                    proposal,
-                    body,
-                })
-                .await
-                .map_err(|_| MachineFault::Stopped),
+        let Some(handle) = registry.sales.get(&sale) else {
             // A part for a sale that was never created here is a rejection without anybody to tell.
-            None => Ok(()),
-        }
+            return Ok(());
+        };
+        let commands = match &body {
+            DeliveryBody::Commands { count, .. } if nobody_waits => Some(*count as usize),
+            _ => None,
+        };
+        let delivery = Delivery {
+            index,
+            at_ms,
+            proposer,
+            proposal,
+            body,
+        };
+        let queued = match commands {
+            Some(commands) => handle.leave(delivery, commands).await,
+            None => handle.deliver(delivery).await,
+        };
+        queued.map_err(|_| MachineFault::Stopped)
     }
 
     /// Every replica comes to the same decision: the venue and the rules are all there is.

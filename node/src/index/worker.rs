@@ -20,12 +20,17 @@ use super::{Ask, Config, IndexMetrics, TICKS_PER_S};
 
 /// Changes folded into one batch, about.
 const DRAIN_CHANGES: usize = 40_000;
+/// A drain writes a watermark for each sale it touched: after one of so many there is a tick's pause.
+const COVERS_PER_TICK: usize = 100;
+const PAUSE_TICKS_MAX: u64 = TICKS_PER_S / 2;
 /// How often revisions are compared, and for how many sales at a time.
 const COMPARE_TICKS: u64 = 2 * TICKS_PER_S;
 const COMPARED_MAX: usize = 500;
 /// A sale is taken anew at most this often, and more rarely the longer it took.
 const REBUILD_TICKS_MIN: u64 = TICKS_PER_S;
 const REBUILD_SHARE: u64 = 4;
+/// One that is in doubt again soon after is given twice as long each time, up to this.
+const REBUILD_TICKS_MAX: u64 = 60 * TICKS_PER_S;
 /// Sales, most of them small or new, taken anew in one tick.
 const REBUILDS_PER_TICK: usize = 64;
 /// Chunks looked at for dead rows in one tick, when there may be any.
@@ -45,8 +50,8 @@ pub struct Worker {
     /// Sales to be taken anew, and from which tick on.
     doubtful: BTreeMap<u64, u64>,
     rebuilding: Option<Rebuild>,
-    /// From which tick on a sale may be taken anew again.
-    allowed: HashMap<u64, u64>,
+    /// When sales may be taken anew again.
+    rests: HashMap<u64, Rest>,
     /// Revisions at the last comparison.
     compared: HashMap<u64, u64>,
     compared_last: u64,
@@ -56,6 +61,29 @@ pub struct Worker {
     tick: u64,
     renew_tick: u64,
     compare_tick: u64,
+    drain_tick: u64,
+}
+
+/// A sale that was taken anew is left alone for a while.
+struct Rest {
+    until: u64,
+    ticks: u64,
+}
+
+impl Rest {
+    /// After a rebuild that took `took` ticks and ended at `tick`: longer than the last one when it
+    /// did not outlive that by much.
+    fn after(last: Option<&Rest>, took: u64, tick: u64) -> Rest {
+        let ticks = match last {
+            Some(last) if tick < last.until + last.ticks => last.ticks * 2,
+            _ => took * REBUILD_SHARE,
+        };
+        let ticks = ticks.clamp(REBUILD_TICKS_MIN, REBUILD_TICKS_MAX);
+        Rest {
+            until: tick + ticks,
+            ticks,
+        }
+    }
 }
 
 impl Worker {
@@ -79,7 +107,7 @@ impl Worker {
             asked,
             doubtful: BTreeMap::new(),
             rebuilding: None,
-            allowed: HashMap::new(),
+            rests: HashMap::new(),
             compared: HashMap::new(),
             compared_last: 0,
             budget: rows_per_s_max,
@@ -87,6 +115,7 @@ impl Worker {
             tick: 0,
             renew_tick: 0,
             compare_tick: 0,
+            drain_tick: 0,
         }
     }
 
@@ -133,7 +162,7 @@ impl Worker {
     }
 
     async fn work(&mut self) -> Result<(), StoreFault> {
-        if self.budget > 0 {
+        if self.budget > 0 && self.tick >= self.drain_tick {
             self.drain()?;
         }
         if self.budget > 0 {
@@ -195,6 +224,10 @@ impl Worker {
         let folded = drain.finish()?;
         self.metrics.write(taken, folded.rows);
         self.budget -= folded.rows as i64;
+        let pause = (folded.covers.len() / COVERS_PER_TICK) as u64;
+        if taken < DRAIN_CHANGES {
+            self.drain_tick = self.tick + pause.min(PAUSE_TICKS_MAX);
+        }
         ledger.write(folded)?;
         for (sale, cause) in doubts {
             self.doubt(sale, cause);
@@ -210,7 +243,7 @@ impl Worker {
         if let Some(ledger) = &mut self.ledger {
             ledger.uncover(sale);
         }
-        let allowed = self.allowed.get(&sale.0).copied().unwrap_or_default();
+        let allowed = self.rests.get(&sale.0).map_or(0, |rest| rest.until);
         if self
             .doubtful
             .insert(sale.0, allowed.max(self.tick))
@@ -267,7 +300,7 @@ impl Worker {
             return Ok(());
         };
         if !rebuild.is_here() {
-            self.allowed.remove(&rebuild.sale.0);
+            self.rests.remove(&rebuild.sale.0);
             return Ok(());
         }
         let mut drain = Drain::new(ledger);
@@ -287,8 +320,9 @@ impl Worker {
     fn end_rebuild(&mut self) -> Option<Rebuild> {
         let rebuild = self.rebuilding.take()?;
         let took = self.tick.saturating_sub(rebuild.started_tick);
-        let pause = REBUILD_TICKS_MIN.max(took * REBUILD_SHARE);
-        self.allowed.insert(rebuild.sale.0, self.tick + pause);
+        let sale = rebuild.sale.0;
+        let rest = Rest::after(self.rests.get(&sale), took, self.tick);
+        self.rests.insert(sale, rest);
         Some(rebuild)
     }
 

@@ -32,7 +32,7 @@ struct Driven {
 
 impl Driven {
     fn start(town: &Town, opener: Box<dyn Opener>, rows_per_s_max: u32) -> Driven {
-        let (feed, fed) = mpsc::channel(64);
+        let (feed, fed) = mpsc::channel(256);
         let (ticker, ticks) = mpsc::channel(1);
         let metrics = IndexMetrics::new(&prometheus::Registry::new()).expect("new names");
         let config = Config { rows_per_s_max };
@@ -133,6 +133,70 @@ async fn a_gap_is_closed_from_the_sale() {
     driven.ticks(25).await;
     driven.agrees().await;
     assert_eq!(driven.metrics.rebuilds(Cause::Gap), 1);
+    driven.stop().await;
+}
+
+/// While more is sold than the index can read, every sale is in doubt again as soon as it was taken
+/// anew: taking it again and again would only keep the processors from selling.
+#[tokio::test]
+async fn a_sale_that_is_in_doubt_again_and_again_is_left_alone_for_longer() {
+    let town = Town::with(&[1]);
+    let driven = Driven::in_memory(&town);
+    driven.ticks(3).await;
+    let gap = || Fed::Gap { sale: SaleId(1) };
+    for _ in 0..60 * 20 {
+        driven.feed.send(gap()).await.expect("the worker runs");
+        driven.ticks(1).await;
+    }
+    // After 1, 2, 4, … seconds: six times in a minute, where it was sixty.
+    assert_eq!(driven.metrics.rebuilds(Cause::Gap), 6);
+    // Taken once more, and after a good while trusted again.
+    driven.ticks(200 * 20).await;
+    driven.agrees().await;
+    assert_eq!(driven.metrics.rebuilds(Cause::Gap), 6);
+    for _ in 0..4 * 20 {
+        driven.feed.send(gap()).await.expect("the worker runs");
+        driven.ticks(1).await;
+    }
+    assert_eq!(driven.metrics.rebuilds(Cause::Gap), 10);
+    driven.stop().await;
+}
+
+#[tokio::test]
+async fn watermarks_of_many_sales_are_written_less_often() {
+    let town = Town::with(&(1..=200).collect::<Vec<u64>>());
+    let driven = Driven::in_memory(&town);
+    driven.ticks(6).await;
+    let last = || async {
+        let query = Query {
+            kind: Kind::Holds,
+            event: Some(SaleId(200)),
+            ..Query::default()
+        };
+        let page = driven.index.search(query).await;
+        page.expect("a sound store").rows.len()
+    };
+    let all_are_busy = || async {
+        for sale in 1..=200 {
+            let changes = town.act(sale, HOLD);
+            let sale = SaleId(sale);
+            let room = Room::default();
+            let fed = Fed::Changes {
+                sale,
+                changes,
+                room,
+            };
+            driven.feed.send(fed).await.expect("the worker runs");
+        }
+    };
+    all_are_busy().await;
+    driven.ticks(1).await;
+    assert_eq!(last().await, 1);
+    all_are_busy().await;
+    driven.ticks(1).await;
+    assert_eq!(last().await, 1, "a tick's pause");
+    driven.ticks(1).await;
+    assert_eq!(last().await, 2);
     driven.stop().await;
 }
 
