@@ -118,7 +118,8 @@ def metrics(address):
 
 def over(prometheus, text, begun, ended):
     """What an expression gives from then until then."""
-    text = text.replace("$__rate_interval", INTERVAL).replace("$node", ".*")
+    text = text.replace("$__rate_interval", INTERVAL)
+    text = re.sub(r"\$(node|size|channel)\b", ".*", text)
     return prometheus.ask("query_range", query=text, start=begun, end=ended, step="2s")
 
 

@@ -30,7 +30,7 @@ def panel(title, good, targets, unit="short", steps=NONE, runbook=None, kind="ti
         raise ValueError(f"{title}: a title asks a question")
     defaults = {
         "unit": unit,
-        "min": low,
+        **({} if low is None else {"min": low}),
         "thresholds": {
             "mode": "absolute",
             "steps": steps or [{"color": "green", "value": None}],
@@ -126,9 +126,46 @@ ANNOTATIONS = [
                "{{instance}} leads group {{group}}"),
     annotation("Node starts", "changes(process_start_time_seconds{job=\"onsale\"}[1m]) > 0", "blue",
                "{{instance}} was started anew"),
-    annotation("Rooms open and close", "changes(onsale_queue_rooms{state=\"open\"}[30s]) > 0",
-               "green", "rooms open on {{instance}}"),
+    # Counted by the leader that saw the sale before and after, so that a failover opens nothing.
+    annotation("Sales open and close", "increase(onsale_sale_phase_changes_total[30s]) > 0",
+               "green", "{{phase}} on {{instance}}"),
 ]
+
+
+def query_variable(name, label, query):
+    return {
+        "name": name,
+        "label": label,
+        "type": "query",
+        "datasource": DATASOURCE,
+        "query": {"query": query, "refId": name},
+        "refresh": 2,
+        "sort": 1,
+        "multi": True,
+        "includeAll": True,
+        "allValue": ".*",
+        "current": {"text": "All", "value": "$__all"},
+    }
+
+
+# A board has those that its expressions name. An event's class is its size: `observe::Size` has the limits.
+VARIABLES = [
+    query_variable("node", "Node", "label_values(onsale_node_ready, instance)"),
+    query_variable("size", "Event class", "label_values(onsale_sale_led, size)"),
+    query_variable("channel", "Channel", "label_values(onsale_sale_channel_seats, channel)"),
+]
+RUNBOOKS = {
+    "name": "runbooks",
+    "label": "Runbooks",
+    "type": "textbox",
+    "query": "/grafana/runbooks",
+    "current": {"text": "/grafana/runbooks", "value": "/grafana/runbooks"},
+}
+
+
+def variables(panels):
+    named = " ".join(target["expr"] for entry in panels for target in entry.get("targets", []))
+    return [of for of in VARIABLES if f'"${of["name"]}"' in named] + [RUNBOOKS]
 
 
 def board(uid, title, description, panels):
@@ -153,27 +190,6 @@ def board(uid, title, description, panels):
             "includeVars": True,
             "keepTime": True,
         }],
-        "templating": {"list": [
-            {
-                "name": "node",
-                "label": "Node",
-                "type": "query",
-                "datasource": DATASOURCE,
-                "query": {"query": "label_values(onsale_node_ready, instance)", "refId": "nodes"},
-                "refresh": 2,
-                "sort": 1,
-                "multi": True,
-                "includeAll": True,
-                "allValue": ".*",
-                "current": {"text": "All", "value": "$__all"},
-            },
-            {
-                "name": "runbooks",
-                "label": "Runbooks",
-                "type": "textbox",
-                "query": "/grafana/runbooks",
-                "current": {"text": "/grafana/runbooks", "value": "/grafana/runbooks"},
-            },
-        ]},
+        "templating": {"list": variables(panels)},
         "panels": place(panels),
     }

@@ -4,12 +4,15 @@
 //! Nothing here is on a call's way. Sales are asked at leisure (`rounds`), the process and the
 //! disk when somebody reads `/metrics` (`process`, `health`).
 
+mod channels;
 mod health;
 mod metrics;
 mod process;
 mod rounds;
+mod size;
 
 pub use health::Health;
 pub use metrics::LedMetrics;
 pub use process::Process;
 pub use rounds::{Source, look};
+pub use size::Size;

@@ -388,8 +388,10 @@ impl Owner {
             return None;
         };
         Some(Figures {
+            phase: sale.phase(),
             counts: sale.counts(),
             oversold_seats: sale.oversold_seats(),
+            channel_seats: sale.channel_seats().to_vec(),
             room: self.room_view(),
         })
     }

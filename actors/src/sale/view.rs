@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use domain::Sale;
 use domain::SectionPlanes;
-use domain::ids::Revision;
+use domain::ids::{ChannelId, Revision};
 use domain::rejection::Phase;
 use domain::rules::SaleRules;
 use domain::sale::Counts;
@@ -56,8 +56,11 @@ pub struct Summary {
 /// What a node's gauges add up over the sales it leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figures {
+    pub phase: Phase,
     pub counts: Counts,
     pub oversold_seats: u64,
+    /// Seats held and sold by channel, sorted.
+    pub channel_seats: Vec<(ChannelId, u32)>,
     /// `None`: the sale has no waiting room.
     pub room: Option<RoomView>,
 }

@@ -2,6 +2,8 @@
 
 from board import above, below, board, panel, row
 
+SIZE = 'size=~"$size"'
+
 BOARD = board("onsale-night", "On-sale night", "Is it selling, is it safe, is it fair.", [
     row("Is it safe?"),
     panel("Is any seat given out twice?", "0, always.",
@@ -29,7 +31,7 @@ BOARD = board("onsale-night", "On-sale night", "Is it selling, is it safe, is it
            ("sum(rate(onsale_sale_seats_held_total[$__rate_interval]))", "held")],
           unit="ops", runbook="sell-errors-burn"),
     panel("How full is the house?", "Sold grows, held stays a narrow band, free shrinks.",
-          [("sum by (state) (onsale_sale_seats)", "{{state}}")], stacked=True,
+          [("sum by (state) (onsale_sale_seats{%s})" % SIZE, "{{state}}")], stacked=True,
           runbook="seats-oversold"),
     panel("How many pay of those who hold?", "Paid is far above expired.",
           [("sum(rate(onsale_sale_holds_placed_total[$__rate_interval]))", "hold"),
@@ -52,11 +54,11 @@ BOARD = board("onsale-night", "On-sale night", "Is it selling, is it safe, is it
           steps=above(yellow=1, red=14.4), runbook="sell-errors-burn"),
     row("Is it fair?"),
     panel("How many wait?", "Falls steadily once the sale is open.",
-          [("sum by (state) (onsale_queue_visitors)", "{{state}}")], runbook="queue-stalled"),
+          [("sum by (state) (onsale_queue_visitors{%s})" % SIZE, "{{state}}")], runbook="queue-stalled"),
     panel("Are visitors let in as fast as is aimed at?", "Let in lies on the target, and the target under the capacity.",
-          [("sum(rate(onsale_queue_visitor_events_total{event=\"released\"}[$__rate_interval]))", "let in"),
-           ("sum(onsale_queue_outflow_target_per_second)", "target"),
-           ("sum(onsale_queue_capacity_per_second)", "capacity")],
+          [("sum(rate(onsale_queue_visitor_events_total{%s,event=\"released\"}[$__rate_interval]))" % SIZE, "let in"),
+           ("sum(onsale_queue_outflow_target_per_second{%s})" % SIZE, "target"),
+           ("sum(onsale_queue_capacity_per_second{%s})" % SIZE, "capacity")],
           unit="ops", runbook="outflow-below-target"),
     panel("Who leads how many groups?",
           "Level lines. A step is a failover: one node falls, the others rise.",

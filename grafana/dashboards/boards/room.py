@@ -3,10 +3,16 @@
 from board import above, board, panel
 
 EVENTS = "onsale_queue_visitor_events_total"
+SIZE = 'size=~"$size"'
+
+
+def rate(event):
+    return f'sum(rate({EVENTS}{{{SIZE},event="{event}"}}[$__rate_interval]))'
 
 
 def share(part, of):
-    return f'sum(rate({EVENTS}{{event="{part}"}}[2m])) / sum(rate({EVENTS}{{event=~"{of}"}}[2m]))'
+    return (f'sum(rate({EVENTS}{{{SIZE},event="{part}"}}[2m]))'
+            f' / sum(rate({EVENTS}{{{SIZE},event=~"{of}"}}[2m]))')
 
 
 BOARD = board("onsale-waiting-room", "Waiting room", "Who comes, who is let in, who goes.", [
@@ -14,21 +20,21 @@ BOARD = board("onsale-waiting-room", "Waiting room", "Who comes, who is let in, 
           [("sum(onsale_queue_stalled_rooms)", "stalled")],
           steps=above(red=1), runbook="queue-stalled", kind="stat", width=6, height=5),
     panel("What are the rooms doing?", "Gathering before the opening, open after it; paused only on purpose.",
-          [("sum by (state) (onsale_queue_rooms)", "{{state}}")], kind="stat", width=10, height=5),
+          [("sum by (state) (onsale_queue_rooms{%s})" % SIZE, "{{state}}")], kind="stat", width=10, height=5),
     panel("How long will the last in line wait?", "Falls by a second a second.",
-          [("sum(onsale_queue_visitors{state=\"waiting\"}) / (sum(rate(onsale_queue_visitor_events_total{event=\"released\"}[2m])) > 0)", "at this pace")],
+          [("sum(onsale_queue_visitors{%s,state=\"waiting\"}) / (sum(rate(%s{%s,event=\"released\"}[2m])) > 0)" % (SIZE, EVENTS, SIZE), "at this pace")],
           unit="s", kind="stat", width=8, height=5, runbook="outflow-below-target"),
     panel("How many wait, and how many are at the desk?", "Waiting falls; the desk stays level.",
-          [("sum by (state) (onsale_queue_visitors)", "{{state}}")], width=12, runbook="queue-stalled"),
+          [("sum by (state) (onsale_queue_visitors{%s})" % SIZE, "{{state}}")], width=12, runbook="queue-stalled"),
     panel("Are visitors let in as fast as is aimed at?", "Let in lies on the target, and the target under the capacity.",
-          [("sum(rate(onsale_queue_visitor_events_total{event=\"released\"}[$__rate_interval]))", "let in"),
-           ("sum(onsale_queue_outflow_target_per_second)", "target"),
-           ("sum(onsale_queue_capacity_per_second)", "capacity")],
+          [(rate("released"), "let in"),
+           ("sum(onsale_queue_outflow_target_per_second{%s})" % SIZE, "target"),
+           ("sum(onsale_queue_capacity_per_second{%s})" % SIZE, "capacity")],
           unit="ops", width=12, runbook="outflow-below-target"),
     panel("How fast do visitors come?", "A peak before the opening, then less each minute.",
-          [("sum(rate(onsale_queue_visitor_events_total{event=\"joined\"}[$__rate_interval]))", "come"),
-           ("sum(rate(onsale_queue_visitor_events_total{event=\"left\"}[$__rate_interval]))", "leave"),
-           ("sum(rate(onsale_queue_visitor_events_total{event=\"removed\"}[$__rate_interval]))", "taken out")],
+          [(rate("joined"), "come"),
+           (rate("left"), "leave"),
+           (rate("removed"), "taken out")],
           unit="ops"),
     panel("How many of those let in take tickets?", "Most of them; the law counts on what it measures.",
           [(share("served", "released"), "took tickets"), (share("no_show", "released"), "did not come")],

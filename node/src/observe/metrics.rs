@@ -1,51 +1,75 @@
 //! Gauges and counters over all sales a node leads. A sale has one leader, so the nodes of a cluster
 //! may be added up.
 
+use std::collections::BTreeMap;
+
 use actors::sale::Figures;
+use domain::ids::ChannelId;
+use domain::rejection::Phase;
 use domain::room::{Census, RoomPhase};
 use prometheus::{
-    Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    register_gauge_with_registry, register_int_gauge_with_registry,
+    Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    register_int_gauge_with_registry,
 };
+
+use super::channels::ChannelMetrics;
+use super::size::Size;
 
 const SEAT_STATES: [&str; 4] = ["free", "held", "sold", "blocked"];
 const ROOM_STATES: [&str; 4] = ["gathering", "awaits_beacon", "open", "paused"];
 const VISITOR_STATES: [&str; 2] = ["waiting", "at_the_desk"];
 const VISITOR_EVENTS: [&str; 6] = ["joined", "released", "served", "no_show", "left", "removed"];
+const PHASES: [&str; 3] = ["open", "paused", "closed"];
 
 /// Handles, made once from the node's registry.
 pub struct LedMetrics {
-    sales: IntGauge,
     silent: IntGauge,
-    seats: [IntGauge; 4],
-    holds: IntGauge,
     oversold: IntGauge,
     queued: IntGauge,
     queued_most: IntGauge,
-    rooms: [IntGauge; 4],
     stalled: IntGauge,
+    phase_changes: [IntCounter; 3],
+    by_size: [OfSize; 3],
+    channels: ChannelMetrics,
+    rounds: IntCounter,
+}
+
+/// Of events of one size.
+struct OfSize {
+    sales: IntGauge,
+    seats: [IntGauge; 4],
+    holds: IntGauge,
+    rooms: [IntGauge; 4],
     visitors: [IntGauge; 2],
     visitor_events: [IntCounter; 6],
     target: Gauge,
     capacity: Gauge,
-    rounds: IntCounter,
 }
 
 /// What one round over the sales adds up.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Totals {
-    pub sales: u64,
     /// Led here, but gave no answer in time.
     pub silent: u64,
-    /// Free, held, sold, blocked.
-    pub seats: [u64; 4],
-    pub holds: u64,
     pub oversold: u64,
     pub queued: u64,
     pub queued_most: u64,
+    pub stalled: u64,
+    /// Opened, paused, closed: since the round before.
+    pub phase_changes: [u64; 3],
+    /// In the sequence of `Size::ALL`.
+    pub by_size: [OfSizeTotals; 3],
+    pub channel_seats: BTreeMap<ChannelId, u64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OfSizeTotals {
+    pub sales: u64,
+    /// Free, held, sold, blocked.
+    pub seats: [u64; 4],
+    pub holds: u64,
     /// Gathering, awaiting a beacon, open, paused.
     pub rooms: [u64; 4],
-    pub stalled: u64,
     /// Waiting, at the desk.
     pub visitors: [u64; 2],
     /// Joined, released, served, no-shows, left, removed: since the round before.
@@ -55,17 +79,44 @@ pub struct Totals {
     pub capacity: u64,
 }
 
+/// Where a sale stood when this node, leading, looked last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Before {
+    pub phase: Phase,
+    /// At nothing, where there was no room.
+    pub census: Census,
+}
+
+impl Before {
+    pub fn of(figures: &Figures) -> Before {
+        let room = figures.room.as_ref();
+        Before {
+            phase: figures.phase,
+            census: room.map_or_else(Census::default, |room| room.census),
+        }
+    }
+}
+
 impl Totals {
-    /// `before`: where the room stood when this node, leading, looked last.
-    pub fn add(&mut self, figures: &Figures, before: Option<&Census>, target: u64, capacity: u64) {
+    pub fn add(&mut self, figures: &Figures, before: Option<&Before>, target: u64, capacity: u64) {
         let counts = &figures.counts;
-        self.sales += 1;
+        self.oversold += figures.oversold_seats;
+        for (channel, seats) in &figures.channel_seats {
+            *self.channel_seats.entry(*channel).or_default() += u64::from(*seats);
+        }
+        if before.is_some_and(|before| before.phase != figures.phase) {
+            self.count_phase(figures.phase);
+        }
+        let size = Size::of(counts) as usize;
+        let Some(of_size) = self.by_size.get_mut(size) else {
+            return;
+        };
+        of_size.sales += 1;
         let seats = [counts.free, counts.held, counts.sold, counts.blocked];
-        for (sum, seats) in self.seats.iter_mut().zip(seats) {
+        for (sum, seats) in of_size.seats.iter_mut().zip(seats) {
             *sum += u64::from(seats);
         }
-        self.holds += counts.holds as u64;
-        self.oversold += figures.oversold_seats;
+        of_size.holds += counts.holds as u64;
         let Some(room) = &figures.room else { return };
         let census = &room.census;
         let state = match room.phase {
@@ -74,16 +125,18 @@ impl Totals {
             RoomPhase::AwaitsBeacon => 1,
             RoomPhase::Open => 2,
         };
-        self.rooms[state] += 1;
-        self.visitors[0] += census.waiting;
-        self.visitors[1] += census.at_the_desk;
-        self.capacity += capacity;
+        of_size.rooms[state] += 1;
+        of_size.visitors[0] += census.waiting;
+        of_size.visitors[1] += census.at_the_desk;
+        of_size.capacity += capacity;
         let lets_in = room.lets_in() && !room.is_paused && census.waiting > 0;
         if lets_in {
-            self.target += target;
+            of_size.target += target;
         }
-        let Some(before) = before else { return };
-        for (sum, (now, before)) in self
+        let Some(Before { census: before, .. }) = before else {
+            return;
+        };
+        for (sum, (now, before)) in of_size
             .visitor_events
             .iter_mut()
             .zip(steps(census).into_iter().zip(steps(before)))
@@ -94,6 +147,16 @@ impl Totals {
         let wants = target > 0 || census.at_the_desk == 0;
         if lets_in && room.free > 0 && wants && census.released == before.released {
             self.stalled += 1;
+        }
+    }
+
+    /// A sale has come to a phase since the last look.
+    pub fn count_phase(&mut self, phase: Phase) {
+        match phase {
+            Phase::Announced => {}
+            Phase::Open => self.phase_changes[0] += 1,
+            Phase::Paused => self.phase_changes[1] += 1,
+            Phase::Closed => self.phase_changes[2] += 1,
         }
     }
 }
@@ -110,52 +173,129 @@ fn steps(census: &Census) -> [u64; 6] {
     ]
 }
 
-impl LedMetrics {
-    pub fn new(registry: &Registry) -> prometheus::Result<LedMetrics> {
-        let gauge =
-            |name: &str, help: &str| register_int_gauge_with_registry!(name, help, registry);
-        let rate = |name: &str, help: &str| register_gauge_with_registry!(name, help, registry);
-        let seats = states(
-            registry,
-            "onsale_sale_seats",
-            "Seats of the sales this node leads, by state, standing places included.",
-        )?;
-        let rooms = states(
-            registry,
-            "onsale_queue_rooms",
-            "Waiting rooms of the sales this node leads, by state.",
-        )?;
-        let visitors = states(
-            registry,
-            "onsale_queue_visitors",
-            "Visitors who wait, or have a pass and have not used it, in sales this node leads.",
-        )?;
-        let events = IntCounterVec::new(
+/// The metrics of which there is one for each size.
+struct BySize {
+    sales: IntGaugeVec,
+    seats: IntGaugeVec,
+    holds: IntGaugeVec,
+    rooms: IntGaugeVec,
+    visitors: IntGaugeVec,
+    visitor_events: IntCounterVec,
+    target: GaugeVec,
+    capacity: GaugeVec,
+}
+
+impl BySize {
+    fn new(registry: &Registry) -> prometheus::Result<BySize> {
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(gauges.clone()))?;
+            prometheus::Result::Ok(gauges)
+        };
+        let rates = |name: &str, help: &str| {
+            let rates = GaugeVec::new(Opts::new(name, help), &["size"])?;
+            registry.register(Box::new(rates.clone()))?;
+            prometheus::Result::Ok(rates)
+        };
+        let visitor_events = IntCounterVec::new(
             Opts::new(
                 "onsale_queue_visitor_events_total",
                 "What became of visitors in sales this node leads; counted from the second look on.",
             ),
-            &["event"],
+            &["size", "event"],
         )?;
-        registry.register(Box::new(events.clone()))?;
+        registry.register(Box::new(visitor_events.clone()))?;
+        Ok(BySize {
+            sales: gauges(
+                "onsale_sale_led",
+                "Sales this node leads and that answered, by the event's size.",
+                &["size"],
+            )?,
+            seats: gauges(
+                "onsale_sale_seats",
+                "Seats of the sales this node leads, by state, standing places included.",
+                &["size", "state"],
+            )?,
+            holds: gauges(
+                "onsale_sale_holds_active",
+                "Holds that are alive in sales this node leads.",
+                &["size"],
+            )?,
+            rooms: gauges(
+                "onsale_queue_rooms",
+                "Waiting rooms of the sales this node leads, by state.",
+                &["size", "state"],
+            )?,
+            visitors: gauges(
+                "onsale_queue_visitors",
+                "Visitors who wait, or have a pass and have not used it, in sales this node leads.",
+                &["size", "state"],
+            )?,
+            visitor_events,
+            target: rates(
+                "onsale_queue_outflow_target_per_second",
+                "Visitors a second that open rooms with visitors waiting aim to let in, in sales this node leads.",
+            )?,
+            capacity: rates(
+                "onsale_queue_capacity_per_second",
+                "Passes a second that sales this node leads can serve, as far as that was measured.",
+            )?,
+        })
+    }
+
+    fn of(&self, size: Size) -> OfSize {
+        let size = size.name();
+        OfSize {
+            sales: self.sales.with_label_values(&[size]),
+            seats: SEAT_STATES.map(|state| self.seats.with_label_values(&[size, state])),
+            holds: self.holds.with_label_values(&[size]),
+            rooms: ROOM_STATES.map(|state| self.rooms.with_label_values(&[size, state])),
+            visitors: VISITOR_STATES.map(|state| self.visitors.with_label_values(&[size, state])),
+            visitor_events: VISITOR_EVENTS
+                .map(|event| self.visitor_events.with_label_values(&[size, event])),
+            target: self.target.with_label_values(&[size]),
+            capacity: self.capacity.with_label_values(&[size]),
+        }
+    }
+}
+
+impl OfSize {
+    fn tell(&self, totals: &OfSizeTotals) {
+        self.sales.set(gauge(totals.sales));
+        set_all(&self.seats, &totals.seats);
+        self.holds.set(gauge(totals.holds));
+        set_all(&self.rooms, &totals.rooms);
+        set_all(&self.visitors, &totals.visitors);
+        for (counter, by) in self.visitor_events.iter().zip(totals.visitor_events) {
+            counter.inc_by(by);
+        }
+        self.target.set(totals.target as f64 / 1000.0);
+        self.capacity.set(totals.capacity as f64 / 1000.0);
+    }
+}
+
+impl LedMetrics {
+    pub fn new(registry: &Registry) -> prometheus::Result<LedMetrics> {
+        let gauge =
+            |name: &str, help: &str| register_int_gauge_with_registry!(name, help, registry);
+        let phase_changes = IntCounterVec::new(
+            Opts::new(
+                "onsale_sale_phase_changes_total",
+                "Sales this node leads that opened, were paused or closed between two looks of it.",
+            ),
+            &["phase"],
+        )?;
+        registry.register(Box::new(phase_changes.clone()))?;
         let rounds = IntCounter::new(
             "onsale_observe_rounds_total",
             "Times all sales this node leads were looked at for these figures.",
         )?;
         registry.register(Box::new(rounds.clone()))?;
+        let by_size = BySize::new(registry)?;
         Ok(LedMetrics {
-            sales: gauge(
-                "onsale_sale_led",
-                "Sales this node leads and that answered.",
-            )?,
             silent: gauge(
                 "onsale_sale_silent",
                 "Sales of groups this node leads that gave no figures: frozen, or slow to answer.",
-            )?,
-            seats: SEAT_STATES.map(|state| seats.with_label_values(&[state])),
-            holds: gauge(
-                "onsale_sale_holds_active",
-                "Holds that are alive in sales this node leads.",
             )?,
             oversold: gauge(
                 "onsale_sale_oversold_seats",
@@ -169,49 +309,32 @@ impl LedMetrics {
                 "onsale_sale_queued_commands_most",
                 "The same of the sale that has most of them.",
             )?,
-            rooms: ROOM_STATES.map(|state| rooms.with_label_values(&[state])),
             stalled: gauge(
                 "onsale_queue_stalled_rooms",
                 "Open rooms with visitors waiting and seats free that let nobody in between two looks.",
             )?,
-            visitors: VISITOR_STATES.map(|state| visitors.with_label_values(&[state])),
-            visitor_events: VISITOR_EVENTS.map(|event| events.with_label_values(&[event])),
-            target: rate(
-                "onsale_queue_outflow_target_per_second",
-                "Visitors a second that open rooms with visitors waiting aim to let in, in sales this node leads.",
-            )?,
-            capacity: rate(
-                "onsale_queue_capacity_per_second",
-                "Passes a second that sales this node leads can serve, as far as that was measured.",
-            )?,
+            phase_changes: PHASES.map(|phase| phase_changes.with_label_values(&[phase])),
+            by_size: Size::ALL.map(|size| by_size.of(size)),
+            channels: ChannelMetrics::new(registry)?,
             rounds,
         })
     }
 
-    pub fn tell(&self, totals: &Totals) {
-        self.sales.set(gauge(totals.sales));
+    pub fn tell(&mut self, totals: &Totals) {
         self.silent.set(gauge(totals.silent));
-        set_all(&self.seats, &totals.seats);
-        self.holds.set(gauge(totals.holds));
         self.oversold.set(gauge(totals.oversold));
         self.queued.set(gauge(totals.queued));
         self.queued_most.set(gauge(totals.queued_most));
-        set_all(&self.rooms, &totals.rooms);
         self.stalled.set(gauge(totals.stalled));
-        set_all(&self.visitors, &totals.visitors);
-        for (counter, by) in self.visitor_events.iter().zip(totals.visitor_events) {
+        for (counter, by) in self.phase_changes.iter().zip(totals.phase_changes) {
             counter.inc_by(by);
         }
-        self.target.set(totals.target as f64 / 1000.0);
-        self.capacity.set(totals.capacity as f64 / 1000.0);
+        for (handles, totals) in self.by_size.iter().zip(&totals.by_size) {
+            handles.tell(totals);
+        }
+        self.channels.tell(&totals.channel_seats);
         self.rounds.inc();
     }
-}
-
-fn states(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGaugeVec> {
-    let states = IntGaugeVec::new(Opts::new(name, help), &["state"])?;
-    registry.register(Box::new(states.clone()))?;
-    Ok(states)
 }
 
 fn set_all(gauges: &[IntGauge], values: &[u64]) {
@@ -227,7 +350,6 @@ fn gauge(value: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use actors::sale::RoomView;
-    use domain::rejection::Phase;
     use domain::sale::Counts;
 
     use super::*;
@@ -241,6 +363,7 @@ mod tests {
             ..Census::default()
         };
         Figures {
+            phase: Phase::Open,
             counts: Counts {
                 free,
                 held: 2,
@@ -249,6 +372,7 @@ mod tests {
                 ..Counts::default()
             },
             oversold_seats: 0,
+            channel_seats: vec![(ChannelId(1), 3), (ChannelId(2), 2)],
             room: Some(RoomView {
                 applied_index: 1,
                 now_ms: 1,
@@ -269,30 +393,54 @@ mod tests {
         }
     }
 
-    fn census(figures: &Figures) -> Census {
-        figures.room.as_ref().expect("has a room").census
-    }
-
     #[test]
     fn sales_and_rooms_are_added_up() {
         let mut totals = Totals::default();
         let (before, now) = (room(90, 10, 5, 50), room(80, 30, 5, 50));
-        totals.add(&now, Some(&census(&before)), 4_000, 9_000);
+        totals.add(&now, Some(&Before::of(&before)), 4_000, 9_000);
         totals.add(&room(7, 0, 0, 1), None, 1_000, 0);
-        assert_eq!(totals.sales, 2);
-        assert_eq!(totals.seats, [51, 4, 6, 0]);
-        assert_eq!(totals.rooms, [0, 0, 2, 0]);
-        assert_eq!(totals.visitors, [87, 5]);
-        assert_eq!(totals.visitor_events, [10, 20, 0, 0, 0, 0]);
-        assert_eq!((totals.target, totals.capacity), (5_000, 9_000));
-        assert_eq!(totals.stalled, 0);
+        let [small, middle, large] = totals.by_size;
+        assert_eq!(small.sales, 2);
+        assert_eq!(small.seats, [51, 4, 6, 0]);
+        assert_eq!(small.rooms, [0, 0, 2, 0]);
+        assert_eq!(small.visitors, [87, 5]);
+        assert_eq!(small.visitor_events, [10, 20, 0, 0, 0, 0]);
+        assert_eq!((small.target, small.capacity), (5_000, 9_000));
+        assert_eq!((middle, large), Default::default());
+        let channels = [(ChannelId(1), 6), (ChannelId(2), 4)];
+        assert_eq!(totals.channel_seats, BTreeMap::from(channels));
+        assert_eq!((totals.stalled, totals.phase_changes), (0, [0; 3]));
+    }
+
+    #[test]
+    fn a_change_of_phase_is_counted_by_who_saw_both() {
+        let mut totals = Totals::default();
+        let mut closed = room(0, 9, 0, 5);
+        closed.phase = Phase::Closed;
+        totals.add(&closed, None, 0, 0);
+        assert_eq!(
+            totals.phase_changes, [0; 3],
+            "it may be the new leader's first look"
+        );
+        totals.add(&closed, Some(&Before::of(&room(0, 9, 0, 5))), 0, 0);
+        totals.add(&closed, Some(&Before::of(&closed)), 0, 0);
+        assert_eq!(totals.phase_changes, [0, 0, 1]);
+    }
+
+    #[test]
+    fn events_are_told_apart_by_their_size() {
+        let mut totals = Totals::default();
+        for free in [1_000, 10_000, 100_000] {
+            totals.add(&room(0, 0, 0, free), None, 0, 0);
+        }
+        assert_eq!(totals.by_size.map(|of_size| of_size.sales), [1, 1, 1]);
     }
 
     #[test]
     fn a_room_is_stalled_when_nobody_comes_in_who_could() {
         let stalled = |figures: Figures, target| {
             let mut totals = Totals::default();
-            totals.add(&figures, Some(&census(&figures)), target, 0);
+            totals.add(&figures, Some(&Before::of(&figures)), target, 0);
             totals.stalled == 1
         };
         assert!(stalled(room(9, 1, 0, 5), 0), "nobody is at the desk");

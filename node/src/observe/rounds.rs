@@ -11,11 +11,10 @@ use actors::sale::{Figures, SaleHandle};
 use cluster::Cluster;
 use cluster::types::GroupId;
 use domain::ids::SaleId;
-use domain::room::Census;
 use futures::StreamExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::metrics::{LedMetrics, Totals};
+use super::metrics::{Before, LedMetrics, Totals};
 
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -34,11 +33,20 @@ pub struct Source {
     pub cluster: Cluster,
 }
 
+/// What the round before knew.
+#[derive(Default)]
+struct Last {
+    /// Of sales that this node led then.
+    led: BTreeMap<SaleId, Before>,
+    /// All that had a replica here; `None` before the first round.
+    here: Option<BTreeSet<SaleId>>,
+}
+
 /// Looks until the node ends.
-pub async fn look(source: Source, metrics: LedMetrics) {
-    let mut rooms = BTreeMap::new();
+pub async fn look(source: Source, mut metrics: LedMetrics) {
+    let mut last = Last::default();
     loop {
-        let (totals, asked) = round(&source, &mut rooms).await;
+        let (totals, asked) = round(&source, &mut last).await;
         metrics.tell(&totals);
         let asked = u32::try_from(asked).unwrap_or(u32::MAX);
         rest(&source, PAUSE.max(PAUSE_PER_SALE.saturating_mul(asked))).await;
@@ -63,15 +71,14 @@ fn led_groups(source: &Source) -> BTreeSet<GroupId> {
         .collect()
 }
 
-/// `rooms`: where each room stood in the round before, of sales that were led then; at nothing, where
-/// there was none.
-async fn round(source: &Source, rooms: &mut BTreeMap<SaleId, Census>) -> (Totals, usize) {
+async fn round(source: &Source, last: &mut Last) -> (Totals, usize) {
     let mut totals = Totals::default();
-    let mut led = Vec::new();
+    let (mut led, mut here) = (Vec::new(), BTreeSet::new());
     for sale in source.sales.all() {
         let queued = sale.queued_commands() as u64;
         totals.queued += queued;
         totals.queued_most = totals.queued_most.max(queued);
+        here.insert(sale.id());
         if source.cluster.leader(sale.group()) == Some(source.cluster.node_id()) {
             led.push(sale);
         }
@@ -86,20 +93,20 @@ async fn round(source: &Source, rooms: &mut BTreeMap<SaleId, Census>) -> (Totals
             totals.silent += 1;
             continue;
         };
-        let flow = sale.flow();
+        let (id, flow) = (sale.id(), sale.flow());
+        let before = last.led.get(&id);
         let capacity = flow.capacity_per_1000_s().unwrap_or(0);
-        totals.add(
-            &figures,
-            rooms.get(&sale.id()),
-            flow.target_per_1000_s(),
-            capacity,
-        );
-        let census = figures
-            .room
-            .map_or_else(Census::default, |room| room.census);
-        now.insert(sale.id(), census);
+        totals.add(&figures, before, flow.target_per_1000_s(), capacity);
+        if before.is_none() && last.here.as_ref().is_some_and(|here| !here.contains(&id)) {
+            // Made since the last look, and not taken over from another leader.
+            totals.count_phase(figures.phase);
+        }
+        now.insert(id, Before::of(&figures));
     }
-    *rooms = now;
+    *last = Last {
+        led: now,
+        here: Some(here),
+    };
     (totals, asked)
 }
 

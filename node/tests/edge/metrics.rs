@@ -15,9 +15,9 @@ const SERIES_MAX: usize = 2_000;
 const ODD_CALLS: usize = 3_000;
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
-const LABELS: [&str; 14] = [
-    "cause", "code", "ending", "entry", "event", "form", "group", "le", "method", "reason",
-    "route", "state", "status", "to",
+const LABELS: [&str; 20] = [
+    "ahead", "bound", "cause", "channel", "code", "ending", "entry", "event", "form", "group",
+    "le", "method", "model", "phase", "reason", "route", "size", "state", "status", "to",
 ];
 
 /// The metrics of a text in Prometheus' format.

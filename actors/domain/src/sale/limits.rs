@@ -49,6 +49,10 @@ impl Usage {
         }
     }
 
+    pub(crate) fn of_channels(&self) -> &[(ChannelId, u32)] {
+        &self.channels
+    }
+
     /// Seats held and sold of all channels.
     pub(crate) fn of_all(&self) -> u64 {
         let seats = self.channels.iter().map(|(_, used)| u64::from(*used));

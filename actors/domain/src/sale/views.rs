@@ -60,6 +60,11 @@ impl Sale {
         }
     }
 
+    /// Seats held and sold by channel, sorted; a channel once there stays.
+    pub fn channel_seats(&self) -> &[(ChannelId, u32)] {
+        self.usage.of_channels()
+    }
+
     /// Seats given to buyers beyond those that are taken: what channels have by their usage, which is
     /// counted by hold, less what the seats' planes say is held and sold; and standing places beyond
     /// their capacity. Always 0.
