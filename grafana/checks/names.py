@@ -31,7 +31,7 @@ def faults(text):
             name = base(metric, kinds)
             if name not in known and base(name, dict.fromkeys(known, "histogram")) not in known:
                 wrong.append(f"{expression.where}: no node tells {metric}")
-            if expression.kind == "panel":
+            if expression.kind in ("panel", "annotation"):
                 on_board.add(name)
     for name in sorted(set(kinds) - on_board - set(reasons.ON_NO_BOARD)):
         wrong.append(f"{name}: on no board, and no reason is given")

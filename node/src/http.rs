@@ -8,6 +8,7 @@ pub mod bodies;
 mod changes;
 mod door;
 mod events;
+mod forecast;
 pub mod forward;
 mod health;
 mod layout;

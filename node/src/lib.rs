@@ -4,6 +4,8 @@
 //! ```text
 //! main ─ cli ─┬─ serve ── grpc ── gateway ─┐   partners
 //!             │        ├─ http ── index    ├── actors, cluster
+//!             │        │    └─ recommend ── index
+//!             │        ├─ forecast         │   operators, Prometheus
 //!             │        └─ observe          │   Prometheus
 //!             ├─ ctl ───── http            ┘   operators
 //!             ├─ verify_queue ── evidence      anybody
@@ -22,6 +24,7 @@ pub mod config;
 pub mod ctl;
 pub mod demo;
 pub mod evidence;
+pub mod forecast;
 pub mod gateway;
 pub mod grpc;
 pub mod http;
@@ -30,6 +33,7 @@ pub mod load;
 pub mod local;
 pub mod observe;
 pub mod plan;
+pub mod recommend;
 pub mod serve;
 pub mod verify_queue;
 

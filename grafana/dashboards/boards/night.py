@@ -3,6 +3,7 @@
 from board import above, below, board, panel, row
 
 SIZE = 'size=~"$size"'
+FORESEEN = "sum(onsale_forecast_sold_seats{%s,ahead=\"1m\",bound=\"%%s\"} offset 1m)" % SIZE
 
 BOARD = board("onsale-night", "On-sale night", "Is it selling, is it safe, is it fair.", [
     row("Is it safe?"),
@@ -33,6 +34,19 @@ BOARD = board("onsale-night", "On-sale night", "Is it selling, is it safe, is it
     panel("How full is the house?", "Sold grows, held stays a narrow band, free shrinks.",
           [("sum by (state) (onsale_sale_seats{%s})" % SIZE, "{{state}}")], stacked=True,
           runbook="seats-oversold"),
+    panel("Does it sell as was foreseen?",
+          "Sold runs inside the band that was foreseen a minute before; outside means that something has changed.",
+          [("sum(onsale_sale_seats{%s,state=\"sold\"})" % SIZE, "sold"),
+           (FORESEEN % "likely", "foreseen a minute ago"),
+           (FORESEEN % "low", "one in ten is lower"),
+           (FORESEEN % "high", "one in ten is higher"),
+           ("sum(onsale_forecast_sold_seats{%s,ahead=\"10m\",bound=\"likely\"})" % SIZE, "in ten minutes")]),
+    panel("When will the last sale have sold out?", "Falls by a second a second.",
+          [("max by (bound) (onsale_forecast_sell_out_seconds{%s} >= 0)" % SIZE, "{{bound}}")], unit="s"),
+    panel("Who foresees the sales that sell?",
+          "Smoothing, once a sale is half a minute old, and the pace before; out of sight are slow ones only.",
+          [("sum by (model) (onsale_forecast_sales)", "{{model}}"),
+           ("sum(onsale_forecast_out_of_sight_sales{%s})" % SIZE, "out of sight")]),
     panel("How many pay of those who hold?", "Paid is far above expired.",
           [("sum(rate(onsale_sale_holds_placed_total[$__rate_interval]))", "hold"),
            ("sum(rate(onsale_sale_orders_placed_total[$__rate_interval]))", "paid"),

@@ -130,6 +130,30 @@ pub enum Events {
     },
     /// Changes what is given, keeps the rest.
     Rules(SetRules),
+    /// When the sale will have sold out, and how many seats it will have sold.
+    Forecast {
+        event: u64,
+    },
+    /// What else the event's buyers buy, from the index of the node that is asked.
+    Recommendations {
+        event: u64,
+    },
+    /// Proposes other prices from the forecast; changes nothing.
+    ProposePrices {
+        event: u64,
+        /// NAME:PRICE:FLOOR:CAP:STEP, amounts in minor units.
+        #[arg(long = "category", required = true, value_parser = priced)]
+        categories: Vec<crate::http::bodies::PricedCategory>,
+    },
+    /// Writes down what was decided on a proposal; changes nothing else.
+    DecidePrices {
+        event: u64,
+        proposal: String,
+        #[arg(long, required_unless_present = "refuse")]
+        approve: bool,
+        #[arg(long, conflicts_with = "approve")]
+        refuse: bool,
+    },
 }
 
 #[derive(Subcommand, Debug)]
@@ -471,6 +495,22 @@ fn span(text: &str) -> Result<Span, String> {
         section,
         seat: first,
         count: count.saturating_add(1),
+    })
+}
+
+/// `stalls:6500:4000:12000:500`.
+fn priced(text: &str) -> Result<crate::http::bodies::PricedCategory, String> {
+    let wrong = || format!("{text:?} is not NAME:PRICE:FLOOR:CAP:STEP");
+    let mut parts = text.rsplitn(5, ':');
+    let mut amount = || parts.next().and_then(|part| part.parse().ok());
+    let (step, cap, floor, price) = (amount(), amount(), amount(), amount());
+    let name = parts.next().filter(|name| !name.is_empty());
+    Ok(crate::http::bodies::PricedCategory {
+        name: name.ok_or_else(wrong)?.to_owned(),
+        price: price.ok_or_else(wrong)?,
+        floor: floor.ok_or_else(wrong)?,
+        cap: cap.ok_or_else(wrong)?,
+        step: step.ok_or_else(wrong)?,
     })
 }
 

@@ -7,8 +7,10 @@ use serde_json::value::RawValue;
 
 use super::args::{Create, Events, RuleChanges, SetRules};
 use super::{Client, Shown, tables};
-use crate::http::bodies::{Rules, SeatList, Span};
-use crate::http::views::{Applied, EventList, EventSummary};
+use crate::http::bodies::{DecidePrices, ProposePrices, Rules, SeatList, Span};
+use crate::http::views::{
+    Applied, EventList, EventSummary, Forecast, PriceDecision, PriceProposal, RecommendationList,
+};
 
 pub fn run(client: &Client, verb: Events) -> anyhow::Result<Shown> {
     match verb {
@@ -32,6 +34,34 @@ pub fn run(client: &Client, verb: Events) -> anyhow::Result<Shown> {
         }
         Events::Block { event, seats } => spans(client, event, "block", seats),
         Events::Unblock { event, seats } => spans(client, event, "unblock", seats),
+        Events::Forecast { event } => {
+            let forecast: Forecast = client.get(&format!("/v1/events/{event}/forecast"))?;
+            Shown::new(&forecast, tables::forecast(&forecast))
+        }
+        Events::Recommendations { event } => {
+            let path = format!("/v1/events/{event}/recommendations");
+            let list: RecommendationList = client.get(&path)?;
+            Shown::new(&list, tables::recommendations(&list))
+        }
+        Events::ProposePrices { event, categories } => {
+            let path = format!("/v1/events/{event}/price-proposals");
+            let proposal: PriceProposal = client.post(&path, &ProposePrices { categories })?;
+            Shown::new(&proposal, tables::price_proposal(&proposal))
+        }
+        Events::DecidePrices {
+            event,
+            proposal,
+            approve,
+            refuse: _,
+        } => {
+            let body = DecidePrices {
+                proposal_id: proposal,
+                approve,
+            };
+            let path = format!("/v1/events/{event}/price-decisions");
+            let decision: PriceDecision = client.post(&path, &body)?;
+            Shown::new(&decision, tables::price_decision(&decision))
+        }
         Events::Rules(SetRules { event, rules }) => set_rules(client, event, rules),
     }
 }

@@ -1,6 +1,10 @@
 //! The API's answers as tables for a terminal. Plain text, one line a row, no colours and no lines
 //! between: they are piped into `grep`.
 
+mod forecast;
+
+pub use forecast::{forecast, price_decision, price_proposal, recommendations};
+
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde_json::Value;

@@ -85,6 +85,10 @@ fn arguments_that_mean_nothing_are_refused() {
         "nodes join 4",
         "groups transfer 1",
         "seats list",
+        "events propose-prices 42",
+        "events propose-prices 42 --category stalls:1:2:3",
+        "events decide-prices 42 x",
+        "events decide-prices 42 x --approve --refuse",
     ] {
         assert!(read(line).is_err(), "{line}");
     }

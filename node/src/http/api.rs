@@ -13,6 +13,7 @@ use super::bodies::QueueSettings;
 use super::problem::Problem;
 use super::views;
 use crate::access::pass::Trust;
+use crate::forecast::price::Category;
 
 /// Why a call has no answer here.
 #[derive(Debug)]
@@ -166,6 +167,26 @@ pub trait AdminApi: Send + Sync + 'static {
     async fn release(&self, event_id: u64) -> Answer<()>;
     /// What the sale's actor on this node believes.
     async fn observe(&self, event_id: u64) -> Answer<serde_json::Value>;
+
+    /// When the sale will have sold out, and how many seats it will have sold.
+    async fn forecast(&self, event_id: u64) -> Answer<views::Forecast>;
+    /// What else the event's buyers buy.
+    async fn recommendations(&self, event_id: u64) -> Answer<views::RecommendationList>;
+    /// Other prices, as a proposal under the call's key; changes nothing.
+    async fn propose_prices(
+        &self,
+        event_id: u64,
+        key: IdempotencyKey,
+        categories: Vec<Category>,
+    ) -> Answer<views::PriceProposal>;
+    /// Writes down what an operator decided on a proposal.
+    async fn decide_prices(
+        &self,
+        event_id: u64,
+        proposal: u128,
+        approve: bool,
+        by: Option<Operator>,
+    ) -> Answer<views::PriceDecision>;
 
     /// The waiting room of an event.
     async fn queue(&self, event_id: u64) -> Answer<views::Queue>;

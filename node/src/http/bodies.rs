@@ -1,6 +1,10 @@
 //! What callers send: JSON bodies and query strings, checked and turned into the words of
 //! `api`. Unknown fields are refused, so that a misspelt limit is not silently no limit.
 
+mod prices;
+
+pub use prices::{DecidePrices, PricedCategory, ProposePrices};
+
 use bytes::Bytes;
 use domain::ids::{ChannelId, IdempotencyKey, SeatRef, VisitorId};
 use domain::room::LaneRules;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::api::Operator;
 use super::door::{Door, TakesPlan};
 use super::problem::{Problem, Reason};
-use super::{changes, events, health, nodes, partners, queue, sales};
+use super::{changes, events, forecast, health, nodes, partners, queue, sales};
 
 pub fn configure(config: &mut ServiceConfig) {
     let scope = web::scope("")
@@ -42,6 +42,10 @@ fn configure_events(config: &mut ServiceConfig) {
         .service(event("/seats").route(get().to(events::seats)))
         .service(event("/changes").route(get().to(changes::watch)))
         .service(event("/observe").route(get().to(events::observe)))
+        .service(event("/forecast").route(get().to(forecast::show)))
+        .service(event("/recommendations").route(get().to(forecast::recommendations)))
+        .service(event("/price-proposals").route(post().to(forecast::propose_prices)))
+        .service(event("/price-decisions").route(post().to(forecast::decide_prices)))
         .service(event("/dump").route(post().to(events::dump)))
         .service(event("/open").route(post().to(events::open)))
         .service(event("/pause").route(post().to(events::pause)))

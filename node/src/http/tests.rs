@@ -2,6 +2,7 @@
 //! in memory.
 
 mod calls;
+mod forecast;
 mod hop;
 mod memory;
 mod refusals;

@@ -1,6 +1,12 @@
 //! What the HTTP API says, as JSON: one struct per object. `onsale ctl` reads the same structs, so
 //! a field has one name in both. No behaviour beyond the formats of ids and moments.
 
+mod forecast;
+
+pub use forecast::{
+    Band, Forecast, PriceDecision, PriceProposal, PriceSuggestion, RecommendationList, Recommended,
+};
+
 use serde::{Deserialize, Serialize};
 
 use super::bodies::{QueueLane, Rules};

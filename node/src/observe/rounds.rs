@@ -1,6 +1,7 @@
 //! Asks every sale this node leads for its figures, every other second, a few at a time: a sale
 //! answers from what it has at hand, behind the commands that came before. With many sales rounds
-//! take longer and are no denser. A change of leadership begins the next round at once.
+//! take longer and are no denser. A change of leadership begins the next round at once. The same figures
+//! feed the curves that forecasts are made of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use futures::StreamExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::metrics::{Before, LedMetrics, Totals};
+use crate::forecast::Book;
 
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -31,6 +33,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 pub struct Source {
     pub sales: Arc<Sales>,
     pub cluster: Cluster,
+    /// Where figures are kept for forecasts.
+    pub book: Arc<Book>,
 }
 
 /// What the round before knew.
@@ -84,6 +88,7 @@ async fn round(source: &Source, last: &mut Last) -> (Totals, usize) {
         }
     }
     let asked = led.len();
+    source.book.keep(&led.iter().map(SaleHandle::id).collect());
     let mut answers = futures::stream::iter(led)
         .map(|sale| async { (figures(&sale).await, sale) })
         .buffer_unordered(ASKED_AT_ONCE);
@@ -101,6 +106,7 @@ async fn round(source: &Source, last: &mut Last) -> (Totals, usize) {
             // Made since the last look, and not taken over from another leader.
             totals.count_phase(figures.phase);
         }
+        source.book.note(id, &figures);
         now.insert(id, Before::of(&figures));
     }
     *last = Last {

@@ -4,6 +4,7 @@
 
 mod commands;
 mod events;
+mod forecast;
 mod members;
 mod people;
 mod queue;
@@ -26,6 +27,8 @@ use super::place::Place;
 use crate::access::pass::Trust;
 use crate::access::{Door, key};
 use crate::config::Config;
+use crate::forecast::Book;
+use crate::forecast::price::{Category, Desk};
 use crate::gateway::Gateway;
 use crate::http::api::{
     AdminApi, Answer, Dump, EventCommand, Feed, Layout, NewEvent, NewNode, Operator, Search,
@@ -33,6 +36,7 @@ use crate::http::api::{
 use crate::http::problem::{Problem, Reason};
 use crate::http::views;
 use crate::index::Index;
+use crate::recommend::Recommendations;
 
 /// What a node's administration works with.
 pub struct Parts {
@@ -42,6 +46,7 @@ pub struct Parts {
     pub door: Door,
     /// `None`: switched off.
     pub index: Option<Index>,
+    pub forecasts: Arc<Book>,
     pub components: Components,
     pub config: Config,
     /// True when the node is about to stop.
@@ -55,6 +60,9 @@ pub struct Admin {
     importing: Semaphore,
     /// New partners get their numbers one after the other.
     numbering: Mutex<()>,
+    /// Price proposals that wait for a decision.
+    desk: Desk,
+    recommendations: Recommendations,
 }
 
 impl Admin {
@@ -63,6 +71,8 @@ impl Admin {
             parts,
             importing: Semaphore::new(1),
             numbering: Mutex::new(()),
+            desk: Desk::default(),
+            recommendations: Recommendations::default(),
         }
     }
 }
@@ -156,6 +166,33 @@ impl AdminApi for Admin {
 
     async fn observe(&self, event_id: u64) -> Answer<serde_json::Value> {
         self.belief(event_id).await
+    }
+
+    async fn forecast(&self, event_id: u64) -> Answer<views::Forecast> {
+        self.read_forecast(event_id)
+    }
+
+    async fn recommendations(&self, event_id: u64) -> Answer<views::RecommendationList> {
+        self.recommend(event_id).await
+    }
+
+    async fn propose_prices(
+        &self,
+        event_id: u64,
+        key: IdempotencyKey,
+        categories: Vec<Category>,
+    ) -> Answer<views::PriceProposal> {
+        self.make_proposal(event_id, key, &categories)
+    }
+
+    async fn decide_prices(
+        &self,
+        event_id: u64,
+        proposal: u128,
+        approve: bool,
+        by: Option<Operator>,
+    ) -> Answer<views::PriceDecision> {
+        self.note_decision(event_id, proposal, approve, by)
     }
 
     async fn queue(&self, event_id: u64) -> Answer<views::Queue> {

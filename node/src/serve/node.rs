@@ -23,6 +23,7 @@ use super::outcomes::{self, Outcomes};
 use super::welcome;
 use crate::access::risk::RiskScorer;
 use crate::config::{Config, Founder};
+use crate::forecast;
 use crate::grpc;
 use crate::http::forward::Forward;
 use crate::http::{self, Http};
@@ -128,13 +129,25 @@ impl Running {
         let (leaving, leaves) = watch::channel(false);
         let feed = feed(&config, &sales, risk)?;
         let index = start_index(&config, &components, &cluster, &sales, feed, &registry)?;
-        observe(&config, &components, &cluster, sales, &leaves, &registry)?;
+        let forecasts = forecast(&components, &cluster, &registry)?;
+        observe(
+            &config,
+            &components,
+            observe::Source {
+                sales,
+                cluster: cluster.clone(),
+                book: Arc::clone(&forecasts),
+            },
+            &leaves,
+            &registry,
+        )?;
         let admin = Admin::new(Parts {
             cluster: cluster.clone(),
             place,
             gateway,
             door,
             index,
+            forecasts,
             components: components.clone(),
             config: config.clone(),
             leaving: leaves,
@@ -163,20 +176,37 @@ impl Running {
 fn observe(
     config: &Config,
     components: &Components,
-    cluster: &Cluster,
-    sales: Arc<Sales>,
+    source: observe::Source,
     leaves: &watch::Receiver<bool>,
     registry: &Registry,
 ) -> anyhow::Result<()> {
     observe::Process::register(registry, components.wall.now_ms())?;
     let folder = &config.node.data_dir;
-    observe::Health::register(registry, cluster.clone(), leaves.clone(), folder)?;
-    let source = observe::Source {
-        sales,
-        cluster: cluster.clone(),
-    };
+    let cluster = source.cluster.clone();
+    observe::Health::register(registry, cluster, leaves.clone(), folder)?;
     tokio::spawn(observe::look(source, observe::LedMetrics::new(registry)?));
     Ok(())
+}
+
+/// Outlooks are made on a thread of their own, which has the processor last.
+fn forecast(
+    components: &Components,
+    cluster: &Cluster,
+    registry: &Registry,
+) -> anyhow::Result<Arc<forecast::Book>> {
+    let book = Arc::new(forecast::Book::default());
+    let working = forecast::work(
+        Arc::clone(&book),
+        Box::new(forecast::Smoothing::DEFAULT),
+        forecast::Closing {
+            cluster: cluster.clone(),
+            wall: Arc::clone(&components.wall),
+        },
+        forecast::ForecastMetrics::new(registry)?,
+    );
+    let lanes = &components.lanes;
+    lanes.run("forecast", Box::pin(in_the_background(working)));
+    Ok(book)
 }
 
 /// The sales' changes for the index, if there is one; what became of holds is learned on the way.
@@ -236,9 +266,9 @@ fn start_index(
     Ok(Some(index))
 }
 
-/// Lets the sales have the processors first: the index takes what is left, and catches up later.
+/// Lets the sales have the processors first: this takes what is left, and catches up later.
 async fn in_the_background(work: impl Future<Output = ()>) {
-    // On Linux a priority belongs to a thread, and this runs on the index's own; the threads that
+    // On Linux a priority belongs to a thread, and this runs on one of its own; the threads that
     // sled starts inherit it. Where it is refused the index is merely less polite.
     // SAFETY: the call takes three integers and touches no memory of ours.
     let _refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LOWEST_PRIORITY) };

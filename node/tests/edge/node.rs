@@ -15,6 +15,7 @@ use onsale::plan;
 use prost::Message as _;
 use proto::channel::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::channel::v1::{GetSeatMapRequest, SeatMap};
+use serde_json::Value;
 use tonic::Request;
 use tonic::service::Interceptor as _;
 use tonic::transport::Channel;
@@ -113,21 +114,31 @@ impl Node {
 
     /// `cap` seats of the event are all that the partner's channel may have.
     pub fn cap_channel(&self, cap: u32) {
+        let (event, channel) = (
+            self.event.to_string(),
+            format!("{}:0:{cap}", self.partner_id),
+        );
+        let capped = self.ctl(&["events", "rules", &event, "--channel", &channel]);
+        capped.expect("the rules are set");
+    }
+
+    /// What `onsale ctl` answers as JSON, or the line it says.
+    pub fn ctl(&self, words: &[&str]) -> Result<Value, String> {
         let http = format!("http://{}", self.local.nodes()[0].http_address);
-        let channel = format!("{}:0:{cap}", self.partner_id);
         let output = Command::new(env!("CARGO_BIN_EXE_onsale"))
-            .args(["ctl", "--url", &http, "--key", self.local.operator_key()])
-            .args([
-                "events",
-                "rules",
-                &self.event.to_string(),
-                "--channel",
-                &channel,
-            ])
+            .args(["ctl", "--json", "--url", &http])
+            .args(["--key", self.local.operator_key()])
+            .args(words)
             .output()
             .expect("the program starts");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
+        match output.status.success() {
+            true => Ok(serde_json::from_slice(&output.stdout).expect("is JSON")),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+
+    pub fn partner_addresses(&self) -> Vec<String> {
+        self.local.partner_addresses()
     }
 
     pub fn http_address(&self) -> String {

@@ -12,6 +12,7 @@ use domain::rejection::{Phase, Rejection};
 use proto::channel::v1 as channel;
 
 use crate::access::pass::Trust;
+use crate::forecast::price::Category;
 use crate::http::api::{
     AdminApi, Answer, Dump, EventCommand, Feed, Layout, NewEvent, NewNode, Operator, Refusal,
     Search,
@@ -390,6 +391,85 @@ impl AdminApi for Memory {
 
     async fn rotate_pass_key(&self) -> Answer<views::PassKeyList> {
         Ok(views::PassKeyList::default())
+    }
+
+    async fn forecast(&self, event_id: u64) -> Answer<views::Forecast> {
+        self.event(event_id).await?;
+        let band = |likely| {
+            Some(views::Band {
+                low: likely - 1,
+                likely,
+                high: likely + 1,
+            })
+        };
+        Ok(views::Forecast {
+            event_id,
+            size: "small".into(),
+            phase: "open".into(),
+            seats: SEATS as u32,
+            sold: 5,
+            held: 1,
+            model: Some("pace".into()),
+            note: "made 2 s ago".into(),
+            sell_out_in_s: Some(views::Band {
+                low: Some(60),
+                likely: Some(90),
+                high: None,
+            }),
+            sold_in_1m: band(9),
+            sold_in_10m: None,
+            closes_in_s: None,
+            sold_by_close: None,
+        })
+    }
+
+    async fn recommendations(&self, event_id: u64) -> Answer<views::RecommendationList> {
+        self.event(event_id).await?;
+        Ok(views::RecommendationList {
+            event_id,
+            recommendations: Vec::new(),
+            orders: 0,
+            age_s: 0,
+            events_missing: 0,
+        })
+    }
+
+    async fn propose_prices(
+        &self,
+        event_id: u64,
+        key: IdempotencyKey,
+        categories: Vec<Category>,
+    ) -> Answer<views::PriceProposal> {
+        self.event(event_id).await?;
+        let raised = categories.iter().map(|category| views::PriceSuggestion {
+            name: category.name.clone(),
+            price: category.price,
+            proposed: category.price + category.step,
+            break_even: 0.1,
+        });
+        Ok(views::PriceProposal {
+            event_id,
+            proposal_id: Some(views::id_text(key.0)),
+            why: "it is a test".into(),
+            categories: raised.collect(),
+        })
+    }
+
+    async fn decide_prices(
+        &self,
+        event_id: u64,
+        proposal: u128,
+        approve: bool,
+        by: Option<Operator>,
+    ) -> Answer<views::PriceDecision> {
+        self.event(event_id).await?;
+        Ok(views::PriceDecision {
+            event_id,
+            proposal_id: views::id_text(proposal),
+            approved: approve,
+            by: by.expect("somebody calls").key_id,
+            note: String::new(),
+        })
     }
 
     async fn orders(&self, search: Search) -> Answer<views::OrderPage> {

@@ -6,7 +6,7 @@ use super::Admin;
 use crate::http::api::{Answer, Search};
 use crate::http::problem::{Problem, Reason};
 use crate::http::views::{HoldPage, HoldRow, OrderPage, OrderRow, id_text, moment_text};
-use crate::index::{Kind, Page, Query, QueryFault, Row, RowState};
+use crate::index::{Index, Kind, Page, Query, QueryFault, Row, RowState};
 
 impl Admin {
     pub(super) async fn find_orders(&self, search: Search) -> Answer<OrderPage> {
@@ -86,21 +86,26 @@ impl Admin {
     }
 
     async fn ask(&self, query: Query) -> Result<Page, Problem> {
-        let index = self.parts.index.as_ref().ok_or_else(|| {
+        self.index()?.search(query).await.map_err(failed)
+    }
+
+    pub(super) fn index(&self) -> Result<&Index, Problem> {
+        self.parts.index.as_ref().ok_or_else(|| {
             Problem::new(
                 Reason::IndexOff,
                 "index.enabled is false on this node: ask another",
             )
-        })?;
-        index.search(query).await.map_err(|fault| {
-            let reason = match fault {
-                QueryFault::Busy => Reason::Busy,
-                QueryFault::Stopped | QueryFault::Unavailable => Reason::NotReady,
-                QueryFault::PageToken => Reason::BadRequest,
-            };
-            Problem::new(reason, fault.to_string())
         })
     }
+}
+
+pub(super) fn failed(fault: QueryFault) -> Problem {
+    let reason = match fault {
+        QueryFault::Busy => Reason::Busy,
+        QueryFault::Stopped | QueryFault::Unavailable => Reason::NotReady,
+        QueryFault::PageToken => Reason::BadRequest,
+    };
+    Problem::new(reason, fault.to_string())
 }
 
 /// An index that does not cover all events cannot say that there is no such thing.
