@@ -65,7 +65,7 @@ BOARD = board("onsale-node", "Node", "One node: process, disk, queues, index, AP
           [(rate("onsale_sale_refused_without_entry_total"), "{{instance}}")], unit="ops"),
     panel("How many forecasts are made?", "20 a second at most.",
           [(rate("onsale_forecast_made_total"), "{{instance}}")], unit="ops", width=12),
-    panel("What do forecasts cost?", "Under a hundredth of a processor.",
+    panel("What do forecasts cost?", "A fiftieth of a processor at most.",
           [(rate("onsale_forecast_seconds_total"), "{{instance}} processors")], unit="percentunit",
           steps=above(yellow=0.05), width=12),
     row("Index and API"),
