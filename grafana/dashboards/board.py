@@ -30,7 +30,7 @@ def panel(title, good, targets, unit="short", steps=NONE, runbook=None, kind="ti
         raise ValueError(f"{title}: a title asks a question")
     defaults = {
         "unit": unit,
-        **({} if low is None else {"min": low}),
+        "min": low,
         "thresholds": {
             "mode": "absolute",
             "steps": steps or [{"color": "green", "value": None}],
