@@ -255,6 +255,7 @@ impl State {
             call_ids: [0].into_iter().collect(),
             deadline: Instant::now() + RELEASE_LIMIT,
             answers: Arc::new(Decided(Mutex::new(Some(told)))),
+            trace: None,
         };
         if self.sale.submit(calls).is_ok() {
             // However it went, the next look counts who was let in.

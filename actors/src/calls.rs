@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::trace::{Stage, Traced};
+
 /// Where answers go: a session stream, a waiting unary call, a peer's forward stream.
 pub trait Answers: Send + Sync + 'static {
     /// Takes packed answers (`onsale.channel.v1.SessionResponse.packed`), one per call, each
@@ -86,4 +88,14 @@ pub struct Calls {
     /// (DEADLINE_PASSED).
     pub deadline: Instant,
     pub answers: Arc<dyn Answers>,
+    /// Only of calls that are traced.
+    pub trace: Option<Arc<Traced>>,
+}
+
+impl Calls {
+    pub fn reach(&self, stage: Stage) {
+        if let Some(traced) = &self.trace {
+            traced.reach(stage);
+        }
+    }
 }

@@ -29,6 +29,7 @@ mod mailbox;
 pub mod metrics;
 pub mod sale;
 pub mod sales;
+pub mod trace;
 
 pub use config::Config;
 pub use sale::SaleHandle;

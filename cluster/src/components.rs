@@ -34,6 +34,11 @@ pub trait Net: Send + Sync + 'static {
 pub trait WallClock: Send + Sync + 'static {
     /// Unix milliseconds.
     fn now_ms(&self) -> u64;
+
+    /// The same in nanoseconds, as fine as the clock has it: spans of one call are shorter than that.
+    fn now_ns(&self) -> u64 {
+        self.now_ms().saturating_mul(1_000_000)
+    }
 }
 
 /// Ends the process: production aborts, a simulation marks the node as crashed.

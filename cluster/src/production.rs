@@ -67,6 +67,11 @@ impl WallClock for SystemWall {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         since.map_or(0, |since| since.as_millis() as u64)
     }
+
+    fn now_ns(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| since.as_nanos() as u64)
+    }
 }
 
 /// Ends the process at once: nothing may be flushed, answered or retried after a failed sync.

@@ -101,6 +101,7 @@ pub(crate) async fn spawn(
         leads_a_room: AtomicBool::new(false),
         has_admission: AtomicBool::new(false),
         flow: Flow::default(),
+        traced: Arc::default(),
     });
     let now_ms = state.now_ms();
     let owner = Owner {

@@ -58,6 +58,7 @@ pub(crate) fn fail_calls(calls: Calls, reason: FailureReason, retry_after_ms: u3
         call_ids,
         deadline,
         answers,
+        trace: _,
     } = calls;
     Piece::new(answers, call_ids, deadline).answer_failed(reason, retry_after_ms);
 }
@@ -135,6 +136,7 @@ pub(crate) fn split_calls(calls: Calls, count: usize) -> (Calls, Calls) {
         mut call_ids,
         deadline,
         answers,
+        trace,
     } = calls;
     let len: usize = Records::new(&records).take(count).map(<[u8]>::len).sum();
     let rest_records = records.split_off(len);
@@ -144,6 +146,7 @@ pub(crate) fn split_calls(calls: Calls, count: usize) -> (Calls, Calls) {
         call_ids: rest_ids,
         deadline,
         answers: Arc::clone(&answers),
+        trace: trace.clone(),
     };
     (
         Calls {
@@ -151,6 +154,7 @@ pub(crate) fn split_calls(calls: Calls, count: usize) -> (Calls, Calls) {
             call_ids,
             deadline,
             answers,
+            trace,
         },
         rest,
     )

@@ -44,6 +44,7 @@ impl Owner {
             proposer,
             proposal,
             body,
+            committed_at,
         } = delivery;
         self.applied_index = index;
         match body {
@@ -53,6 +54,9 @@ impl Owner {
                     self.in_flight.take(proposal).map(|in_flight| {
                         if let Some(since) = in_flight.since {
                             self.turnstile.serve(count, since.elapsed());
+                        }
+                        if let Some(traced) = &in_flight.traced {
+                            traced.commit(committed_at, index, count);
                         }
                         in_flight.pieces
                     })

@@ -1,6 +1,8 @@
 //! Collecting calls into batches: what waits when the owner settles becomes one proposal, bounded
 //! in commands and bytes, a few under way at once, no linger.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use cluster::group::Proposed;
 use domain::command::{Command, Request};
@@ -20,6 +22,7 @@ use crate::calls::Calls;
 use crate::codec::answer::{At, FailureReason, put_failed, put_rejected};
 use crate::codec::command::decode_body;
 use crate::codec::record::{self, Records, kind};
+use crate::trace::{Stage, Traced, TracedBatch};
 
 /// A batch that is being filled.
 #[derive(Default)]
@@ -29,6 +32,7 @@ struct Batch {
     /// When the first of its calls came.
     since: Option<Instant>,
     pieces: Vec<Piece>,
+    traced: Vec<Arc<Traced>>,
     frees: bool,
     takes: bool,
 }
@@ -154,7 +158,9 @@ impl Owner {
             call_ids,
             deadline,
             answers,
+            trace,
         } = calls;
+        batch.traced.extend(trace);
         // True whoever leads, so no revision is told by which it would be judged.
         let at = At::default();
         let mut refused = Vec::new();
@@ -215,6 +221,7 @@ impl Owner {
             records,
             commands,
             pieces,
+            traced,
             frees,
             takes,
             since,
@@ -236,6 +243,7 @@ impl Owner {
             InFlight {
                 proposal,
                 pieces,
+                traced: TracedBatch::new(traced, &self.shared.traced),
                 frees,
                 takes,
                 since,
@@ -269,7 +277,7 @@ impl Owner {
             }
             return;
         };
-        let (proposal, shared) = (in_flight.proposal, std::sync::Arc::clone(&self.shared));
+        let (proposal, shared) = (in_flight.proposal, Arc::clone(&self.shared));
         let reply = Box::new(move |became: Proposed| {
             let failure = match became {
                 // Its delivery answers.
@@ -281,7 +289,12 @@ impl Owner {
             shared.mailbox.note(Note::Lost { proposal, failure });
         });
         match self.group.propose(term, entry.clone(), reply) {
-            Ok(()) => self.in_flight.push(in_flight),
+            Ok(()) => {
+                if let Some(traced) = &in_flight.traced {
+                    traced.reach(Stage::Proposed);
+                }
+                self.in_flight.push(in_flight);
+            }
             Err(_) => self.stalled = Some((in_flight, entry)),
         }
     }

@@ -11,6 +11,7 @@ use domain::hold::Hold;
 use domain::ids::{HoldId, OrderId, Revision, SaleId, VisitorId};
 use domain::order::Order;
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use super::change_log::{ChangeFeed, WatchFailure};
 use super::message::{Delivery, Message, Note, Read, ReadRoom, SalePart};
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub leads_a_room: AtomicBool,
     pub has_admission: AtomicBool,
     pub flow: Flow,
+    /// Proposals with traced calls under way: deliveries are stamped for them.
+    pub traced: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -187,7 +190,10 @@ impl SaleHandle {
         self.ask(read).await.map_err(|_| WatchFailure::Stopped)?
     }
 
-    pub(crate) async fn deliver(&self, delivery: Delivery) -> Result<(), ReadFailure> {
+    pub(crate) async fn deliver(&self, mut delivery: Delivery) -> Result<(), ReadFailure> {
+        if self.shared.traced.load(Ordering::Relaxed) > 0 {
+            delivery.committed_at = Some(Instant::now());
+        }
         self.send(Message::Deliver(delivery)).await
     }
 

@@ -7,11 +7,13 @@ use tokio::time::Instant;
 use super::answering::Piece;
 use crate::bugs::{Bug, planted};
 use crate::codec::answer::FailureReason;
+use crate::trace::TracedBatch;
 
 /// One proposal that was handed to the group.
 pub(crate) struct InFlight {
     pub proposal: u64,
     pub pieces: Vec<Piece>,
+    pub traced: Option<Box<TracedBatch>>,
     /// It holds a command that may free seats, or open the sale: no refusal may overtake it.
     pub frees: bool,
     /// It holds a command that takes seats: a retry of it may not be refused before it is decided.

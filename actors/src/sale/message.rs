@@ -10,6 +10,7 @@ use domain::hold::Hold;
 use domain::ids::{HoldId, OrderId, Revision, SaleId, VisitorId};
 use domain::order::Order;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::change_log::WatchFailure;
 use super::journal::Body;
@@ -69,6 +70,8 @@ pub(crate) struct Delivery {
     pub proposer: u64,
     pub proposal: u64,
     pub body: DeliveryBody,
+    /// When it was committed, where that is asked for.
+    pub committed_at: Option<Instant>,
 }
 
 pub(crate) enum DeliveryBody {

@@ -32,6 +32,7 @@ use crate::config::Config;
 use crate::faults::Faults;
 use crate::feed::FeedSender;
 use crate::metrics::SaleMetrics;
+use crate::trace::Stage;
 
 /// What every sale of a node is given.
 #[derive(Clone)]
@@ -145,6 +146,7 @@ impl Owner {
             self.leave_queue(calls.call_ids.len());
             fail_calls(calls, FailureReason::SaleFrozen, 0);
         } else {
+            calls.reach(Stage::Taken);
             self.waiting.push_back(Waiting {
                 calls,
                 since: self.has_room().then(Instant::now),

@@ -19,6 +19,7 @@ use crate::calls::Calls;
 use crate::codec::answer::{At, put_rejected};
 use crate::codec::command::Scratch;
 use crate::codec::record::{self, Records};
+use crate::trace::Stage;
 
 #[derive(Default)]
 pub(super) struct Refusals {
@@ -55,6 +56,7 @@ impl Owner {
             }
         }
         if self.refuse_all(&calls, None) {
+            calls.reach(Stage::SetAside);
             self.refusals.arrived.push(calls);
             None
         } else {
@@ -139,6 +141,7 @@ impl Owner {
                 call_ids,
                 deadline,
                 answers,
+                trace: _,
             } = calls;
             let mut piece = Piece::new(answers, call_ids, deadline);
             piece.answer_failed(crate::codec::answer::FailureReason::NoLeader, 0);

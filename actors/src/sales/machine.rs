@@ -119,6 +119,7 @@ impl GroupSales {
             proposer,
             proposal,
             body,
+            committed_at: None,
         };
         let queued = match commands {
             Some(commands) => handle.leave(delivery, commands).await,

@@ -6,4 +6,5 @@ mod freezing;
 mod leadership;
 mod selling;
 mod solo;
+mod traced;
 mod watching;

@@ -146,6 +146,7 @@ async fn call_ids_that_repeat_do_not_mix_up_the_answers_of_others() {
         call_ids: [7, 8, 7, 9].into_iter().collect(),
         deadline: Instant::now() + Duration::from_secs(30),
         answers: collector,
+        trace: None,
     };
     assert!(sale.submit(calls).is_ok());
     let mut second = Vec::new();
@@ -307,6 +308,7 @@ async fn a_full_queue_refuses_and_a_passed_deadline_is_not_tried() {
         call_ids: (0..10).collect(),
         deadline: Instant::now(),
         answers: collector,
+        trace: None,
     };
     assert!(sale.submit(calls).is_err(), "the queue is full");
     solo.commit(true);

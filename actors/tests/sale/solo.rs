@@ -226,6 +226,7 @@ impl Solo {
             call_ids: (0..count).collect(),
             deadline: Instant::now() + timeout,
             answers: collector,
+            trace: None,
         };
         assert!(sale.submit(calls).is_ok(), "queue full");
         collected

@@ -186,6 +186,7 @@ async fn decide(hands: &Hands, sale: u64, command: Command<'_>) -> bool {
         call_ids: [0].into_iter().collect(),
         deadline: tokio::time::Instant::now() + Duration::from_secs(5),
         answers: Arc::new(Told(told)),
+        trace: None,
     };
     hands.gateway.submit(SaleId(sale), calls);
     let Some(packed) = answer.recv().await else {

@@ -484,6 +484,7 @@ pub async fn tell(gateway: &Gateway, event: u64, key: [u8; 16], command: Command
         call_ids: [0].into_iter().collect(),
         deadline: tokio::time::Instant::now() + std::time::Duration::from_secs(5),
         answers: Arc::new(Told(told)),
+        trace: None,
     };
     gateway.submit(SaleId(event), calls);
     let packed = answer.recv().await.expect("is answered");
