@@ -32,15 +32,18 @@ pub enum Stage {
     Proposed,
     /// Committed: on the disks of a majority, and in the sale's queue again.
     Committed,
+    /// Answered. Noted by whoever waits for the answers.
+    Answered,
 }
 
 impl Stage {
-    pub const ALL: [Stage; 5] = [
+    pub const ALL: [Stage; 6] = [
         Stage::Sent,
         Stage::Taken,
         Stage::SetAside,
         Stage::Proposed,
         Stage::Committed,
+        Stage::Answered,
     ];
 }
 

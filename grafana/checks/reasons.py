@@ -1,7 +1,11 @@
 """What may be missing or empty, and why."""
 
 # Metrics on no board.
-ON_NO_BOARD = {}
+ON_NO_BOARD = {
+    "onsale_trace_calls_total": "of the tracing itself: looked at where a trace is missing",
+    "onsale_trace_calls_over_limit_total": "as onsale_trace_calls_total",
+    "onsale_trace_spans_total": "as onsale_trace_calls_total",
+}
 
 # Expressions that may have no data in a short, healthy sale, by a part of them.
 MAY_BE_EMPTY = [

@@ -22,6 +22,7 @@ pub struct Config {
     pub partner: PartnerConfig,
     pub http: HttpConfig,
     pub index: IndexConfig,
+    pub trace: TraceConfig,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -261,6 +262,27 @@ impl Default for IndexConfig {
             enabled: true,
             cache_mib: 64,
             rows_per_s_max: 50_000,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TraceConfig {
+    /// The share of partners' and operators' calls traced beside those whose caller asks, from 0 to 1.
+    pub ratio: f64,
+    /// Calls and messages traced in a second at most, whoever asks.
+    pub calls_per_s: u32,
+    /// Where spans go by OTLP over gRPC; empty: into the log.
+    pub otlp_endpoint: String,
+}
+
+impl Default for TraceConfig {
+    fn default() -> Self {
+        TraceConfig {
+            ratio: 0.0,
+            calls_per_s: 100,
+            otlp_endpoint: String::new(),
         }
     }
 }

@@ -25,6 +25,8 @@ use actors::calls::{Answers as _, CallIds, Calls};
 use domain::ids::SaleId;
 use proto::channel::v1::FailureReason;
 
+use crate::trace::CallSpan;
+
 pub use directory::{Directory, PeerChannel, Route, boxed};
 use flight::Flight;
 pub use forwarding::Forwarding;
@@ -98,6 +100,11 @@ impl Gateway {
     /// Brings the calls to the sale's owner. Each is answered exactly once, by its deadline or
     /// soon after.
     pub fn submit(&self, sale: SaleId, calls: Calls) {
+        self.submit_traced(sale, calls, None);
+    }
+
+    /// The same for calls that may be traced: `traced` is the span they are part of.
+    pub fn submit_traced(&self, sale: SaleId, calls: Calls, traced: Option<Arc<CallSpan>>) {
         let count = calls.call_ids.len();
         let before = self.inner.under_way.fetch_add(count, Ordering::Relaxed);
         if before + count > self.inner.config.calls_max {
@@ -107,7 +114,7 @@ impl Gateway {
             return;
         }
         self.inner.metrics.observe_taken(count);
-        self.dispatch(Flight::first(self.clone(), sale, calls));
+        self.dispatch(Flight::first(self.clone(), sale, calls, traced));
     }
 
     /// Calls that were submitted and are not yet answered.
@@ -126,13 +133,16 @@ impl Gateway {
         let (sale, count) = (flight.sale(), flight.count());
         let refused = match inner.directory.route(sale, flight.calls()) {
             Route::Taken => return inner.metrics.observe_here(count),
-            Route::Node(node, calls) => match inner.directory.peer(node) {
-                Some(channel) => match inner.links.send(node, channel, sale, calls) {
-                    Ok(()) => return inner.metrics.observe_there(count),
-                    Err(calls) => self.busy(&calls.call_ids),
-                },
-                None => failed(&calls.call_ids, FailureReason::NoLeader, 0),
-            },
+            Route::Node(node, calls) => {
+                flight.goes_to(node);
+                match inner.directory.peer(node) {
+                    Some(channel) => match inner.links.send(node, channel, sale, calls) {
+                        Ok(()) => return inner.metrics.observe_there(count),
+                        Err(calls) => self.busy(&calls.call_ids),
+                    },
+                    None => failed(&calls.call_ids, FailureReason::NoLeader, 0),
+                }
+            }
             Route::Full(calls) => self.busy(&calls.call_ids),
             Route::NoLeader(calls) => failed(&calls.call_ids, FailureReason::NoLeader, 0),
             Route::UnknownSale(calls) => failed(&calls.call_ids, FailureReason::UnknownEvent, 0),

@@ -36,6 +36,7 @@ use crate::access::pass::PassKeys;
 use crate::access::risk::{RiskLimits, RiskScorer, Rules};
 use crate::access::{Caller, Door, JoinLimits, Joins, RateLimit};
 use crate::gateway::{Entry, Gateway};
+use crate::trace::{CallSpan, Tracer};
 /// Partners' bytes on their way to command records, without a node behind them: for whoever feeds
 /// them anything.
 pub mod records {
@@ -142,6 +143,7 @@ pub struct Partners {
     wall: Arc<dyn WallClock>,
     going_down: watch::Receiver<bool>,
     metrics: Arc<RpcMetrics>,
+    tracer: Tracer,
 }
 
 impl Partners {
@@ -156,6 +158,7 @@ impl Partners {
         wall: Arc<dyn WallClock>,
         going_down: watch::Receiver<bool>,
         metrics: RpcMetrics,
+        tracer: Tracer,
     ) -> Partners {
         Partners {
             limit: Arc::new(RateLimit::per_second(config.calls_per_s)),
@@ -171,6 +174,7 @@ impl Partners {
             wall,
             going_down,
             metrics: Arc::new(metrics),
+            tracer,
         }
     }
 
@@ -213,6 +217,11 @@ impl Partners {
             false => Ok(caller),
         }
     }
+}
+
+/// The span of a call, where it is traced.
+fn traced<T>(request: &tonic::Request<T>) -> Option<Arc<CallSpan>> {
+    request.extensions().get().cloned()
 }
 
 /// What a call is for.

@@ -40,6 +40,7 @@ use tokio::task::JoinHandle;
 use self::api::AdminApi;
 use self::door::Door;
 use self::forward::Forward;
+use crate::trace::Tracer;
 
 /// Calls still running when the server stops have this long.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
@@ -53,6 +54,7 @@ pub struct Settings {
     pub plan_bytes_max: usize,
     /// Seeds the keys made for callers who bring none.
     pub seed: u64,
+    pub tracer: Tracer,
 }
 
 /// The running server.
@@ -93,6 +95,7 @@ impl Http {
             settings.plan_bytes_max,
             registry,
             stopped,
+            settings.tracer,
             settings.seed,
         )?);
         let server = HttpServer::new(move || {

@@ -6,7 +6,8 @@
 //!             │        ├─ http ── index    ├── actors, cluster
 //!             │        │    └─ recommend ── index
 //!             │        ├─ forecast         │   operators, Prometheus
-//!             │        └─ observe          │   Prometheus
+//!             │        ├─ observe          │   Prometheus
+//!             │        └─ trace            │   spans of single calls
 //!             ├─ ctl ───── http            ┘   operators
 //!             ├─ verify_queue ── evidence      anybody
 //!             ├─ demo ─┬── local ── serve (as processes)
@@ -35,6 +36,7 @@ pub mod observe;
 pub mod plan;
 pub mod recommend;
 pub mod serve;
+pub mod trace;
 pub mod verify_queue;
 
 /// Commands come in on one thread, are kept by another and freed by a third.

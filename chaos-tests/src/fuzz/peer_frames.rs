@@ -160,6 +160,7 @@ pub fn corpus() -> Vec<Vec<u8>> {
         records: samples::records().into(),
         call_ids: vec![0; 72].into(),
         timeout_ms: 100,
+        trace: vec![7; 24].into(),
     };
     let forward = pb::ForwardRequest {
         batches: vec![batch],

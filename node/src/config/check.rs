@@ -268,7 +268,32 @@ impl Config {
             "index.rows_per_s_max",
             self.index.rows_per_s_max,
             100..=100_000_000,
-        )
+        )?;
+        self.check_trace()
+    }
+
+    fn check_trace(&self) -> Result<(), Fault> {
+        let trace = &self.trace;
+        range("trace.ratio", trace.ratio, 0.0..=1.0)?;
+        range("trace.calls_per_s", trace.calls_per_s, 0..=100_000)?;
+        let key = "trace.otlp_endpoint";
+        let Some(address) = trace.otlp_endpoint.strip_prefix("http://") else {
+            return match trace.otlp_endpoint.as_str() {
+                "" => Ok(()),
+                other => Err(fault(
+                    key,
+                    format!("must be http://host:port, is {other:?}"),
+                )),
+            };
+        };
+        check_address(key, address)?;
+        match cfg!(feature = "otlp") {
+            true => Ok(()),
+            false => Err(fault(
+                key,
+                "this build has no export: build it with --features otlp",
+            )),
+        }
     }
 }
 

@@ -133,9 +133,39 @@ fn a_value_out_of_range_is_refused_by_its_key() {
             "http.operator_key: must be 8 or more printable ASCII characters without spaces, \
              or empty",
         ),
+        (
+            "[trace]\nratio = 1.5",
+            "trace.ratio: must be 0 to 1, is 1.5",
+        ),
+        (
+            "[trace]\nratio = nan",
+            "trace.ratio: must be 0 to 1, is NaN",
+        ),
+        (
+            "[trace]\notlp_endpoint = \"collector:4317\"",
+            "trace.otlp_endpoint: must be http://host:port, is \"collector:4317\"",
+        ),
+        (
+            "[trace]\notlp_endpoint = \"http://collector\"",
+            "trace.otlp_endpoint: must be host:port with a port from 1 to 65535, is \"collector\"",
+        ),
     ];
     for (text, expected) in cases {
         assert_eq!(refusal(text), expected);
+    }
+}
+
+#[test]
+fn a_collector_is_named_to_a_build_that_knows_it() {
+    let text = "[trace]\notlp_endpoint = \"http://127.0.0.1:4317\"";
+    let config = Config::parse(text, Path::new("node.toml")).unwrap();
+    let refused = config.check().map_err(|fault| fault.to_string());
+    match cfg!(feature = "otlp") {
+        true => assert_eq!(refused, Ok(())),
+        false => assert_eq!(
+            refused.unwrap_err(),
+            "trace.otlp_endpoint: this build has no export: build it with --features otlp"
+        ),
     }
 }
 

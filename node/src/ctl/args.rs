@@ -461,6 +461,13 @@ pub enum Nodes {
         /// Level, then target=level: `info,onsale::grpc=debug`.
         filter: Option<String>,
     },
+    /// Shows which share of calls a node traces beside those whose caller asks, or changes it until its
+    /// next start.
+    Sampling {
+        node: u64,
+        /// From 0 to 1: `0.01` is one in a hundred.
+        ratio: Option<f64>,
+    },
 }
 
 #[derive(Subcommand, Debug)]

@@ -7,7 +7,7 @@ use super::{Client, Shown, tables};
 use crate::http::bodies::{AddKey, AddPartner, Join, Transfer};
 use crate::http::views::{
     GroupList, HoldPage, HoldRow, KeyList, LogFilter, NewKey, NodeList, OrderPage, OrderRow,
-    PartnerList, PartnerView,
+    PartnerList, PartnerView, Sampling,
 };
 
 pub fn orders(client: &Client, verb: Orders) -> anyhow::Result<Shown> {
@@ -132,6 +132,16 @@ pub fn nodes(client: &Client, verb: Nodes) -> anyhow::Result<Shown> {
                 None => client.get(&path)?,
             };
             Shown::new(&told, format!("node {node} logs {}\n", told.filter))
+        }
+        Nodes::Sampling { node, ratio } => {
+            let path = format!("/v1/nodes/{node}/sampling");
+            let told: Sampling = match ratio {
+                Some(ratio) => client.put(&path, &Sampling { ratio })?,
+                None => client.get(&path)?,
+            };
+            let share = told.ratio * 100.0;
+            let words = "of its calls, and those whose caller asks";
+            Shown::new(&told, format!("node {node} traces {share} % {words}\n"))
         }
     }
 }

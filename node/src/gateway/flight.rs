@@ -19,12 +19,14 @@ use actors::calls::{Answers, CallIds, Calls};
 use actors::codec::answer;
 use actors::codec::record::Records;
 use bytes::{Bytes, BytesMut};
+use cluster::types::NodeId;
 use domain::ids::SaleId;
 use tokio::time::Instant;
 
 use super::Gateway;
 use super::packed::{BUSY, Ending, Head, NO_LEADER, heads};
 use crate::bugs::{Bug, planted};
+use crate::trace::{CallSpan, Leg};
 
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
@@ -41,6 +43,8 @@ pub struct Flight {
     attempt: u32,
     /// An earlier attempt may still happen.
     uncertain: bool,
+    /// The spans of this attempt, where the calls are traced.
+    leg: Option<Box<Leg>>,
 }
 
 /// What to do with one answer.
@@ -54,13 +58,20 @@ enum Verdict {
 }
 
 impl Flight {
-    pub fn first(gateway: Gateway, sale: SaleId, calls: Calls) -> Arc<Flight> {
+    pub fn first(
+        gateway: Gateway,
+        sale: SaleId,
+        calls: Calls,
+        traced: Option<Arc<CallSpan>>,
+    ) -> Arc<Flight> {
         let Calls {
             records,
             call_ids,
             deadline,
             answers,
+            trace: _,
         } = calls;
+        let leg = traced.map(|call| Box::new(call.leg(sale.0, call_ids.len(), 0)));
         Arc::new(Flight {
             gateway,
             sale,
@@ -71,6 +82,7 @@ impl Flight {
             answers,
             attempt: 0,
             uncertain: false,
+            leg,
         })
     }
 
@@ -89,6 +101,13 @@ impl Flight {
             call_ids: self.call_ids.clone(),
             deadline: self.deadline,
             answers: self.clone(),
+            trace: self.leg.as_ref().map(|leg| leg.traced()),
+        }
+    }
+
+    pub fn goes_to(&self, node: NodeId) {
+        if let Some(leg) = &self.leg {
+            leg.goes_to(node);
         }
     }
 
@@ -169,7 +188,8 @@ impl Flight {
             actors::bugs::rekey(&mut records, self.attempt + 1);
         }
         self.gateway.inner.metrics.observe_repeat(call_ids.len());
-        let flight = Arc::new(Flight {
+        let call = self.leg.as_ref().map(|leg| Arc::clone(leg.call()));
+        let mut flight = Flight {
             gateway: self.gateway.clone(),
             sale: self.sale,
             records: records.freeze(),
@@ -179,12 +199,17 @@ impl Flight {
             answers: self.answers.clone(),
             attempt: self.attempt + 1,
             uncertain,
-        });
+            leg: None,
+        };
         let pause = self.pause();
         // As many tasks as flights, which `Config::calls_max` bounds.
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
-            flight.gateway.clone().dispatch(flight);
+            flight.leg = call.map(|call| {
+                let (event, calls) = (flight.sale.0, flight.count());
+                Box::new(call.leg(event, calls, flight.attempt))
+            });
+            flight.gateway.clone().dispatch(Arc::new(flight));
         });
     }
 
@@ -206,6 +231,9 @@ impl Flight {
 
 impl Answers for Flight {
     fn answer(&self, packed: Bytes, count: u32) {
+        if let Some(leg) = &self.leg {
+            leg.answered();
+        }
         // Whether there is time left matters only for what is rare.
         let (mut plain, mut decided) = (true, true);
         for head in heads(&packed) {

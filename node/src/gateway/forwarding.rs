@@ -24,6 +24,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::directory::{Directory, Route};
 use super::link::FRAME_BYTES_MAX;
 use super::packed::failed;
+use crate::trace::{Tracer, Visit};
 
 /// Batches whose answers leave in one frame.
 const ANSWERS_AT_ONCE: usize = 256;
@@ -31,6 +32,7 @@ const ANSWERS_AT_ONCE: usize = 256;
 /// `ForwardService` for the peer listener.
 pub struct Forwarding {
     directory: Arc<dyn Directory>,
+    tracer: Tracer,
     calls_max: usize,
     busy_retry_ms: u32,
 }
@@ -39,9 +41,11 @@ impl Forwarding {
     pub fn service(
         directory: Arc<dyn Directory>,
         config: &super::Config,
+        tracer: Tracer,
     ) -> ForwardServiceServer<Forwarding> {
         ForwardServiceServer::new(Forwarding {
             directory,
+            tracer,
             calls_max: config.link_calls_max,
             busy_retry_ms: config.busy_retry_ms,
         })
@@ -65,6 +69,7 @@ impl ForwardService for Forwarding {
             requests_ended: false,
             ready: Vec::new(),
             directory: self.directory.clone(),
+            tracer: self.tracer.clone(),
             answered,
             answers,
             outstanding: Arc::default(),
@@ -79,6 +84,7 @@ pub struct Forwarded {
     requests: Streaming<ForwardRequest>,
     requests_ended: bool,
     directory: Arc<dyn Directory>,
+    tracer: Tracer,
     answered: mpsc::Sender<ForwardAnswers>,
     answers: mpsc::Receiver<ForwardAnswers>,
     /// Answers that leave with the next frame.
@@ -98,6 +104,7 @@ impl Forwarded {
             records,
             call_ids,
             timeout_ms,
+            trace,
         } = batch;
         let mismatch = || Status::invalid_argument("not as many records as call ids");
         let call_ids = CallIds::packed(call_ids).ok_or_else(mismatch)?;
@@ -105,6 +112,7 @@ impl Forwarded {
         if Records::new(&records).count() != count {
             return Err(mismatch());
         }
+        let visit = Visit::begin(&self.tracer, &trace, sale_id, count).map(Box::new);
         let refuse = |call_ids: &CallIds, reason, retry_after_ms| {
             let (packed, count) = failed(call_ids, reason, retry_after_ms);
             Ok(Some(ForwardAnswers {
@@ -121,9 +129,11 @@ impl Forwarded {
             records,
             call_ids,
             deadline: Instant::now() + Duration::from_millis(timeout_ms.into()),
+            trace: visit.as_ref().map(|visit| visit.traced()),
             answers: Arc::new(Batch {
                 batch_id,
                 answered: self.answered.clone(),
+                visit,
             }),
         };
         let (calls, reason, retry_after_ms) = match self
@@ -185,10 +195,15 @@ impl Stream for Forwarded {
 struct Batch {
     batch_id: u64,
     answered: mpsc::Sender<ForwardAnswers>,
+    /// The spans of this node's part, where the peer traces these calls.
+    visit: Option<Box<Visit>>,
 }
 
 impl Answers for Batch {
     fn answer(&self, packed: Bytes, count: u32) {
+        if let Some(visit) = &self.visit {
+            visit.answered();
+        }
         // Fails only when the peer's stream is gone, and with it whoever waits.
         let _ = self.answered.try_send(ForwardAnswers {
             batch_id: self.batch_id,

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actors::calls::{Answers, CallIds, Calls};
+use actors::trace::Stage;
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use cluster::types::NodeId;
 use domain::ids::SaleId;
 use proto::channel::v1::FailureReason;
@@ -23,6 +25,7 @@ use tonic::Streaming;
 use super::directory::PeerChannel;
 use super::packed::{failed, heads, unknown};
 use crate::bugs::{Bug, planted};
+use crate::trace::context;
 
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
@@ -295,6 +298,7 @@ impl Stream<'_> {
             call_ids,
             deadline,
             answers,
+            trace,
         } = calls;
         let timeout_ms = deadline.duration_since(Instant::now()).as_millis();
         if timeout_ms == 0 {
@@ -305,6 +309,10 @@ impl Stream<'_> {
             return None;
         }
         let packed_ids = call_ids.bytes().clone();
+        let trace = trace.map_or_else(Bytes::new, |traced| {
+            traced.reach(Stage::Sent);
+            context::pack(traced.context())
+        });
         self.last_batch_id += 1;
         self.waiting.insert(
             self.last_batch_id,
@@ -320,6 +328,7 @@ impl Stream<'_> {
             records,
             call_ids: packed_ids,
             timeout_ms: u32::try_from(timeout_ms).unwrap_or(u32::MAX),
+            trace,
         })
     }
 

@@ -18,6 +18,8 @@ use tokio::time::Instant;
 use tonic::transport::{Endpoint, Server};
 
 use super::*;
+use crate::trace::Value;
+use crate::trace::kept::tracer;
 
 const SALE: SaleId = SaleId(9);
 
@@ -138,6 +140,7 @@ async fn ask_some(gateway: &Gateway, ids: &[u32], wait: Duration) -> Vec<(u32, A
             call_ids: ids.iter().copied().collect(),
             deadline: Instant::now() + wait,
             answers: Arc::new(Caller(answered)),
+            trace: None,
         },
     );
     let mut all = Vec::new();
@@ -296,6 +299,7 @@ async fn more_calls_than_the_node_bears_are_busy() {
                 call_ids: ids.iter().copied().collect(),
                 deadline: Instant::now() + WAIT,
                 answers: Arc::new(Caller(answered)),
+                trace: None,
             },
         );
         answers
@@ -320,7 +324,7 @@ async fn more_calls_than_the_node_bears_are_busy() {
 /// A peer that serves `owner`'s sales, and the way to it. Ending the task cuts the connection.
 fn peer(owner: &Arc<Script>) -> (PeerChannel, tokio::task::JoinHandle<()>) {
     let (near, far) = tokio::io::duplex(1 << 20);
-    let service = Forwarding::service(owner.clone(), &Config::default());
+    let service = Forwarding::service(owner.clone(), &Config::default(), tracer(0.0, 0).0);
     let served = tokio::spawn(async move {
         let once = tokio_stream::once(Ok::<_, std::io::Error>(far));
         let _ = Server::builder()
@@ -414,4 +418,39 @@ async fn a_way_that_never_opens_keeps_nobody_beyond_the_deadline() {
     });
     futures::future::join_all(asked).await;
     assert_eq!(gateway.calls_under_way(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_of_a_traced_call_is_a_span() {
+    let script = Script::new([
+        Step::NoLeader,
+        Step::Answers(vec![no_leader()]),
+        Step::Answers(vec![done()]),
+    ]);
+    let (tracer, kept) = tracer(1.0, 100);
+    let call = tracer.call("place_hold", None, || None);
+    let (answered, mut answers) = mpsc::unbounded_channel();
+    let calls = Calls {
+        records: records(&[1]),
+        call_ids: [1].into_iter().collect(),
+        deadline: Instant::now() + WAIT,
+        answers: Arc::new(Caller(answered)),
+        trace: None,
+    };
+    gateway(&script).submit_traced(SALE, calls, call);
+    assert_eq!(answers.recv().await, Some((1, done())));
+    while kept.parts().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let spans = &kept.parts()[0].spans;
+    let attempts: Vec<_> = spans
+        .iter()
+        .filter(|span| span.name == "gateway")
+        .map(|span| {
+            assert_eq!(span.parent_id, spans[0].id);
+            span.attributes[2]
+        })
+        .collect();
+    let attempt = |number| ("onsale.attempt", Value::Number(number));
+    assert_eq!(attempts, [attempt(0), attempt(1), attempt(2)]);
 }

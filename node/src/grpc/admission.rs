@@ -5,6 +5,8 @@ mod forecast;
 mod reader;
 mod told;
 
+use std::sync::Arc;
+
 use actors::codec::answer::Answer;
 use domain::ids::{SaleId, VisitorId};
 use domain::outcome::Done;
@@ -33,6 +35,7 @@ use crate::access::challenge::Asked;
 use crate::access::enqueue::Gate;
 use crate::access::pass::{self, Claims, Forged};
 use crate::access::risk::{Comer, Verdict};
+use crate::trace::CallSpan;
 use board::Boards;
 pub use reader::Rooms;
 
@@ -72,13 +75,14 @@ impl Admission {
         message: &M,
         stamp: Stamp,
         until: Instant,
+        traced: Option<Arc<CallSpan>>,
     ) -> Result<(u64, Done), Status> {
         let partners = self.partners()?;
         let mut record = Vec::with_capacity(64);
         input::take(message, stamp, partners.pass_keys.as_ref(), &mut record)
             .map_err(status::not_taken)?;
         let sale = SaleId(message.event_id());
-        let answer = unary::ask(&partners.gateway, sale, record, until).await;
+        let answer = unary::ask(&partners.gateway, sale, record, until, traced).await;
         status::of_answer(answer, partners.wall.now_ms())
     }
 }
@@ -174,6 +178,7 @@ impl AdmissionService for Admission {
         let partners = self.partners()?;
         let caller = partners.admitted(request.metadata())?;
         let until = deadline::of_call(request.metadata(), partners.config.timeout)?;
+        let traced = super::traced(&request);
         let mut message = request.into_inner();
         let visitor = one(&message.visitor)?;
         let event = SaleId(message.event_id);
@@ -203,7 +208,7 @@ impl AdmissionService for Admission {
             }
         }
         let stamp = Stamp::of(&caller);
-        let (log_index, _) = self.decide(&message, stamp, until).await?;
+        let (log_index, _) = self.decide(&message, stamp, until, traced).await?;
         Ok(Response::new(JoinResponse { log_index }))
     }
 
@@ -214,6 +219,7 @@ impl AdmissionService for Admission {
         let partners = self.partners()?;
         let caller = partners.caller(request.metadata())?;
         let until = deadline::of_call(request.metadata(), partners.config.timeout)?;
+        let traced = super::traced(&request);
         let message = request.into_inner();
         let visitors = many(&message.visitors)?;
         partners
@@ -262,7 +268,8 @@ impl AdmissionService for Admission {
         if taken.is_empty() {
             return Ok(Response::new(told));
         }
-        let answers = unary::ask_all(&partners.gateway, sale, records, taken.len(), until).await;
+        let (gateway, count) = (&partners.gateway, taken.len());
+        let answers = unary::ask_all(gateway, sale, records, count, until, traced).await;
         for (at, answer) in taken.into_iter().zip(answers) {
             match refused(at, &answer) {
                 None => told.joined += 1,
@@ -342,8 +349,10 @@ impl AdmissionService for Admission {
         let partners = self.partners()?;
         let caller = partners.admitted(request.metadata())?;
         let until = deadline::of_call(request.metadata(), partners.config.timeout)?;
+        let traced = super::traced(&request);
         let message = request.into_inner();
-        let (log_index, _) = self.decide(&message, Stamp::of(&caller), until).await?;
+        let stamp = Stamp::of(&caller);
+        let (log_index, _) = self.decide(&message, stamp, until, traced).await?;
         Ok(Response::new(LeaveResponse { log_index }))
     }
 

@@ -1,4 +1,5 @@
-//! Counts calls where they come in and streams where they end.
+//! Counts calls where they come in and streams where they end; begins and ends the spans of those that
+//! are traced.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use super::metrics::{Method, RpcMetrics};
-use super::slow_calls::{SlowCalls, TRACE_HEADER};
+use super::slow_calls::SlowCalls;
+use crate::trace::{CallSpan, STATE_HEADER, TRACE_HEADER, Tracer, Value, context};
 
 /// Something under way; counted when it is dropped.
 pub struct Counted {
@@ -44,13 +46,15 @@ impl Drop for Counted {
 #[derive(Clone)]
 pub struct Meter {
     metrics: Arc<RpcMetrics>,
+    tracer: Tracer,
     slow_calls: Arc<SlowCalls>,
 }
 
 impl Meter {
-    pub fn new(metrics: Arc<RpcMetrics>, slow_calls: SlowCalls) -> Meter {
+    pub fn new(metrics: Arc<RpcMetrics>, tracer: Tracer, slow_calls: SlowCalls) -> Meter {
         Meter {
             metrics,
+            tracer,
             slow_calls: Arc::new(slow_calls),
         }
     }
@@ -86,13 +90,26 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: http::Request<Q>) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<Q>) -> Self::Future {
         let method = Method::of(request.uri().path());
+        let parent = request.headers().get(TRACE_HEADER).cloned();
+        let traced = match method.is_partners() {
+            true => {
+                let parent = parent.as_ref().and_then(|parent| parent.to_str().ok());
+                let state = || request.headers().get(STATE_HEADER)?.to_str().ok();
+                self.meter.tracer.call(method.label(), parent, state)
+            }
+            false => None,
+        };
+        if let Some(traced) = &traced {
+            request.extensions_mut().insert(Arc::clone(traced));
+        }
         Metering {
             began: Instant::now(),
             counted: Some(Counted::begin(&self.meter.metrics, method)),
             slow_calls: self.meter.slow_calls.clone(),
-            trace: request.headers().get(TRACE_HEADER).cloned(),
+            parent,
+            traced,
             answering: self.inner.call(request),
         }
     }
@@ -103,7 +120,8 @@ pub struct Metering<F> {
     counted: Option<Counted>,
     slow_calls: Arc<SlowCalls>,
     /// As the caller sent it.
-    trace: Option<http::HeaderValue>,
+    parent: Option<http::HeaderValue>,
+    traced: Option<Arc<CallSpan>>,
     answering: F,
 }
 
@@ -114,8 +132,8 @@ where
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let answer = ready!(Pin::new(&mut self.answering).poll(cx));
-        if let (Ok(answer), Some(mut counted)) = (&answer, self.counted.take()) {
+        let mut answer = ready!(Pin::new(&mut self.answering).poll(cx));
+        if let (Ok(answer), Some(mut counted)) = (&mut answer, self.counted.take()) {
             let took = self.began.elapsed();
             counted.metrics.observe_answer(counted.method, took);
             // An answer that went well says so behind its body.
@@ -123,9 +141,38 @@ where
             let goes_on = code == Code::Ok && counted.method.is_stream();
             counted.code = (!goes_on).then_some(code);
             let method = counted.method.label();
-            self.slow_calls
-                .answered(method, code, took, self.trace.as_ref());
+            let traced = self.traced.take();
+            self.slow_calls.answered(method, code, took, || {
+                let own = traced.as_ref().map(|traced| traced.trace_id());
+                let parent = || context::read(self.parent.as_ref()?.to_str().ok()?);
+                own.or_else(|| parent().map(|parent| parent.trace_id))
+            });
+            if let Some(traced) = traced {
+                finish(&traced, code, answer.headers_mut());
+            }
         }
         Poll::Ready(answer)
     }
+}
+
+/// Says in the answer where it is found; a caller without a key is nobody, and not told of.
+fn finish(traced: &CallSpan, code: Code, headers: &mut http::HeaderMap) {
+    if code == Code::Unauthenticated {
+        return traced.forget();
+    }
+    traced.note("rpc.grpc.status_code", Value::Number(code as u64));
+    if let Ok(parent) = http::HeaderValue::try_from(traced.traceparent()) {
+        headers.insert(TRACE_HEADER, parent);
+    }
+    // The partner's own fault is none of the node's, as in OpenTelemetry's conventions.
+    let is_failed = matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    );
+    traced.end(is_failed);
 }

@@ -97,11 +97,17 @@ impl Method {
     pub const WATCH_SEATS: Method = Method(4);
     pub const SESSION: Method = Method(12);
     pub const WATCH_PLACE: Method = Method(13);
+    const HEALTH: Method = Method(22);
     const OTHER: Method = Method(METHODS.len() - 1);
 
     pub fn of(path: &str) -> Method {
         let found = METHODS.iter().position(|(known, _)| *known == path);
         found.map_or(Method::OTHER, Method)
+    }
+
+    /// Of the partners' services.
+    pub fn is_partners(self) -> bool {
+        !matches!(self, Method::HEALTH | Method::OTHER)
     }
 
     /// Counted when the stream ends and not when it is answered.
@@ -235,6 +241,7 @@ mod tests {
         assert_eq!(Method::of("/a.b/C"), Method::OTHER);
         assert_eq!(Method::WATCH_SEATS.label(), "watch_seats");
         assert_eq!(Method::SESSION.label(), "session");
+        assert_eq!(Method::HEALTH.label(), "health");
     }
 
     #[test]

@@ -33,12 +33,13 @@ impl Sales {
         };
         let caller = partners.admitted(request.metadata())?;
         let deadline = deadline::of_call(request.metadata(), partners.config.timeout)?;
+        let traced = super::traced(&request);
         let message = request.into_inner();
         let mut record = Vec::with_capacity(128);
         let keys = partners.pass_keys.as_ref();
         input::take(&message, Stamp::of(&caller), keys, &mut record).map_err(status::not_taken)?;
         let sale = SaleId(message.event_id());
-        let answer = unary::ask(&partners.gateway, sale, record, deadline).await;
+        let answer = unary::ask(&partners.gateway, sale, record, deadline, traced).await;
         let (log_index, done) = status::of_answer(answer, partners.wall.now_ms())?;
         Ok((message, log_index, done))
     }

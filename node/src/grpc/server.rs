@@ -91,6 +91,7 @@ pub async fn serve(
     let served = Server::builder()
         .layer(Meter::new(
             partners.metrics.clone(),
+            partners.tracer.clone(),
             SlowCalls::new(config.slow_call),
         ))
         .layer(DateLayer::new(partners.wall.clone()))

@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actors::calls::Calls;
+use actors::trace::Context as TraceContext;
 use domain::ids::SaleId;
 use domain::rejection::Rejection;
 use futures::Stream;
@@ -35,6 +36,7 @@ use super::metrics::{Form, Method};
 use super::{Partners, Reader, deadline, status};
 use crate::access::Caller;
 use crate::gateway::{Entry, Gateway};
+use crate::trace::{CallSpan, STATE_HEADER, TRACE_HEADER};
 use outbox::Outbox;
 use split::{ForSale, Splitter};
 
@@ -58,7 +60,13 @@ impl SessionService for Sessions {
         let ends_after = deadline::timeout(request.metadata())?;
         let ending = ending(ends_after, Some(partners.going_down.clone()));
         let stamp = Stamp::of(&caller);
+        let header = |name| request.metadata().get(name)?.to_str().ok();
+        let asked = partners
+            .tracer
+            .asked(header(TRACE_HEADER), || header(STATE_HEADER));
         Ok(Response::new(Session {
+            asked,
+            traced: None,
             gateway: partners.gateway.entered_by(Entry::Session),
             counted: Counted::begin(&partners.metrics, Method::SESSION),
             requests: request.into_inner(),
@@ -99,6 +107,10 @@ pub struct Session {
     splitter: Splitter,
     outbox: Outbox,
     scratch: Vec<u8>,
+    /// Whose trace each message is part of, where the stream asked for it.
+    asked: Option<TraceContext>,
+    /// The span of the message that is being taken.
+    traced: Option<Arc<CallSpan>>,
 }
 
 impl Session {
@@ -112,6 +124,8 @@ impl Session {
         self.check_key()?;
         self.partners.metrics.observe_session_message();
         let SessionRequest { calls, packed } = request;
+        let tracer = &self.partners.tracer;
+        self.traced = tracer.message("session_message", self.asked.as_ref());
         let mut response = SessionResponse::default();
         if !calls.is_empty() {
             self.take_nested(calls);
@@ -127,6 +141,7 @@ impl Session {
                 response.packed = refused;
             }
         }
+        self.traced = None;
         let is_answered = !response.results.is_empty() || !response.packed.is_empty();
         Ok(is_answered.then_some(response))
     }
@@ -255,16 +270,18 @@ impl Session {
             call_ids,
         } in self.splitter.take_sales()
         {
-            let answers = self.outbox.expect(call_ids.len(), nested);
+            let answers = self.outbox.expect(call_ids.len(), nested, &self.traced);
             calls += call_ids.len();
-            self.gateway.submit(
+            self.gateway.submit_traced(
                 sale,
                 Calls {
                     records,
                     call_ids,
                     deadline,
                     answers,
+                    trace: None,
                 },
+                self.traced.clone(),
             );
         }
         let form = if nested { Form::Nested } else { Form::Packed };

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::gateway::Gateway;
+use crate::trace::CallSpan;
 
 /// The owner answers by the deadline; this is for its answer's way.
 const GRACE: Duration = Duration::from_millis(250);
@@ -28,16 +29,24 @@ impl Answers for Slot {
 }
 
 /// Sends one record and waits for its answer; unknown when none comes in time.
-pub async fn ask(gateway: &Gateway, sale: SaleId, record: Vec<u8>, deadline: Instant) -> Answer {
+pub async fn ask(
+    gateway: &Gateway,
+    sale: SaleId,
+    record: Vec<u8>,
+    deadline: Instant,
+    traced: Option<Arc<CallSpan>>,
+) -> Answer {
     let (answered, answer) = oneshot::channel();
-    gateway.submit(
+    gateway.submit_traced(
         sale,
         Calls {
             records: record.into(),
             call_ids: [0].into_iter().collect(),
             deadline,
             answers: Arc::new(Slot(Mutex::new(Some(answered)))),
+            trace: None,
         },
+        traced,
     );
     match tokio::time::timeout_at(deadline + GRACE, answer).await {
         Ok(Ok(packed)) => decode(&packed)
@@ -83,6 +92,7 @@ pub async fn ask_all(
     records: Vec<u8>,
     count: usize,
     deadline: Instant,
+    traced: Option<Arc<CallSpan>>,
 ) -> Vec<Answer> {
     let (all, answered) = oneshot::channel();
     let gather = Arc::new(Gather(Mutex::new(Gathered {
@@ -90,14 +100,16 @@ pub async fn ask_all(
         missing: count,
         all: Some(all),
     })));
-    gateway.submit(
+    gateway.submit_traced(
         sale,
         Calls {
             records: records.into(),
             call_ids: (0..count as u32).collect(),
             deadline,
             answers: Arc::clone(&gather) as _,
+            trace: None,
         },
+        traced,
     );
     // Late ones are unknown below.
     let _in_time = tokio::time::timeout_at(deadline + GRACE, answered).await;

@@ -225,6 +225,9 @@ pub trait AdminApi: Send + Sync + 'static {
     /// What a node logs, after it was changed to `filter`.
     async fn log_filter(&self, node_id: u64, filter: Option<String>) -> Answer<views::LogFilter>;
 
+    /// Which share of calls a node traces, after it was changed to `ratio`.
+    async fn sampling(&self, node_id: u64, ratio: Option<f64>) -> Answer<views::Sampling>;
+
     /// The groups of the map, with this node's replicas.
     async fn groups(&self) -> Answer<views::GroupList>;
     async fn transfer(&self, group_id: u32, to: u64) -> Answer<()>;

@@ -25,6 +25,7 @@ use super::api::{AdminApi, Answer, Operator, Refusal};
 use super::forward::{Forward, HOP_HEADER, Hop, HopFailure};
 use super::metrics::HttpMetrics;
 use super::problem::{Problem, Reason};
+use crate::trace::{CallSpan, TRACE_HEADER, Tracer, within};
 
 /// Largest body of a call that carries no plan.
 const SMALL_BODY_BYTES: usize = 1 << 20;
@@ -44,6 +45,7 @@ pub struct Door {
     pub(super) plan_bytes_max: usize,
     pub(super) registry: prometheus::Registry,
     pub(super) metrics: HttpMetrics,
+    pub(super) tracer: Tracer,
     /// One permit per open feed.
     pub(super) feeds: Arc<Semaphore>,
     /// True when the node stops: feeds end.
@@ -52,6 +54,7 @@ pub struct Door {
 }
 
 impl Door {
+    #[allow(clippy::too_many_arguments)] // one each of what all workers share
     pub fn new(
         api: Arc<dyn AdminApi>,
         runtime: Handle,
@@ -59,6 +62,7 @@ impl Door {
         plan_bytes_max: usize,
         registry: prometheus::Registry,
         stopping: watch::Receiver<bool>,
+        tracer: Tracer,
         seed: u64,
     ) -> Result<Door, prometheus::Error> {
         Ok(Door {
@@ -70,6 +74,7 @@ impl Door {
             registry,
             feeds: Arc::new(Semaphore::new(FEEDS)),
             stopping,
+            tracer,
             keys: Mutex::new(StdRng::seed_from_u64(seed)),
         })
     }
@@ -257,7 +262,8 @@ impl Call {
         W: FnOnce(Arc<dyn AdminApi>) -> F,
         F: Future<Output = Answer<T>> + Send + 'static,
     {
-        let task = self.door.runtime.spawn(work(Arc::clone(&self.door.api)));
+        let work = within(self.traced(), work(Arc::clone(&self.door.api)));
+        let task = self.door.runtime.spawn(work);
         let abort = task.abort_handle();
         match actix_web::rt::time::timeout(CALL_LIMIT, task).await {
             Ok(Ok(Ok(value))) => Ok(Reached::Here(value)),
@@ -276,6 +282,11 @@ impl Call {
                 })
             }
         }
+    }
+
+    /// The span of this call, where it is traced.
+    fn traced(&self) -> Option<Arc<CallSpan>> {
+        self.request.extensions().get().cloned()
     }
 
     fn unknown(&self) -> Problem {
@@ -297,6 +308,10 @@ impl Call {
         );
         headers.retain(|(name, _)| name != "idempotency-key");
         headers.push(("idempotency-key".into(), super::views::id_text(self.key.0)));
+        if let Some(traced) = self.traced() {
+            headers.retain(|(name, _)| name != TRACE_HEADER);
+            headers.push((TRACE_HEADER.into(), traced.traceparent()));
+        }
         let hop = Hop {
             method: self.request.method().to_string(),
             path_and_query: self

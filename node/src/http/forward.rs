@@ -14,15 +14,19 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::trace::{STATE_HEADER, TRACE_HEADER};
+
 /// Marks a request that came over a hop.
 pub const HOP_HEADER: &str = "x-onsale-hop";
 
 /// Headers that travel with a request.
-const REQUEST_HEADERS: [&str; 4] = [
+const REQUEST_HEADERS: [&str; 6] = [
     "authorization",
     "content-type",
     "if-none-match",
     "idempotency-key",
+    TRACE_HEADER,
+    STATE_HEADER,
 ];
 
 /// Headers that travel with an answer.

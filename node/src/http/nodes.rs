@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::bodies::{Join, Transfer};
 use super::door::{Call, Reached};
 use super::problem::Problem;
-use super::views::{GroupList, GroupView, LogFilter, NodeView};
+use super::views::{GroupList, GroupView, LogFilter, NodeView, Sampling};
 
 type Response = Result<HttpResponse, Problem>;
 
@@ -63,6 +63,21 @@ pub async fn set_log_filter(call: Call) -> Response {
 async fn told(call: Call, filter: Option<String>) -> Response {
     let node_id = call.number("node_id")?;
     call.answer(move |api| async move { api.log_filter(node_id, filter).await })
+        .await
+}
+
+pub async fn sampling(call: Call) -> Response {
+    sampled(call, None).await
+}
+
+pub async fn set_sampling(call: Call) -> Response {
+    let Sampling { ratio } = call.json()?;
+    sampled(call, Some(ratio)).await
+}
+
+async fn sampled(call: Call, ratio: Option<f64>) -> Response {
+    let node_id = call.number("node_id")?;
+    call.answer(move |api| async move { api.sampling(node_id, ratio).await })
         .await
 }
 

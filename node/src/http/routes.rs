@@ -1,8 +1,11 @@
-//! Which path and method goes to which handler, and what is counted and logged about each call.
+//! Which path and method goes to which handler, and what is counted, logged and traced about each call.
+
+use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig, delete, get, post, put};
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, Resource};
@@ -12,6 +15,7 @@ use super::api::Operator;
 use super::door::{Door, TakesPlan};
 use super::problem::{Problem, Reason};
 use super::{changes, events, forecast, health, nodes, partners, queue, sales};
+use crate::trace::{CallSpan, STATE_HEADER, TRACE_HEADER, Value};
 
 pub fn configure(config: &mut ServiceConfig) {
     let scope = web::scope("")
@@ -104,6 +108,11 @@ fn configure_cluster(config: &mut ServiceConfig) {
                 .route(get().to(nodes::log_filter))
                 .route(put().to(nodes::set_log_filter)),
         )
+        .service(
+            at("/v1/nodes/{node_id}/sampling")
+                .route(get().to(nodes::sampling))
+                .route(put().to(nodes::set_sampling)),
+        )
         .service(at("/v1/groups").route(get().to(nodes::groups)))
         .service(at("/v1/groups/{group_id}/transfer").route(post().to(nodes::transfer)))
         .service(at("/v1/groups/{group_id}/snapshot").route(post().to(nodes::snapshot)))
@@ -135,7 +144,11 @@ async fn observe(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let begun = Instant::now();
-    let response = next.call(request).await?;
+    let traced = trace(&request);
+    let mut response = next.call(request).await?;
+    if let Some(traced) = &traced {
+        finish(traced, &mut response);
+    }
     let request = response.request();
     let status = response.status().as_u16();
     let method = request.method().as_str();
@@ -158,10 +171,49 @@ async fn observe(
             method,
             path = request.path(),
             status,
+            trace_id = traced.map(|traced| format!("{:032x}", traced.trace_id())),
             "operator call"
         );
     }
     Ok(response)
+}
+
+/// The span of a call of the API, where it is traced: it is found in the request.
+fn trace(request: &ServiceRequest) -> Option<Arc<CallSpan>> {
+    if !request.path().starts_with("/v1/") {
+        return None;
+    }
+    let door = request.app_data::<web::Data<Door>>()?;
+    let header = |name| request.headers().get(name)?.to_str().ok();
+    let state = || header(STATE_HEADER);
+    let traced = door.tracer.call("http", header(TRACE_HEADER), state)?;
+    request.extensions_mut().insert(Arc::clone(&traced));
+    Some(traced)
+}
+
+/// Ends it with the answer's head, which says where it is found; a caller without a key is nobody, and
+/// not told of.
+fn finish(traced: &CallSpan, response: &mut ServiceResponse<impl MessageBody>) {
+    let status = response.status();
+    if status == StatusCode::UNAUTHORIZED {
+        return traced.forget();
+    }
+    let request = response.request();
+    let method = method_label(request.method().as_str(), status.as_u16());
+    let route = request.match_pattern();
+    traced.rename(format!(
+        "{method} {}",
+        route.as_deref().unwrap_or("unknown")
+    ));
+    traced.note(
+        "http.response.status_code",
+        Value::Number(status.as_u16().into()),
+    );
+    if let Ok(parent) = HeaderValue::try_from(traced.traceparent()) {
+        let name = HeaderName::from_static(TRACE_HEADER);
+        response.headers_mut().insert(name, parent);
+    }
+    traced.end(status.is_server_error());
 }
 
 /// A closed set, whatever callers send: what a route does not take is no series of its own.

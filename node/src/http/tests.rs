@@ -23,6 +23,7 @@ use self::memory::Memory;
 use super::door::Door;
 use super::forward::Forward;
 use super::routes;
+use crate::trace::kept::tracer;
 
 const KEY: &str = "an-operators-key";
 
@@ -79,6 +80,7 @@ async fn send(node: &Arc<Memory>, request: TestRequest) -> Replied {
         100_000,
         prometheus::Registry::new(),
         stopped,
+        tracer(0.0, 100).0,
         7,
     )
     .unwrap();

@@ -136,6 +136,14 @@ pub struct LogFilter {
     pub filter: String,
 }
 
+/// Which share of calls a node traces beside those whose caller asks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// From 0 to 1.
+    pub ratio: f64,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassKeyList {
     /// The newest last.

@@ -37,6 +37,7 @@ use crate::http::problem::{Problem, Reason};
 use crate::http::views;
 use crate::index::Index;
 use crate::recommend::Recommendations;
+use crate::trace::Tracer;
 
 /// What a node's administration works with.
 pub struct Parts {
@@ -52,6 +53,7 @@ pub struct Parts {
     /// True when the node is about to stop.
     pub leaving: watch::Receiver<bool>,
     pub logs: Logs,
+    pub tracer: Tracer,
 }
 
 pub struct Admin {
@@ -281,6 +283,10 @@ impl AdminApi for Admin {
 
     async fn log_filter(&self, node_id: u64, filter: Option<String>) -> Answer<views::LogFilter> {
         self.tell(node_id, filter)
+    }
+
+    async fn sampling(&self, node_id: u64, ratio: Option<f64>) -> Answer<views::Sampling> {
+        self.sample(node_id, ratio)
     }
 
     async fn groups(&self) -> Answer<views::GroupList> {

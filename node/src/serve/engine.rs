@@ -22,6 +22,7 @@ use crate::access::Door;
 use crate::access::risk::RiskScorer;
 use crate::gateway::{self, Forwarding, Gateway, GatewayMetrics};
 use crate::grpc::{self, Partners, RpcMetrics};
+use crate::trace::{self, Tracer};
 
 /// The values an engine is started with.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,7 @@ pub struct Settings {
     pub sales: actors::Config,
     pub gateway: gateway::Config,
     pub partners: grpc::Config,
+    pub tracing: trace::Settings,
     /// `host:port` partners call.
     pub partner_address: String,
 }
@@ -42,6 +44,7 @@ pub struct Engine {
     pub cluster: Cluster,
     pub gateway: Gateway,
     pub door: Door,
+    pub tracer: Tracer,
     /// To be told what becomes of holds.
     pub risk: Arc<dyn RiskScorer>,
     /// Ends when the partners' listener does.
@@ -73,6 +76,7 @@ impl Engine {
             sales: sales_config,
             gateway: gateway_config,
             partners: bounds,
+            tracing,
             partner_address,
         } = settings;
         let clock = Arc::new(DisciplinedClock::new(components.wall.now_ms()));
@@ -86,9 +90,13 @@ impl Engine {
         .await
         .context("the sale actors do not start")?;
         let place = Arc::new(Place::new(Arc::clone(&sales)));
+        let node_id = cluster_config.node_id;
+        let wall = Arc::clone(&components.wall);
+        let tracer = Tracer::new(node_id, wall, components.seed, &tracing, registry)?;
         let peers = grpc::for_peers(Arc::clone(&place) as _).add_service(Forwarding::service(
             Arc::clone(&place) as _,
             &gateway_config,
+            tracer.clone(),
         ));
         let cluster = Cluster::start_on::<R>(
             cluster_config,
@@ -122,6 +130,7 @@ impl Engine {
             Arc::clone(&components.wall),
             goes_down,
             RpcMetrics::new(registry)?,
+            tracer.clone(),
         );
         Ok(Engine {
             sales,
@@ -129,6 +138,7 @@ impl Engine {
             cluster,
             gateway,
             door,
+            tracer,
             risk: partners.risk(),
             partners: tokio::spawn(grpc::serve(partners, incoming)),
             going_down,

@@ -29,6 +29,7 @@ use crate::http::forward::Forward;
 use crate::http::{self, Http};
 use crate::index::{self, Index, IndexMetrics, SaleActors, SledOpener};
 use crate::observe;
+use crate::trace::{self, Tracer};
 
 /// Partners' streams may take this long to end after leadership has moved.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -117,6 +118,7 @@ impl Running {
             cluster,
             gateway,
             door,
+            tracer,
             risk,
             partners,
             going_down,
@@ -126,6 +128,7 @@ impl Running {
             &registry,
         )
         .await?;
+        export(&config, &tracer)?;
         let (leaving, leaves) = watch::channel(false);
         let feed = feed(&config, &sales, risk)?;
         let index = start_index(&config, &components, &cluster, &sales, feed, &registry)?;
@@ -152,9 +155,10 @@ impl Running {
             config: config.clone(),
             leaving: leaves,
             logs,
+            tracer: tracer.clone(),
         });
         let http = Http::start(
-            http_settings(&config, &components),
+            http_settings(&config, &components, tracer),
             Arc::new(admin),
             Arc::clone(&components.net),
             registry,
@@ -170,6 +174,24 @@ impl Running {
             leaving,
         })
     }
+}
+
+/// Spans go to a collector, where one is named.
+#[cfg(feature = "otlp")]
+fn export(config: &Config, tracer: &Tracer) -> anyhow::Result<()> {
+    let endpoint = &config.trace.otlp_endpoint;
+    if !endpoint.is_empty() {
+        let metrics = tracer.metrics().clone();
+        let collector = trace::otlp::Collector::start(endpoint, config.node.id, metrics)?;
+        tracer.send_to(Arc::new(collector));
+    }
+    Ok(())
+}
+
+/// Without the feature nothing can be named: the configuration was checked.
+#[cfg(not(feature = "otlp"))]
+fn export(_: &Config, _: &Tracer) -> anyhow::Result<()> {
+    Ok(())
 }
 
 /// What is told of the node beside what its parts count.
@@ -323,6 +345,7 @@ fn engine_settings(config: &Config, seed: u64) -> Settings {
             ..grpc::Config::from(&config.partner)
         },
         partner_address: config.node.partner_address.clone(),
+        tracing: trace::Settings::from(&config.trace),
         ..Settings::default()
     }
 }
@@ -372,12 +395,13 @@ fn actors_config(config: &Config) -> actors::Config {
     }
 }
 
-fn http_settings(config: &Config, components: &Components) -> http::Settings {
+fn http_settings(config: &Config, components: &Components, tracer: Tracer) -> http::Settings {
     http::Settings {
         address: config.node.http_address.clone(),
         workers: config.http.workers,
         plan_bytes_max: config.http.body_mib << 20,
         seed: components.seed,
+        tracer,
     }
 }
 

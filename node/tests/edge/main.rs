@@ -8,3 +8,4 @@ mod metrics;
 mod node;
 mod overload;
 mod refusals;
+mod tracing;

@@ -1,7 +1,7 @@
 //! One node as a process of its own, with an event of seats and standing places on sale.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 use cluster::components::{Net, WallClock};
@@ -124,13 +124,7 @@ impl Node {
 
     /// What `onsale ctl` answers as JSON, or the line it says.
     pub fn ctl(&self, words: &[&str]) -> Result<Value, String> {
-        let http = format!("http://{}", self.local.nodes()[0].http_address);
-        let output = Command::new(env!("CARGO_BIN_EXE_onsale"))
-            .args(["ctl", "--json", "--url", &http])
-            .args(["--key", self.local.operator_key()])
-            .args(words)
-            .output()
-            .expect("the program starts");
+        let output = self.run_ctl(&[&["--json"], words].concat());
         match output.status.success() {
             true => Ok(serde_json::from_slice(&output.stdout).expect("is JSON")),
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
@@ -139,6 +133,21 @@ impl Node {
 
     pub fn partner_addresses(&self) -> Vec<String> {
         self.local.partner_addresses()
+    }
+
+    /// `onsale ctl` as an operator of this node.
+    pub fn run_ctl(&self, arguments: &[&str]) -> Output {
+        let http = format!("http://{}", self.local.nodes()[0].http_address);
+        Command::new(env!("CARGO_BIN_EXE_onsale"))
+            .args(["ctl", "--url", &http, "--key", self.local.operator_key()])
+            .args(arguments)
+            .output()
+            .expect("the program starts")
+    }
+
+    /// What the node has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.local.nodes()[0].log).expect("has a log")
     }
 
     pub fn http_address(&self) -> String {

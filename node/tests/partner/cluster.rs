@@ -20,6 +20,7 @@ use onsale::access::{Door, key};
 use onsale::gateway::{self, Forwarding, Gateway, GatewayMetrics};
 use onsale::grpc::{self, Partners, RpcMetrics};
 use onsale::serve::place::Place;
+use onsale::trace::{self, Tracer};
 use proto::channel::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::channel::v1::sales_service_client::SalesServiceClient;
 use proto::channel::v1::seats_service_client::SeatsServiceClient;
@@ -31,17 +32,18 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
-use super::house::venue;
+use super::house::{ToldTraces, venue};
 use super::selling::best;
 
-const EVENT: u64 = 4711;
+pub const EVENT: u64 = 4711;
 const LONG: Duration = Duration::from_secs(30);
 
-struct Node {
+pub struct Node {
     cluster: Cluster,
-    sales: Arc<Sales>,
+    pub sales: Arc<Sales>,
     gateway: Gateway,
-    channel: Channel,
+    pub channel: Channel,
+    pub told: Arc<ToldTraces>,
     going_down: watch::Sender<bool>,
     _folder: tempfile::TempDir,
 }
@@ -76,8 +78,13 @@ impl Node {
             ..Config::default()
         };
         let bounds = gateway::Config::default();
-        let services =
-            grpc::for_peers(view.clone()).add_service(Forwarding::service(view.clone(), &bounds));
+        let settings = trace::Settings::default();
+        let tracer = Tracer::new(id, Arc::new(SystemWall), id, &settings, &registry);
+        let tracer = tracer.expect("registers");
+        let told = Arc::new(ToldTraces::default());
+        tracer.send_to(Arc::clone(&told) as _);
+        let forwarding = Forwarding::service(view.clone(), &bounds, tracer.clone());
+        let services = grpc::for_peers(view.clone()).add_service(forwarding);
         let machines = Arc::new(SaleMachines(sales.clone()));
         let cluster = Cluster::start(config, components, machines, services, &registry)
             .await
@@ -95,6 +102,7 @@ impl Node {
             Arc::new(SystemWall),
             down,
             RpcMetrics::new(&registry).expect("registers"),
+            tracer,
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -109,6 +117,7 @@ impl Node {
             sales,
             gateway,
             channel: channel.connect_lazy(),
+            told,
             going_down,
             _folder: folder,
         }
@@ -137,15 +146,15 @@ async fn until<T>(what: &str, mut ready: impl AsyncFnMut() -> Option<T>) -> T {
         .unwrap_or_else(|_| panic!("in time: {what}"))
 }
 
-struct Town {
-    nodes: Vec<Node>,
+pub struct Town {
+    pub nodes: Vec<Node>,
     bearer: String,
     next_key: AtomicU64,
 }
 
 impl Town {
     /// A cluster with one event open for sale.
-    async fn open(nodes: u64, replicas: usize) -> Town {
+    pub async fn open(nodes: u64, replicas: usize) -> Town {
         // Ports that were free a moment ago: founders must be known before any of them starts.
         let listeners: Vec<_> = (0..nodes)
             .map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("binds"))
@@ -253,14 +262,14 @@ impl Town {
         (now_ms << 80 | 7 << 76 | 2 << 62 | u128::from(number)).to_be_bytes()
     }
 
-    fn ask<T>(&self, message: T) -> Request<T> {
+    pub fn ask<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let bearer = self.bearer.parse().expect("ASCII");
         request.metadata_mut().insert("authorization", bearer);
         request
     }
 
-    fn place(&self) -> PlaceHoldRequest {
+    pub fn place(&self) -> PlaceHoldRequest {
         PlaceHoldRequest {
             pass_token: String::new(),
             event_id: EVENT,
@@ -272,7 +281,7 @@ impl Town {
         }
     }
 
-    async fn go_down(self) {
+    pub async fn go_down(self) {
         for node in &self.nodes {
             node.going_down.send_replace(true);
         }

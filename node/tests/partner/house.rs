@@ -26,6 +26,7 @@ use onsale::access::pass::{PassKey, PassKeys, Trust};
 use onsale::access::{Door, KeyRecord, Keys, PartnerRecord, key};
 use onsale::gateway::{self, Directory, Gateway, GatewayMetrics, PeerChannel, Route};
 use onsale::grpc::{self, EventEntry, Keeper, Partners, RpcMetrics, Whereabouts};
+use onsale::trace::{self, Sink, TraceMetrics, TracePart, Tracer};
 use prost::Message as _;
 use proto::channel::v1 as pb;
 use tokio::sync::{mpsc, watch};
@@ -220,6 +221,39 @@ impl PassKeys for Trusts {
     }
 }
 
+/// What nodes told of traced calls.
+#[derive(Default)]
+pub struct ToldTraces(Mutex<Vec<TracePart>>);
+
+impl Sink for ToldTraces {
+    fn tell(&self, part: TracePart, metrics: &TraceMetrics) {
+        metrics.observe_told(part.spans.len());
+        self.0.lock().unwrap().push(part);
+    }
+}
+
+impl ToldTraces {
+    /// A node tells its part when the last who worked for the call has let it go: a moment after the
+    /// answer.
+    pub async fn parts(&self, count: usize) -> Vec<TracePart> {
+        let all = async {
+            loop {
+                let told = self.0.lock().unwrap().clone();
+                if told.len() >= count {
+                    return told;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        let limit = std::time::Duration::from_secs(10);
+        tokio::time::timeout(limit, all).await.expect("is told")
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
 /// A running node.
 pub struct House {
     pub channel: Channel,
@@ -232,6 +266,8 @@ pub struct House {
     key_texts: [String; 2],
     next_key: AtomicU64,
     pub gateway: Gateway,
+    pub tracer: Tracer,
+    pub told: Arc<ToldTraces>,
     registry: prometheus::Registry,
     going_down: watch::Sender<bool>,
     serving: tokio::task::JoinHandle<Result<(), grpc::ServeFailure>>,
@@ -303,6 +339,10 @@ impl House {
         let registry = prometheus::Registry::new();
         let metrics = GatewayMetrics::new(&registry).expect("registers");
         let gateway = Gateway::new(gateway::Config::default(), town.clone(), metrics);
+        let settings = trace::Settings::default();
+        let tracer = Tracer::new(1, Arc::new(Time), 7, &settings, &registry).expect("registers");
+        let told = Arc::new(ToldTraces::default());
+        tracer.send_to(Arc::clone(&told) as _);
         let (going_down, down) = watch::channel(false);
         let partners = Partners::new(
             config,
@@ -313,6 +353,7 @@ impl House {
             Arc::new(Time),
             down,
             RpcMetrics::new(&registry).expect("registers"),
+            tracer.clone(),
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -337,6 +378,8 @@ impl House {
             key_texts,
             next_key: AtomicU64::new(1),
             gateway,
+            tracer,
+            told,
             registry,
             going_down,
             serving,

@@ -9,4 +9,5 @@ mod metrics;
 mod room;
 mod selling;
 mod session;
+mod tracing;
 mod watching;

@@ -18,6 +18,7 @@ use proto::channel::v1::{
 use tokio::sync::mpsc;
 
 use crate::grpc::{output, status};
+use crate::trace::CallSpan;
 
 /// A message is closed when it has this many bytes of packed answers.
 const MESSAGE_BYTES: usize = 64 << 10;
@@ -31,12 +32,15 @@ struct Chunk {
     nested: bool,
     /// An answer that has no packed form.
     result: Option<SessionResult>,
+    /// The span of the message that these answer; it ends when they leave.
+    traced: Option<Arc<CallSpan>>,
 }
 
 /// Where a sale actor leaves answers.
 struct Sink {
     queue: mpsc::Sender<Chunk>,
     nested: bool,
+    traced: Option<Arc<CallSpan>>,
 }
 
 impl Answers for Sink {
@@ -47,6 +51,7 @@ impl Answers for Sink {
             count,
             nested: self.nested,
             result: None,
+            traced: self.traced.clone(),
         });
     }
 }
@@ -69,6 +74,7 @@ impl Errand {
                 call_id: self.call_id,
                 result: Some(result),
             }),
+            traced: None,
         });
     }
 }
@@ -93,6 +99,7 @@ impl Outbox {
             Arc::new(Sink {
                 queue: queue.clone(),
                 nested,
+                traced: None,
             })
         };
         Outbox {
@@ -118,9 +125,20 @@ impl Outbox {
     }
 
     /// Notes calls as outstanding and says where their answers go.
-    pub fn expect(&self, calls: usize, nested: bool) -> Arc<dyn Answers> {
+    pub fn expect(
+        &self,
+        calls: usize,
+        nested: bool,
+        traced: &Option<Arc<CallSpan>>,
+    ) -> Arc<dyn Answers> {
         self.outstanding.fetch_add(calls, Ordering::Relaxed);
-        if nested {
+        if traced.is_some() {
+            Arc::new(Sink {
+                queue: self.queue.clone(),
+                nested,
+                traced: traced.clone(),
+            })
+        } else if nested {
             self.to_nested.clone()
         } else {
             self.to_packed.clone()
@@ -169,6 +187,9 @@ impl Outbox {
         let mut packed = BytesMut::new();
         for chunk in &mut self.taken[self.merged..self.merged + chunks] {
             let bytes = std::mem::take(&mut chunk.packed);
+            if let Some(traced) = chunk.traced.take() {
+                traced.end(false);
+            }
             response.results.extend(chunk.result.take());
             if chunk.nested {
                 response.results.extend(results(&bytes));

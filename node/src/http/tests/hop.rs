@@ -7,13 +7,20 @@ use super::memory::{Memory, QUIET_REVISION};
 use super::{KEY, Tcp, get, post, send};
 use crate::http::forward::{Forward, Hop};
 use crate::http::{Http, Settings};
+use crate::trace::kept::tracer;
+use crate::trace::{Tracer, context};
 
 fn serve(node: &std::sync::Arc<Memory>) -> Http {
+    serve_traced(node, tracer(0.0, 100).0)
+}
+
+fn serve_traced(node: &std::sync::Arc<Memory>, tracer: Tracer) -> Http {
     let settings = Settings {
         address: "127.0.0.1:0".into(),
         workers: 1,
         plan_bytes_max: 100_000,
         seed: 1,
+        tracer,
     };
     Http::start(
         settings,
@@ -92,4 +99,33 @@ async fn a_stopping_server_ends_its_feeds() {
     assert_eq!(feed.body.recv().await, None);
     // Not by waiting for the limit of calls in flight.
     assert!(begun.elapsed() < std::time::Duration::from_secs(2));
+}
+
+#[actix_web::test]
+async fn a_traced_call_is_one_trace_on_both_nodes() {
+    let owner = Memory::new();
+    let (tracer, kept) = tracer(0.0, 100);
+    let server = serve_traced(&owner, tracer);
+    let node = Memory::owned_by(2, server.address.to_string());
+    let asked = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let create = post("/v1/events", r#"{"name": "Aida", "plan": {}}"#);
+    let created = send(&node, create.insert_header(("traceparent", asked))).await;
+    assert_eq!(created.status, 201);
+    let first = context::read(created.header("traceparent")).expect("says where it is found");
+    assert_eq!(first.trace_id, context::read(asked).unwrap().trace_id);
+    // The owner's part is told when its server has let the request go.
+    while kept.parts().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let part = &kept.parts()[0];
+    let span = &part.spans[0];
+    assert_eq!(
+        (part.trace_id, span.parent_id),
+        (first.trace_id, first.span_id)
+    );
+    assert_eq!(span.name, "POST /v1/events");
+
+    let quiet = send(&node, get("/v1/events/100")).await;
+    assert_eq!(quiet.headers.get("traceparent"), None);
+    assert_eq!(kept.parts().len(), 1);
 }

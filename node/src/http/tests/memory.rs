@@ -605,6 +605,11 @@ impl AdminApi for Memory {
         Ok(views::LogFilter { filter })
     }
 
+    async fn sampling(&self, _: u64, ratio: Option<f64>) -> Answer<views::Sampling> {
+        let ratio = ratio.unwrap_or(0.0);
+        Ok(views::Sampling { ratio })
+    }
+
     async fn rebuild(&self, _group_id: u32) -> Answer<()> {
         Ok(())
     }

@@ -20,6 +20,7 @@ use crate::http::api::{Answer, EventCommand, NewRoom};
 use crate::http::bodies::QueueSettings;
 use crate::http::problem::{Problem, Reason};
 use crate::http::views;
+use crate::trace;
 
 /// How long a command is tried, and how long its answer is then still waited for.
 const TRY_LIMIT: Duration = Duration::from_secs(10);
@@ -146,8 +147,10 @@ impl Admin {
             call_ids: [0].into_iter().collect(),
             deadline,
             answers: Arc::new(Waiting(Mutex::new(Some(told)))),
+            trace: None,
         };
-        self.parts.gateway.submit(SaleId(event_id), calls);
+        let (gateway, traced) = (&self.parts.gateway, trace::current());
+        gateway.submit_traced(SaleId(event_id), calls, traced);
         // Every call is answered; should that ever fail, the truth is that nobody knows.
         let decided = match timeout_at(deadline + ANSWER_GRACE, answered).await {
             Ok(Ok(decided)) => decided,

@@ -8,20 +8,14 @@ use proto::log::v1::PutNode;
 use super::Admin;
 use crate::http::api::{Answer, NewNode};
 use crate::http::problem::{Problem, Reason};
-use crate::http::views::{GroupList, GroupView, LogFilter, MemberView, NodeList, NodeView};
+use crate::http::views::{
+    GroupList, GroupView, LogFilter, MemberView, NodeList, NodeView, Sampling,
+};
 
 impl Admin {
     /// What the node logs, after it was changed; on another node, that one says.
     pub(super) fn tell(&self, node_id: u64, filter: Option<String>) -> Answer<LogFilter> {
-        if node_id != self.parts.cluster.node_id() {
-            let map = self.parts.cluster.map();
-            return Err(match map.nodes.contains_key(&node_id) {
-                true => self.elsewhere(node_id),
-                false => {
-                    Problem::new(Reason::UnknownNode, format!("there is no node {node_id}")).into()
-                }
-            });
-        }
+        self.must_be(node_id)?;
         let logs = &self.parts.logs;
         if let Some(filter) = filter {
             logs.set_filter(&filter)
@@ -30,6 +24,34 @@ impl Admin {
         }
         let filter = logs.filter();
         Ok(LogFilter { filter })
+    }
+
+    /// Which share of calls the node traces, after it was changed; on another node, that one says.
+    pub(super) fn sample(&self, node_id: u64, ratio: Option<f64>) -> Answer<Sampling> {
+        self.must_be(node_id)?;
+        let tracer = &self.parts.tracer;
+        if let Some(ratio) = ratio {
+            tracer
+                .set_ratio(ratio)
+                .map_err(|why| Problem::bad_request(format!("ratio: {why}")))?;
+            tracing::info!(ratio, "the share of traced calls was changed");
+        }
+        let ratio = tracer.ratio();
+        Ok(Sampling { ratio })
+    }
+
+    /// Only this node can answer; another that there is answers itself.
+    fn must_be(&self, node_id: u64) -> Answer<()> {
+        if node_id == self.parts.cluster.node_id() {
+            return Ok(());
+        }
+        let map = self.parts.cluster.map();
+        Err(match map.nodes.contains_key(&node_id) {
+            true => self.elsewhere(node_id),
+            false => {
+                Problem::new(Reason::UnknownNode, format!("there is no node {node_id}")).into()
+            }
+        })
     }
 
     pub(super) fn list_nodes(&self) -> NodeList {
