@@ -41,6 +41,8 @@ pub struct NodeConfig {
     pub log_format: String,
     /// As in tracing's EnvFilter.
     pub log_filter: String,
+    /// Lines that one place of the program may log in a second; 0 is no limit.
+    pub log_lines_per_s: u32,
 }
 
 impl Default for NodeConfig {
@@ -55,6 +57,7 @@ impl Default for NodeConfig {
             log_format: "text".into(),
             log_filter: "info,openraft=error,openraft::raft::stream_append=off,actix_server=warn"
                 .into(),
+            log_lines_per_s: 100,
         }
     }
 }

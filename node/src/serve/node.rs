@@ -112,6 +112,7 @@ impl Running {
             .await
             .with_context(|| format!("node.data_dir {folder}"))?;
         let registry = Registry::new();
+        tokio::spawn(logs.tell_what_was_left_out());
         let Engine {
             sales,
             place,
