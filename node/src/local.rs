@@ -86,7 +86,8 @@ pub struct Node {
     pub partner_address: String,
     pub http_address: String,
     config: PathBuf,
-    log: PathBuf,
+    /// What its process says, from all its starts.
+    pub log: PathBuf,
     process: Option<Process>,
 }
 
