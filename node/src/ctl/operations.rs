@@ -139,7 +139,8 @@ pub fn nodes(client: &Client, verb: Nodes) -> anyhow::Result<Shown> {
                 Some(ratio) => client.put(&path, &Sampling { ratio })?,
                 None => client.get(&path)?,
             };
-            let share = told.ratio * 100.0;
+            // As it is said, not as it is stored.
+            let share = (told.ratio * 1e6).round() / 1e4;
             let words = "of its calls, and those whose caller asks";
             Shown::new(&told, format!("node {node} traces {share} % {words}\n"))
         }
