@@ -54,6 +54,24 @@ fn play(name: &str) {
 }
 
 #[test]
+fn a_cluster_that_does_not_come_up_is_told_to_be_the_reason() {
+    let work = tempfile::tempdir_in(cluster::work()).expect("a folder");
+    let mut wishes = wishes(work.path());
+    wishes.plan.binary = work.path().join("no such program");
+    let facilities = Facilities::find(&wishes.plan.work, false).expect("the machine is looked at");
+    let scenario = scenario::by_name("kill_leader").expect("a scenario");
+    match scenario.run(&wishes, &facilities).outcome {
+        Outcome::Failed(why) => {
+            assert!(
+                why.len() == 1 && why[0].starts_with("no fault struck: "),
+                "{why:#?}"
+            );
+        }
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+#[test]
 fn a_killed_leader_takes_nothing_acknowledged_with_it() {
     play("kill_leader");
 }

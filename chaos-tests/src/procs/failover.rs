@@ -23,7 +23,7 @@ use super::shop::buyer::best;
 use super::shop::call::{Manner, Wish};
 use super::stage::{Ending, Stage};
 use super::sum::Report;
-use super::{Trouble, trouble, words};
+use super::{Trouble, trouble};
 use crate::history::record::{Call, Id};
 
 const EVERY: Duration = Duration::from_millis(10);
@@ -63,14 +63,14 @@ pub fn play(
         match round(&mut stage, kind) {
             Ok(silence) => report.silences_ms.push(silence.as_secs_f64() * 1e3),
             Err(error) => {
-                stage.found.push(words(&error));
+                stage.give_up(&error);
                 break;
             }
         }
     }
     let ending = stage.finish(Vec::new());
     closing.store(true, Ordering::Relaxed);
-    ending
+    Ok(ending)
 }
 
 fn round(stage: &mut Stage, kind: Kind) -> Result<Duration, Trouble> {

@@ -35,6 +35,8 @@ pub struct Stage {
     pub found: Vec<String>,
     /// How long each fault kept the sale from selling, where it was measured.
     pub silences: Vec<(Kind, Duration)>,
+    /// Not all that was to happen could.
+    was_cut_short: bool,
     deadline: Instant,
 }
 
@@ -92,6 +94,7 @@ impl Stage {
             retired: BTreeSet::new(),
             found: Vec::new(),
             silences: Vec::new(),
+            was_cut_short: false,
             deadline: Instant::now() + limit,
         })
     }
@@ -192,11 +195,41 @@ impl Stage {
         Ok(())
     }
 
-    /// Everything has ended: the cluster must recover, sell, come to rest, and be right.
-    pub fn finish(mut self, active: Vec<Active>) -> Result<Ending, Trouble> {
+    /// The run cannot go on: what is left is to heal it and to look at what it came to.
+    pub fn give_up(&mut self, why: &Trouble) {
+        self.found.push(words(why));
+        self.was_cut_short = true;
+    }
+
+    /// Everything has ended: the cluster must recover, sell, come to rest, and be right. Whatever keeps
+    /// it from that, the faults that happened until then have happened.
+    pub fn finish(mut self, active: Vec<Active>) -> Ending {
         for fault in active {
-            self.end(fault)?;
+            if let Err(error) = self.end(fault) {
+                self.give_up(&error);
+            }
         }
+        let verdict = match self.conclude() {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                self.give_up(&error);
+                Verdict {
+                    acknowledged: self.shop.chronicle().orders().len() as u64,
+                    records: self.shop.chronicle().records(),
+                    ..Verdict::default()
+                }
+            }
+        };
+        Ending {
+            verdict,
+            counts: std::mem::take(&mut self.counts),
+            found: std::mem::take(&mut self.found),
+            silences: std::mem::take(&mut self.silences),
+            was_cut_short: self.was_cut_short,
+        }
+    }
+
+    fn conclude(&mut self) -> Result<Verdict, Trouble> {
         self.heal()?;
         self.watch(&[])?;
         for at in 0..self.cluster.nodes.len() {
@@ -215,14 +248,9 @@ impl Stage {
             self.found.push(words(&error));
         }
         self.shop.close()?;
-        let verdict = verdict::pass(&self)?;
+        let verdict = verdict::pass(self)?;
         self.watch(&[])?;
-        Ok(Ending {
-            verdict,
-            counts: std::mem::take(&mut self.counts),
-            found: std::mem::take(&mut self.found),
-            silences: std::mem::take(&mut self.silences),
-        })
+        Ok(verdict)
     }
 }
 
@@ -232,6 +260,8 @@ pub struct Ending {
     pub counts: BTreeMap<Kind, u64>,
     pub found: Vec<String>,
     pub silences: Vec<(Kind, Duration)>,
+    /// The run was given up before its end, as `found` says.
+    pub was_cut_short: bool,
 }
 
 /// Creates and opens a sale; its id, its group, and the opening as the judge reads it.

@@ -1,6 +1,6 @@
 //! What the scenarios came to, for people and as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::{Value, json};
@@ -59,12 +59,14 @@ impl Report {
         }
     }
 
-    pub fn close(&mut self, ending: Ending) {
+    /// What a run came to in which these kinds of fault were enabled.
+    pub fn close(&mut self, ending: Ending, enabled: impl Iterator<Item = Kind>) {
         let Ending {
             verdict,
             counts,
             found,
             silences,
+            was_cut_short,
         } = ending;
         self.faults = counts;
         (self.acknowledged, self.lost) = (verdict.acknowledged, verdict.lost);
@@ -79,6 +81,17 @@ impl Report {
         for why in found.into_iter().chain(verdict.wrong) {
             self.fail(why);
         }
+        let enabled: BTreeSet<Kind> = enabled.collect();
+        for kind in enabled {
+            match self.faults.get(&kind).copied().unwrap_or(0) {
+                0 if was_cut_short => self.fail(format!(
+                    "{} had not happened when the run was given up",
+                    kind.name()
+                )),
+                0 => self.fail(format!("{} was enabled and never happened", kind.name())),
+                _ => {}
+            }
+        }
     }
 
     fn json(&self) -> Value {
@@ -91,6 +104,7 @@ impl Report {
             "scenario": self.name,
             "outcome": outcome,
             "why": why,
+            "faults": named(&self.faults),
             "seconds": self.seconds,
             "operations": self.operations,
             "unanswered": self.unanswered,
@@ -137,6 +151,11 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+fn named(faults: &BTreeMap<Kind, u64>) -> BTreeMap<&'static str, u64> {
+    let faults = faults.iter();
+    faults.map(|(kind, count)| (kind.name(), *count)).collect()
 }
 
 /// Of what went wrong, in words; all of it is in the JSON.
@@ -243,6 +262,32 @@ fn quantiles(values: &[f64]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::procs::verdict::Verdict;
+
+    #[test]
+    fn a_run_that_was_given_up_tells_what_had_happened_and_why_it_ended() {
+        let ending = |was_cut_short| Ending {
+            verdict: Verdict::default(),
+            counts: BTreeMap::from([(Kind::KillLeader, 3)]),
+            found: vec!["node 2 does not start".into()],
+            silences: Vec::new(),
+            was_cut_short,
+        };
+        let told = |was_cut_short| {
+            let mut report = Report::new("a scenario");
+            let enabled = [Kind::KillLeader, Kind::PowerCutAll];
+            report.close(ending(was_cut_short), enabled.into_iter());
+            assert_eq!(report.json()["faults"]["kill_leader"], 3);
+            match report.outcome {
+                Outcome::Failed(why) => why,
+                outcome => panic!("{outcome:?}"),
+            }
+        };
+        let given_up = "power_cut_all had not happened when the run was given up";
+        assert_eq!(told(true), ["node 2 does not start", given_up]);
+        let whole = "power_cut_all was enabled and never happened";
+        assert_eq!(told(false), ["node 2 does not start", whole]);
+    }
 
     #[test]
     fn quantiles_are_by_nearest_rank() {
