@@ -10,6 +10,7 @@
 //!      ├─ setup       a partner, its key, and sales that are open
 //!      ├─ nemesis     carries the faults out and heals them
 //!      │   └─ replacement  an operator puts a new computer in the place of an old one
+//!      ├─ operator    runs the waiting rooms meanwhile
 //!      ├─ shop        the partners' host: buyers and what they were told
 //!      ├─ witness     what every replica applied at every index
 //!      └─ verdict     what must be true in the end
@@ -23,6 +24,7 @@ pub mod fault;
 pub mod links;
 pub mod nemesis;
 pub mod node;
+pub mod operator;
 pub mod plan;
 pub mod replacement;
 pub mod run;

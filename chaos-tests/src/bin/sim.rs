@@ -38,6 +38,9 @@ struct Args {
     /// A waiting room before every sale, instead of where it is drawn.
     #[arg(long)]
     rooms: bool,
+    /// Nobody runs the waiting rooms while faults strike.
+    #[arg(long)]
+    no_operators: bool,
     /// Seeds run at once; as many as there are processors unless said.
     #[arg(long)]
     jobs: Option<usize>,
@@ -162,6 +165,9 @@ fn choices(args: &Args) -> Vec<String> {
     if args.rooms {
         choices.push("--rooms".to_owned());
     }
+    if args.no_operators {
+        choices.push("--no-operators".to_owned());
+    }
     if let Some(faults) = &args.faults {
         let names: Vec<_> = faults.iter().map(|kind| kind.name()).collect();
         choices.extend(["--faults".to_owned(), names.join(",")]);
@@ -178,6 +184,7 @@ fn plan(args: &Args, seed: u64) -> Plan {
     if args.rooms {
         plan = plan.with_rooms();
     }
+    plan.operators &= !args.no_operators;
     if let Some(faults) = &args.faults {
         plan.faults = faults.clone();
     }

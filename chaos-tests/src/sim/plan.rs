@@ -67,6 +67,8 @@ pub struct Plan {
     pub rooms: u64,
     /// Who come to waiting rooms at once, each with some company.
     pub visitors: usize,
+    /// Somebody runs the rooms while faults strike, and visitors look at them in every way there is.
+    pub operators: bool,
 }
 
 /// Set for all nodes of all runs.
@@ -76,6 +78,8 @@ const FAULTS_MAX: usize = 7;
 const FAULTS_SEED: u64 = 0x6661_756c_7473_0000;
 /// So are waiting rooms.
 const ROOMS_SEED: u64 = 0x726f_6f6d_7300_0000;
+/// And whether they have operators.
+const OPERATORS_SEED: u64 = 0x6f70_6572_6174_0000;
 
 impl Plan {
     pub fn draw(seed: u64) -> Plan {
@@ -137,6 +141,7 @@ impl Plan {
             repeats_after_ms: 0,
             rooms: 0,
             visitors,
+            operators: StdRng::seed_from_u64(seed ^ OPERATORS_SEED).random_bool(0.7),
         };
         Plan {
             rooms: match has_rooms {
@@ -304,7 +309,15 @@ impl fmt::Display for Plan {
             self.sessions_percent,
             match self.rooms {
                 0 => String::new(),
-                rooms => format!("{rooms} waiting rooms for {} and company, ", self.visitors),
+                rooms => format!(
+                    "{rooms} waiting rooms{} for {} and company, ",
+                    if self.operators {
+                        " with an operator"
+                    } else {
+                        ""
+                    },
+                    self.visitors
+                ),
             },
             self.times.election_min,
             self.times.election_max,

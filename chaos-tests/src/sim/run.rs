@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::entropy::without_entropy;
 use super::fault::{Counts, Kind};
 use super::nemesis::Nemesis;
+use super::operator::Operator;
 use super::plan::Plan;
 use super::setup;
 use super::shop::Shop;
@@ -44,6 +45,8 @@ const OVERTIME: Duration = Duration::from_secs(40);
 /// How long a waiting room may take to let somebody in once it is open: passes of those who do not show
 /// up have to end first.
 const LETS_IN_FOR: Duration = Duration::from_secs(40);
+/// How long an operator may take to leave a room as it shall stay, once it is open.
+const OPERATES_FOR: Duration = Duration::from_secs(20);
 const SETTLE_LIMIT: Duration = Duration::from_secs(40);
 /// Between two looks at all replicas.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -124,7 +127,8 @@ impl Course {
 
     fn live(&mut self, world: &mut World, plan: &Arc<Plan>, shop: &Shop) -> Result<(), String> {
         let mut nemesis = Nemesis::new(plan);
-        let lived = self.struggle(world, plan, shop, &mut nemesis);
+        let mut operator = Operator::new(plan, shop);
+        let lived = self.struggle(world, plan, shop, &mut nemesis, &mut operator);
         let (counts, found) = nemesis.report(world);
         self.counts.merge(&counts);
         self.violations.extend(found);
@@ -143,6 +147,7 @@ impl Course {
         plan: &Plan,
         shop: &Shop,
         nemesis: &mut Nemesis,
+        operator: &mut Operator,
     ) -> Result<(), String> {
         let safety = world.elapsed() + plan.safety;
         nemesis.plays_until(safety);
@@ -150,11 +155,14 @@ impl Course {
             || (world.elapsed() < safety + OVERTIME && !nemesis.missing(world).is_empty())
         {
             nemesis.strike(world);
+            operator.tend(world);
             world.step()?;
         }
         nemesis.heal(world);
+        operator.end();
         let restored = world.run_until(plan.election_limit() + RESTORE_LIMIT, |world| {
             nemesis.tend(world);
+            operator.tend(world);
             nemesis.is_done() && all_ready(world)
         })?;
         if !restored {
@@ -170,10 +178,19 @@ impl Course {
             false => LETS_IN_FOR,
         };
         let lives = world.run_until(plan.election_limit() + lives_for, |world| {
+            operator.tend(world);
             shop.ledger().done_since(healed_ms) > 0 && world.now.ms() > healed_ms + 4_000
         })?;
         if !lives {
             return Err("the healed cluster carries nothing out".into());
+        }
+        let limit = plan.safety + plan.election_limit() + OPERATES_FOR;
+        let is_left = world.run_until(limit, |world| {
+            operator.tend(world);
+            operator.unfinished().is_none()
+        })?;
+        if let (false, Some(sale)) = (is_left, operator.unfinished()) {
+            return Err(format!("the operator of sale {sale} has no answer"));
         }
         self.let_in(world, plan)?;
         shop.close();

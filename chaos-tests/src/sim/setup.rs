@@ -1,7 +1,7 @@
 //! Brings a cluster up to the moment partners may buy: nodes ready, a partner with a key, sales
 //! created in their groups and open, or behind a waiting room that opens them.
 
-mod room;
+pub mod room;
 
 pub use room::CLUB;
 
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use cluster::types::GroupId;
 use domain::command::{Command, Request};
 use domain::ids::{ChannelId, IdempotencyKey, PartnerId, SaleId};
+use domain::rejection::Rejection;
 use domain::rules::SaleRules;
 use domain::venue::{Attributes, RowPlan, SeatPlan, SectionPlan, Venue};
 use onsale::access::key::{self, NewKey};
@@ -59,7 +60,7 @@ pub fn set_up(world: &mut World, plan: &Arc<Plan>) -> Result<Bearers, String> {
         shop: shop.text.clone(),
         club: String::new(),
     };
-    for change in partner(1, "web shop", shop) {
+    for change in partner(room::SHOP, "web shop", shop) {
         change_map(world, change)?;
     }
     if plan.rooms > 0 {
@@ -115,6 +116,9 @@ fn create(world: &mut World, plan: &Arc<Plan>, sale: u64, group: GroupId) -> Res
             ..log::ReserveSale::default()
         }),
     )?;
+    for trust in room::trusts(plan, sale) {
+        change_map(world, trust)?;
+    }
     repeat(world, "the sale is created", |world| {
         let hands = world.hands(FIRST);
         let Some(leader) = hands.and_then(|hands| hands.cluster.leader(group)) else {
@@ -137,7 +141,7 @@ fn create(world: &mut World, plan: &Arc<Plan>, sale: u64, group: GroupId) -> Res
     }
     repeat(world, "the sale is open", |world| {
         world.answer(FIRST, STEP_LIMIT, move |hands| async move {
-            decide(&hands, sale, Command::OpenSale).await
+            is_done(&hands, sale, Command::OpenSale).await
         })
     })
 }
@@ -160,8 +164,15 @@ async fn create_here(hands: &Hands, plan: &Plan, sale: u64, group: GroupId) -> b
     created.await.is_ok()
 }
 
-/// The organiser's command, under the same key however often it is tried.
-async fn decide(hands: &Hands, sale: u64, command: Command<'_>) -> bool {
+/// What became of an organiser's command.
+#[derive(Clone, Copy, Debug)]
+pub enum Decided {
+    Done { log_index: u64 },
+    Rejected(Rejection),
+}
+
+/// An organiser's command, which may be tried again under the same key; `None`: it may have happened.
+pub async fn decide(hands: &Hands, sale: u64, key: u128, command: Command<'_>) -> Option<Decided> {
     struct Told(mpsc::Sender<Bytes>);
     impl Answers for Told {
         fn answer(&self, packed: Bytes, _: u32) {
@@ -172,14 +183,12 @@ async fn decide(hands: &Hands, sale: u64, command: Command<'_>) -> bool {
     let request = Request {
         partner: PartnerId(0),
         channel: ChannelId(0),
-        key: IdempotencyKey(shop::key(0, KEYS + sale)),
+        key: IdempotencyKey(key),
         hash: 0,
         command,
     };
     let mut records = Vec::new();
-    if record::encode(&request, &mut records).is_err() {
-        return false;
-    }
+    record::encode(&request, &mut records).ok()?;
     let (told, mut answer) = mpsc::channel(1);
     let calls = Calls {
         records: records.into(),
@@ -189,11 +198,18 @@ async fn decide(hands: &Hands, sale: u64, command: Command<'_>) -> bool {
         trace: None,
     };
     hands.gateway.submit(SaleId(sale), calls);
-    let Some(packed) = answer.recv().await else {
-        return false;
-    };
-    let answer = decode(&packed).next();
-    matches!(answer, Some((_, Answer::Done { .. })))
+    let packed = answer.recv().await?;
+    match decode(&packed).next()?.1 {
+        Answer::Done { log_index, .. } => Some(Decided::Done { log_index }),
+        Answer::Rejected { rejection, .. } => Some(Decided::Rejected(rejection)),
+        Answer::Failed { .. } | Answer::Unknown => None,
+    }
+}
+
+/// A command of the setup, of which each sale gets one.
+async fn is_done(hands: &Hands, sale: u64, command: Command<'_>) -> bool {
+    let decided = decide(hands, sale, shop::key(0, KEYS + sale), command).await;
+    matches!(decided, Some(Decided::Done { .. }))
 }
 
 fn repeat(

@@ -8,8 +8,11 @@ pub mod buyer;
 pub mod call;
 pub mod guests;
 pub mod ledger;
+mod outside;
+mod places;
 mod request;
 mod session;
+mod tokens;
 mod unary;
 mod visitor;
 mod watcher;
@@ -94,6 +97,14 @@ impl Shop {
             let shop = self.clone();
             tokio::spawn(async move {
                 watcher::watch(&shop, number as u64).await;
+                shop.inner.working.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        for (number, sale) in self.inner.plan.room_ids().enumerate() {
+            self.inner.working.fetch_add(1, Ordering::Relaxed);
+            let shop = self.clone();
+            tokio::spawn(async move {
+                outside::come(&shop, number as u64, sale).await;
                 shop.inner.working.fetch_sub(1, Ordering::Relaxed);
             });
         }

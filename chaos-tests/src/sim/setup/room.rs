@@ -9,16 +9,19 @@ use domain::room::pace::Ceilings;
 use domain::room::shuffle::Seed;
 use domain::room::{LaneRules, Plan as RoomPlan};
 use onsale::access::pass::PassKey;
+use proto::log::v1 as log;
 use proto::log::v1::map_change::Change;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::{FIRST, STEP_LIMIT, decide, repeat};
+use super::{FIRST, STEP_LIMIT, is_done, repeat};
 use crate::sim::computer::BEGIN_MS;
 use crate::sim::plan::Plan;
 use crate::sim::shop::admission::PARTY_MAX;
 use crate::sim::world::World;
 
+/// The partner that sells, and its channel.
+pub const SHOP: u16 = 1;
 /// The partner that only brings visitors, and its channel.
 pub const CLUB: u16 = 2;
 const SEED: u64 = 0x726f_6f6d_7300_0001;
@@ -41,13 +44,54 @@ pub fn pass_key(seed: u64, now_ms: u64) -> Change {
     Change::PutPassKey(key.put())
 }
 
+/// Keys with which partners sign what is taken at a sale.
+#[derive(Clone, Default)]
+pub struct PartnerKeys {
+    /// The shop runs a room of its own besides: its tokens are passes.
+    pub own_room: Option<PassKey>,
+    /// The club's visitors join with tokens only.
+    pub enqueue: Option<PassKey>,
+}
+
+impl PartnerKeys {
+    pub fn draw(plan: &Plan, sale: u64) -> PartnerKeys {
+        if !plan.operators || !plan.room_ids().any(|id| id == sale) {
+            return PartnerKeys::default();
+        }
+        let mut rng = StdRng::seed_from_u64(plan.seed ^ SEED ^ sale << 16);
+        let mut key = || PassKey::new(rng.random(), BEGIN_MS);
+        let keys = [key(), key()];
+        let [own_room, enqueue] = keys.map(|key| rng.random_bool(0.5).then_some(key));
+        PartnerKeys { own_room, enqueue }
+    }
+}
+
+/// What of it an operator trusts.
+pub fn trusts(plan: &Plan, sale: u64) -> impl Iterator<Item = Change> {
+    let PartnerKeys { own_room, enqueue } = PartnerKeys::draw(plan, sale);
+    let trusts = [
+        (own_room, SHOP, log::TrustPurpose::Room),
+        (enqueue, CLUB, log::TrustPurpose::Enqueue),
+    ];
+    trusts
+        .into_iter()
+        .filter_map(move |(key, partner, purpose)| {
+            Some(Change::PutTrust(log::PutTrust {
+                sale_id: sale,
+                partner_id: partner.into(),
+                public_key: key?.public.to_vec().into(),
+                purpose: purpose.into(),
+            }))
+        })
+}
+
 /// Visitors may come at once or soon, and are let in while faults strike.
 pub fn arm(world: &mut World, plan: &Arc<Plan>, sale: u64) -> Result<(), String> {
     let mut rng = StdRng::seed_from_u64(plan.seed ^ SEED ^ sale << 8);
     let now_ms = BEGIN_MS + world.now.ms();
     let lobby_at_ms = now_ms + rng.random_range(0..2_000);
     let gathers_ms = rng.random_range(2_000..=plan.safety.as_millis() as u64 / 2);
-    let room = RoomPlan {
+    let mut room = RoomPlan {
         lobby_at_ms,
         open_at_ms: lobby_at_ms + gathers_ms,
         seed: Seed(rng.random()),
@@ -57,10 +101,12 @@ pub fn arm(world: &mut World, plan: &Arc<Plan>, sale: u64) -> Result<(), String>
         ceilings: ceilings(&mut rng),
         lanes: lanes(&mut rng),
     };
+    // Somebody has to make it known.
+    room.waits_for_beacon = plan.operators && rng.random_bool(0.4);
     repeat(world, "the room is armed", |world| {
         let room = room.clone();
         world.answer(FIRST, STEP_LIMIT, move |hands| async move {
-            decide(&hands, sale, Command::OpenRoom(Box::new(room))).await
+            is_done(&hands, sale, Command::OpenRoom(Box::new(room))).await
         })
     })
 }

@@ -2,17 +2,16 @@
 
 use cluster::types::NodeId;
 use proto::channel::v1 as pb;
-use proto::channel::v1::VisitorPhase;
 use proto::channel::v1::admission_service_client::AdmissionServiceClient;
 use proto::channel::v1::sales_service_client::SalesServiceClient;
+use proto::channel::v1::session_call::Call;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tonic::Status;
 use tonic::transport::Channel;
 
 use super::Shop;
-use super::call::{Attempt, judge, reason};
-use super::guests::Standing;
+use super::call::{Attempt, Way, judge, reason};
 use super::ledger::{Admitted, Line, Wish};
 use super::request::{Request, id};
 use super::wires::Partner;
@@ -44,11 +43,11 @@ impl Word {
 pub const PARTY_MAX: u16 = 3;
 
 impl Shop {
-    fn admission(&self, node: NodeId) -> AdmissionServiceClient<Channel> {
+    pub(super) fn admission(&self, node: NodeId) -> AdmissionServiceClient<Channel> {
         AdmissionServiceClient::new(self.inner.wires.to(node))
     }
 
-    fn asks<T>(&self, by: Partner, message: T) -> tonic::Request<T> {
+    pub(super) fn asks<T>(&self, by: Partner, message: T) -> tonic::Request<T> {
         let limit = self.inner.plan.call_timeout;
         self.inner.wires.request_of(by, message, limit)
     }
@@ -60,19 +59,46 @@ impl Shop {
         event_id: u64,
         visitor: u128,
     ) -> Word {
-        let node = self.any_node(rng);
         let asked = pb::JoinRequest {
             event_id,
             visitor: id(visitor),
             priority_class: class_of(visitor),
             party_size: party_of(visitor),
+            enqueue_token: self.enqueue_token(by, event_id, visitor),
             ..pb::JoinRequest::default()
         };
+        self.join_as(rng, by, visitor, asked).await
+    }
+
+    /// The same by a message that may be another than the visitor's.
+    pub(super) async fn join_as(
+        &self,
+        rng: &mut StdRng,
+        by: Partner,
+        visitor: u128,
+        asked: pb::JoinRequest,
+    ) -> Word {
+        let node = self.any_node(rng);
+        let event_id = asked.event_id;
         let known = self.known(event_id);
-        let mut admission = self.admission(node);
-        let call = admission.join(self.asks(by, asked));
-        let word = match self.bounded("join", node, call).await {
-            Ok(_) => Word::Done,
+        // Who only brings visitors has no session open.
+        let in_session =
+            self.inner.plan.operators && by == Partner::Shop && self.any_way(rng) == Way::Session;
+        let came = async {
+            match in_session {
+                true => self
+                    .ask_in_session(node, Call::Join(asked))
+                    .await
+                    .map(|_| ()),
+                false => {
+                    let mut admission = self.admission(node);
+                    let call = admission.join(self.asks(by, asked));
+                    call.await.map(|_| ())
+                }
+            }
+        };
+        let word = match self.bounded("join", node, came).await {
+            Ok(()) => Word::Done,
             Err(status) => {
                 self.check_refusal(node, event_id, known, &status);
                 Word::of(&status)
@@ -96,7 +122,7 @@ impl Shop {
             visitors: visitors.iter().copied().map(id).collect(),
             priority_class: visitors.first().map_or(0, |first| class_of(*first)),
             party_sizes: visitors.iter().copied().map(party_of).collect(),
-            ..pb::JoinManyRequest::default()
+            enqueue_tokens: self.enqueue_tokens(by, event_id, visitors),
         };
         let mut admission = self.admission(node);
         let call = admission.join_many(self.asks(by, asked));
@@ -147,45 +173,6 @@ impl Shop {
         word
     }
 
-    /// Where a visitor stands, as one node has it, if it answers.
-    pub(super) async fn place(
-        &self,
-        rng: &mut StdRng,
-        by: Partner,
-        event_id: u64,
-        visitor: u128,
-    ) -> Option<pb::Place> {
-        let node = self.any_node(rng);
-        let asked = pb::StatusRequest {
-            event_id,
-            visitor: id(visitor),
-        };
-        let mut admission = self.admission(node);
-        let call = admission.status(self.asks(by, asked));
-        let told = self.bounded("status", node, call).await.ok()?;
-        let place = told.into_inner().place?;
-        let is_in = !matches!(
-            place.phase(),
-            VisitorPhase::Unknown | VisitorPhase::Unspecified
-        );
-        if is_in {
-            let is_admitted = place.phase() == VisitorPhase::Admitted;
-            let standing = Standing {
-                number: place.number,
-                lane: place.lane,
-                place: place.place,
-                pass_ends_ms: is_admitted.then_some(place.pass_ends_ms),
-            };
-            let wrong = self.ledger().guests.told(event_id, visitor, standing);
-            if let Some(wrong) = wrong {
-                self.violation(format!(
-                    "sale {event_id}: n{node} says that visitor {visitor:x} {wrong}"
-                ));
-            }
-        }
-        Some(place)
-    }
-
     /// The pass of who was let in; whoever asks for it again gets the same.
     pub(super) async fn claim(
         &self,
@@ -209,8 +196,8 @@ impl Shop {
                 let what = format_args!("n{node} claim {event_id} {visitor:x} {why}");
                 self.inner.trace.event(SHOP, "answer", what);
                 // Nobody claims who was not told so; a copy that is behind must not deny it.
-                let has_left = self.ledger().guests.guests[&(event_id, visitor)].has_left;
-                if why == "QUEUE_REQUIRED" && !has_left {
+                let may_be_away = self.may_be_away(event_id, visitor);
+                if why == "QUEUE_REQUIRED" && !may_be_away {
                     self.violation(format!(
                         "sale {event_id}: n{node} denies that visitor {visitor:x} was let in, who was told so"
                     ));
@@ -218,13 +205,13 @@ impl Shop {
                 return None;
             }
         };
+        let may_be_away = self.may_be_away(event_id, visitor);
         let mut ledger = self.ledger();
-        let has_left = ledger.guests.guests[&(event_id, visitor)].has_left;
         let passes = &mut ledger.guests.passes;
         let first = passes
             .entry((event_id, number))
             .or_insert_with(|| pass.clone());
-        if *first != pass && !has_left {
+        if *first != pass && !may_be_away {
             let found = format!("sale {event_id}: visitor {visitor:x} has two passes");
             ledger.violations.push(found);
         }
@@ -271,7 +258,13 @@ impl Shop {
         ));
     }
 
-    pub(super) fn violation(&self, found: String) {
+    pub(super) fn may_be_away(&self, sale: u64, visitor: u128) -> bool {
+        let ledger = self.ledger();
+        let guest = ledger.guests.guests.get(&(sale, visitor));
+        guest.is_some_and(|guest| guest.may_be_away())
+    }
+
+    pub fn violation(&self, found: String) {
         self.ledger().violations.push(found);
     }
 

@@ -20,7 +20,7 @@ const ATTEMPTS_MAX: usize = 6;
 
 /// How a call gets to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     Unary,
     Session,
 }
@@ -141,7 +141,7 @@ impl Shop {
         nodes[rng.random_range(0..nodes.len())]
     }
 
-    fn any_way(&self, rng: &mut StdRng) -> Way {
+    pub(super) fn any_way(&self, rng: &mut StdRng) -> Way {
         match rng.random_range(0..100) < self.inner.plan.sessions_percent {
             true => Way::Session,
             false => Way::Unary,

@@ -26,7 +26,6 @@ impl Shop {
         node: NodeId,
         call: Request,
     ) -> Result<Receipt, Status> {
-        let wires = &self.inner.wires;
         // Who extends a hold knows its seats; a call made alone is not told them again.
         let tells_seats = !matches!(call, Request::Extend(_));
         let call = match call {
@@ -36,6 +35,16 @@ impl Shop {
             Request::Confirm(asked) => Call::ConfirmHold(asked),
             Request::Cancel(asked) => Call::CancelOrder(asked),
         };
+        told(self.ask_in_session(node, call).await?, tells_seats)
+    }
+
+    /// A call of any kind, and what became of it when it was carried out.
+    pub(super) async fn ask_in_session(
+        &self,
+        node: NodeId,
+        call: Call,
+    ) -> Result<pb::SessionDone, Status> {
+        let wires = &self.inner.wires;
         let message = pb::SessionRequest {
             calls: vec![pb::SessionCall {
                 call_id: CALL,
@@ -54,7 +63,7 @@ impl Shop {
                 .into_iter()
                 .find(|result| result.call_id == CALL);
             if let Some(became) = result.and_then(|result| result.result) {
-                return told(became, tells_seats);
+                return done(became);
             }
         }
         Err(Status::unavailable("the stream ended without an answer"))
@@ -62,18 +71,22 @@ impl Shop {
 }
 
 /// In the words of a call that was made alone.
-fn told(became: Became, tells_seats: bool) -> Result<Receipt, Status> {
+fn told(done: pb::SessionDone, tells_seats: bool) -> Result<Receipt, Status> {
+    Ok(Receipt {
+        seats: if tells_seats {
+            runs(&done.seats)
+        } else {
+            Vec::new()
+        },
+        deadline_ms: done.deadline_ms,
+        revision: done.revision,
+        log_index: done.log_index,
+    })
+}
+
+fn done(became: Became) -> Result<pb::SessionDone, Status> {
     match became {
-        Became::Done(done) => Ok(Receipt {
-            seats: if tells_seats {
-                runs(&done.seats)
-            } else {
-                Vec::new()
-            },
-            deadline_ms: done.deadline_ms,
-            revision: done.revision,
-            log_index: done.log_index,
-        }),
+        Became::Done(done) => Ok(done),
         Became::Rejected(rejected) => {
             let mut metadata = rejected.metadata.clone();
             metadata.insert("revision".into(), rejected.revision.to_string());

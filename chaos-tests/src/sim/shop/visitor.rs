@@ -60,14 +60,23 @@ async fn come(shop: &Shop, rng: &mut StdRng, sale: u64, home: Partner) -> Option
     for visitor in &company {
         shop.ledger().guests.expect(sale, *visitor, home);
     }
+    if shop.asks_for_tokens(home, sale) && rng.random_bool(0.2) {
+        shop.join_without_token(rng, home, sale, company[0]).await;
+    }
     let is_alone = company.len() == 1 && rng.random_bool(0.7);
     let mut missing = company.clone();
     for _ in 0..ATTEMPTS_MAX {
+        let asked_ms = shop.now_ms();
         let words = match is_alone {
             true => vec![shop.join(rng, home, sale, company[0]).await],
             false => shop.join_many(rng, home, sale, &missing).await,
         };
         for (visitor, word) in missing.iter().zip(&words) {
+            if *word == Word::Rejected("ROOM_CLOSED".into())
+                && shop.ledger().guests.may_be_closed(sale, asked_ms)
+            {
+                continue;
+            }
             refuse_only(shop, sale, *visitor, word, &["LOBBY_NOT_OPEN"]);
         }
         let mut words = words.into_iter();
@@ -125,9 +134,17 @@ async fn come_again(shop: &Shop, rng: &mut StdRng, visitor: &Visitor) {
 
 /// Whoever refuses a visitor says one of these.
 fn refuse_only(shop: &Shop, sale: u64, visitor: u128, word: &Word, expected: &[&str]) {
-    if let Word::Rejected(reason) = word
-        && !expected.contains(&reason.as_str())
-    {
+    let Word::Rejected(reason) = word else { return };
+    let is_removed = || {
+        shop.ledger().guests.guests[&(sale, visitor)]
+            .removal
+            .is_some()
+    };
+    let is_expected = match reason.as_str() {
+        "VISITOR_REMOVED" => is_removed(),
+        reason => expected.contains(&reason),
+    };
+    if !is_expected {
         shop.violation(format!(
             "sale {sale}: visitor {visitor:x} was refused: {reason}"
         ));
@@ -140,7 +157,11 @@ async fn wait(shop: &Shop, rng: &mut StdRng, visitor: &Visitor) -> Option<Place>
     let patient_until_ms = shop.now_ms() + rng.random_range(3_000..40_000);
     while !shop.is_closing() && shop.now_ms() < patient_until_ms {
         sleep(Duration::from_millis(rng.random_range(50..500))).await;
-        let Some(place) = shop.place(rng, home, sale, id).await else {
+        let place = match shop.inner.plan.operators {
+            true => look(shop, rng, visitor).await,
+            false => shop.place(rng, home, sale, id).await,
+        };
+        let Some(place) = place else {
             continue;
         };
         match place.phase() {
@@ -159,6 +180,21 @@ async fn wait(shop: &Shop, rng: &mut StdRng, visitor: &Visitor) -> Option<Place>
         }
     }
     None
+}
+
+/// Asks where they stand, one way or another.
+async fn look(shop: &Shop, rng: &mut StdRng, visitor: &Visitor) -> Option<Place> {
+    let Visitor { sale, id, home } = *visitor;
+    match rng.random_range(0..8) {
+        0 => shop.places(rng, home, sale, id, false).await,
+        1 | 2 => shop.places(rng, home, sale, id, true).await,
+        3 => shop.watch_place(rng, home, sale, id).await,
+        4 => {
+            shop.proof(rng, home, sale, id).await;
+            None
+        }
+        _ => shop.place(rng, home, sale, id).await,
+    }
 }
 
 async fn intrude_with_another(shop: &Shop, rng: &mut StdRng, visitor: &Visitor, number: u32) {
@@ -205,7 +241,7 @@ async fn enter(shop: &Shop, rng: &mut StdRng, visitor: &Visitor, place: &Place) 
 }
 
 /// Holds with the pass, and pays, gives back or forgets.
-async fn buy(shop: &Shop, rng: &mut StdRng, sale: u64, guest: &Admitted) {
+pub(super) async fn buy(shop: &Shop, rng: &mut StdRng, sale: u64, guest: &Admitted) {
     let lines = match rng.random_bool(0.6) {
         true => vec![Line::Best(rng.random_range(1..=3))],
         false => vec![Line::Standing(rng.random_range(1..=3))],
@@ -241,8 +277,8 @@ async fn buy(shop: &Shop, rng: &mut StdRng, sale: u64, guest: &Admitted) {
 
 /// Who was let in and has not left is not sent back to the queue.
 fn denied(shop: &Shop, sale: u64, guest: &Admitted, reason: &str) {
-    let has_left = shop.ledger().guests.guests[&(sale, guest.visitor)].has_left;
-    if matches!(reason, "QUEUE_REQUIRED" | "PASS_INVALID") && !has_left {
+    let may_be_away = shop.may_be_away(sale, guest.visitor);
+    if matches!(reason, "QUEUE_REQUIRED" | "PASS_INVALID") && !may_be_away {
         let visitor = guest.visitor;
         shop.violation(format!(
             "sale {sale}: visitor {visitor:x} was let in and is refused: {reason}"

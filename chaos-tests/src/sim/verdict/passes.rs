@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::ids::VisitorId;
+use domain::room::VisitorPhase;
 
 use super::Replica;
 use crate::sim::plan::Plan;
@@ -32,6 +33,16 @@ pub fn check(plan: &Plan, replicas: &[Replica], ledger: &Ledger, found: &mut Vec
             ));
             continue;
         };
+        let book = ledger.guests.guests.get(&(*sale, guest.visitor));
+        if let Some(removed_ms) = book.and_then(|book| book.removed_ms)
+            && act.asked_ms > removed_ms
+            && is_removed(replicas, *sale, VisitorId(guest.visitor))
+        {
+            let visitor = guest.visitor;
+            found.push(format!(
+                "sale {sale}: visitor {visitor:x} was removed at {removed_ms} ms and placed hold {hold:x} after it"
+            ));
+        }
         let held = Held {
             from: receipt.revision,
             // What ran out did so at a revision that nobody was told.
@@ -46,7 +57,9 @@ pub fn check(plan: &Plan, replicas: &[Replica], ledger: &Ledger, found: &mut Vec
     }
     for ((sale, visitor), holds) in guests {
         let most = most_at_once(&holds);
-        let good_for = good_for(replicas, sale, VisitorId(visitor));
+        let token = ledger.guests.tokens.get(&(sale, visitor)).copied();
+        let passes = good_for(replicas, sale, VisitorId(visitor));
+        let good_for = passes + token.unwrap_or(0);
         if most > good_for {
             found.push(format!(
                 "sale {sale}: visitor {visitor:x} had {most} tickets at once on passes good for {good_for}"
@@ -74,6 +87,14 @@ fn most_at_once(holds: &[Held]) -> u32 {
         there.map(|held| held.tickets).sum()
     };
     holds.iter().map(|held| at(held.from)).max().unwrap_or(0)
+}
+
+/// Whether the last word on a visitor is that a rule took them out.
+fn is_removed(replicas: &[Replica], sale: u64, visitor: VisitorId) -> bool {
+    let mut seen = replicas.iter().filter(|replica| replica.sale == sale);
+    let room = seen.find_map(|replica| replica.room.as_ref());
+    let known = room.and_then(|room| room.visitors.iter().rfind(|known| known.visitor == visitor));
+    known.is_some_and(|known| known.phase == VisitorPhase::Removed)
 }
 
 /// Of all the passes that were given to a visitor.

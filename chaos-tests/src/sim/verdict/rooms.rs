@@ -102,8 +102,14 @@ fn wrong_room(sale: u64, room: &RoomSeen, guests: &GuestBook) -> Vec<String> {
     }
     let mut is_gone = vec![false; room.lines.len()];
     for removal in &room.evidence.removals {
-        if removal.reason != Reason::Left {
-            wrong.push(format!("{removal:?}, which nobody asked for"));
+        let line = room.lines.get(removal.number as usize);
+        let guest = line.and_then(|line| guests.guests.get(&(sale, line.visitor.0)));
+        let is_asked = guest.is_some_and(|guest| match removal.reason {
+            Reason::Left => guest.has_left,
+            Reason::Rule(rule) => guest.removal == Some(rule),
+        });
+        if !is_asked {
+            wrong.push(format!("{removal:?} of {guest:?}, which nobody asked for"));
         }
         if let Some(is_gone) = is_gone.get_mut(removal.number as usize) {
             *is_gone = true;
@@ -128,8 +134,10 @@ fn wrong_room(sale: u64, room: &RoomSeen, guests: &GuestBook) -> Vec<String> {
             wrong.push(format!("number {number} {why}: {told:?}, {line:?}"));
         }
     }
+    wrong.extend(wrong_notice(&room.evidence, sale, guests));
     for (buyer, bought) in &room.bought {
-        let good_for = room.good_for(VisitorId(*buyer));
+        let token = guests.tokens.get(&(sale, *buyer)).copied();
+        let good_for = room.good_for(VisitorId(*buyer)) + token.unwrap_or(0);
         if *bought > good_for {
             wrong.push(format!(
                 "buyer {buyer:x} has paid for {bought} tickets on passes good for {good_for}"
@@ -145,6 +153,9 @@ fn wrong_guest(room: &RoomSeen, guest: &Guest, there: &[usize]) -> Option<&'stat
         is_in,
         has_left,
         number: _,
+        removal,
+        removed_ms,
+        told: _,
     } = *guest;
     if is_in && there.is_empty() {
         return Some("was told to be in and is not");
@@ -159,19 +170,41 @@ fn wrong_guest(room: &RoomSeen, guest: &Guest, there: &[usize]) -> Option<&'stat
     if has_left {
         return None;
     }
+    let phase = |at: &usize| room.visitors[*at].phase;
+    let is_here = |at| matches!(phase(at), VisitorPhase::Waiting | VisitorPhase::Admitted);
+    if removed_ms.is_some() && there.iter().any(is_here) {
+        return Some("was told to be removed and is not");
+    }
     if there.len() > 1 {
         return Some("stands there more than once");
     }
-    let is_away = |at: &usize| {
-        matches!(
-            room.visitors[*at].phase,
-            VisitorPhase::Left | VisitorPhase::Removed
-        )
+    let is_away = |at: &usize| match phase(at) {
+        VisitorPhase::Left => true,
+        VisitorPhase::Removed => removal.is_none(),
+        _ => false,
     };
     there
         .iter()
         .any(is_away)
         .then_some("is away, which nobody asked for")
+}
+
+/// What was published with proofs, and the beacon that was made known, are in the evidence.
+fn wrong_notice(evidence: &Evidence, sale: u64, guests: &GuestBook) -> Option<String> {
+    let beacon = guests.beacons.get(&sale);
+    if beacon.is_some() && beacon != evidence.beacon.as_ref() {
+        return Some(format!("the beacon {beacon:?} is not in {evidence:?}"));
+    }
+    let notice = guests.notices.get(&sale)?;
+    let seed = evidence.seed.map(|seed| seed.0);
+    let lobby = notice.closed.as_ref().is_none_or(|told| {
+        told.root[..] == evidence.lobby_root[..]
+            && told.len == evidence.lobby_len
+            && seed.is_some_and(|seed| told.seed[..] == seed[..])
+            && told.beacon[..] == evidence.beacon.as_ref().map_or(&[][..], |hash| &hash[..])[..]
+    });
+    let is_same = lobby && notice.commitment[..] == evidence.commitment[..];
+    (!is_same).then(|| format!("was published as {notice:?}, and its evidence is {evidence:?}"))
 }
 
 fn wrong_line(told: &LineTold, line: Option<&Line>) -> Option<&'static str> {
