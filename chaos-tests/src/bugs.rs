@@ -9,7 +9,7 @@ mod layer2;
 use std::ops::Range;
 
 pub use layer1::cases as layer1_cases;
-pub use layer2::{cases as layer2_cases, controls, hunt as hunt_in_simulation};
+pub use layer2::{ROOMS, cases as layer2_cases, controls, hunt as hunt_in_simulation};
 
 /// One bug and the way to look for it.
 pub struct Case {

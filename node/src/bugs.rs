@@ -10,4 +10,8 @@ cluster::deliberate_bugs! {
     DoubtForgotten => "a failed second attempt hides the first",
     /// An order is looked up without proof of leadership.
     OrderUnproved => "an order is read from a leader that is none any more",
+    /// A place that was asked for as proved is told as the leader's copy has it.
+    PlaceUnproved => "a proved place is told without proof",
+    /// A pass is denied without proof of leadership.
+    ClaimUnproved => "a pass is denied by a leader that is none any more",
 }

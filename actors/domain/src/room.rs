@@ -28,6 +28,7 @@ mod visitors;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::bugs::{Bug, planted};
 use crate::ids::{ChannelId, PartnerId, VisitorId};
 use lane::Lane;
 use merkle::Hash;
@@ -441,11 +442,13 @@ impl Room {
             }
         };
         self.visitors.set_phase(number, phase);
-        self.removals.push(Removal {
-            number,
-            at_ms: now_ms,
-            reason,
-        });
+        if !planted(Bug::RemovalUntold) {
+            self.removals.push(Removal {
+                number,
+                at_ms: now_ms,
+                reason,
+            });
+        }
         Ok(())
     }
 
@@ -502,6 +505,11 @@ impl Room {
     /// Shuffles the lobby: from here on places are known.
     fn open(&mut self) {
         let seed = self.plan.seed.mixed_with(self.beacon.as_ref());
+        #[cfg(feature = "bugs")]
+        let seed = match planted(Bug::SeedOfReplica) {
+            true => seed.mixed_with(Some(&crate::bugs::draw())),
+            false => seed,
+        };
         for (number, lane) in (0_u8..).zip(&mut self.lanes) {
             lane.shuffle(&seed, number);
         }

@@ -1,4 +1,4 @@
-//! The bugs of replication, storage, actors and gateway, hunted by whole clusters in simulation. Each
+//! The bugs of waiting rooms, replication, storage, actors and gateway, hunted by whole clusters in simulation. Each
 //! seed runs in a process of its own, which is given up when it does not end: some bugs make a run go
 //! on for ever, or end the process, and either is found out by that.
 
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use actors::bugs::Bug as Actors;
 use cluster::bugs::Bug as Replication;
+use domain::bugs::Bug as Domain;
 use onsale::bugs::Bug as Gateway;
 
 use crate::bugs::Case;
@@ -20,11 +21,15 @@ use crate::sim::run::run_after;
 /// What a run with a bug may take, of real time.
 const LIMIT: Duration = Duration::from_secs(90);
 
+/// The layer of hunts in which every sale is behind a waiting room begins so.
+pub const ROOMS: &str = "cluster by seed, waiting rooms";
+
 /// Before the name of a bug: its hunt without it.
 const CONTROL: &str = "without ";
 
 #[derive(Clone, Copy)]
 enum Bug {
+    Domain(Domain),
     Replication(Replication),
     Actors(Actors),
     Gateway(Gateway),
@@ -44,14 +49,16 @@ enum Ground {
 
 impl Bug {
     fn all() -> impl Iterator<Item = Bug> {
+        let rooms = Domain::OF_ROOMS.iter().copied().map(Bug::Domain);
         let replication = Replication::ALL.iter().copied().map(Bug::Replication);
         let actors = Actors::ALL.iter().copied().map(Bug::Actors);
         let gateway = Gateway::ALL.iter().copied().map(Bug::Gateway);
-        replication.chain(actors).chain(gateway)
+        rooms.chain(replication).chain(actors).chain(gateway)
     }
 
     fn name(self) -> &'static str {
         match self {
+            Bug::Domain(bug) => bug.name(),
             Bug::Replication(bug) => bug.name(),
             Bug::Actors(bug) => bug.name(),
             Bug::Gateway(bug) => bug.name(),
@@ -60,6 +67,7 @@ impl Bug {
 
     fn plant(self) {
         match self {
+            Bug::Domain(bug) => domain::bugs::plant(Some(bug)),
             Bug::Replication(bug) => cluster::bugs::plant(Some(bug)),
             Bug::Actors(bug) => actors::bugs::plant(Some(bug)),
             Bug::Gateway(bug) => onsale::bugs::plant(Some(bug)),
@@ -69,6 +77,18 @@ impl Bug {
     fn ground(self) -> Ground {
         use Replication::*;
         match self {
+            Bug::Domain(bug) => match bug {
+                Domain::PlacesRepeated => {
+                    Ground::Shaped(&[Kind::KillNode, Kind::KillLeader], shape::queued)
+                }
+                Domain::PassedOverUntold | Domain::PassedOverNeedlessly => {
+                    Ground::Shaped(&[Kind::KillLeader], shape::scarce)
+                }
+                Domain::PauseNotInSnapshot | Domain::TokenUnspent | Domain::RemovalUntold => {
+                    Ground::Shaped(&[Kind::KillLeader], shape::run)
+                }
+                _ => Ground::Shaped(&[Kind::KillLeader], shape::queued),
+            },
             Bug::Replication(bug) => match bug {
                 AckBeforeQuorum => Ground::Faults(&[Kind::PartitionHalves, Kind::KillLeader]),
                 AckBeforeSync | LeaderRestored => Ground::PowerCuts,
@@ -97,7 +117,13 @@ impl Bug {
             },
             Bug::Gateway(bug) => match bug {
                 Gateway::OrderUnproved => Ground::Shaped(&[Kind::LeaderDeposed], shape::deposed),
-                _ => Ground::Drawn,
+                Gateway::PlaceUnproved | Gateway::ClaimUnproved => {
+                    Ground::Shaped(&[Kind::LeaderDeposed], shape::claimed)
+                }
+                Gateway::SentIsNeverSent | Gateway::DoubtForgotten => {
+                    Ground::Shaped(&[Kind::KillLeader], shape::cut_short)
+                }
+                Gateway::SentAgainUnderNewKey => Ground::Drawn,
             },
         }
     }
@@ -123,7 +149,11 @@ impl Ground {
             Ground::PowerCuts => "cluster by seed, power cuts of all nodes".to_owned(),
             Ground::Faults(faults) | Ground::Shaped(faults, _) => {
                 let names: Vec<_> = faults.iter().map(|kind| kind.name()).collect();
-                format!("cluster by seed, {}", names.join(" and ").replace('_', " "))
+                let names = names.join(" and ").replace('_', " ");
+                match self.plan(0).rooms {
+                    0 => format!("cluster by seed, {names}"),
+                    _ => format!("{ROOMS}, {names}"),
+                }
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::bugs::{Bug, planted};
 use crate::room::LaneRules;
 use crate::room::gone::Gone;
 use crate::room::permutation::Permutation;
@@ -179,6 +180,12 @@ impl Lane {
         }
         let len = self.members.len() as u32;
         self.waiting = self.ahead_of(len);
+        if planted(Bug::PlacesRepeated) {
+            let waits = |place| place >= self.cursor && !self.gone.contains(place);
+            let behind = (self.lobby_len()..len).rev().take_while(|at| !waits(*at));
+            self.members
+                .truncate((len as usize).saturating_sub(behind.count()));
+        }
     }
 
     /// Whether anybody may be let in while so much is left, as far as is known: who has not been looked
@@ -212,11 +219,14 @@ impl Lane {
             if !self.gone.contains(place) {
                 let number = self.members.get(shuffle.rank(place) as usize)?;
                 let party = visitors.get(*number)?.party;
-                if u32::from(party) <= left {
+                let fits = u32::from(party) <= left;
+                if fits && !(planted(Bug::PassedOverNeedlessly) && u32::from(party) == left) {
                     return Some(place);
                 }
                 *passes = passes.checked_sub(1)?;
-                visitors.set_passed_with(*number, left as u8);
+                if !planted(Bug::PassedOverUntold) {
+                    visitors.set_passed_with(*number, left as u8);
+                }
                 self.passed.entry(party).or_default().push_back(place);
             }
             self.cursor = self.cursor.saturating_add(1);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::bugs::{Bug, planted};
 use crate::ids::ChannelId;
 use crate::room::lane::Lane;
 use crate::room::merkle::{self, Hash};
@@ -119,7 +120,7 @@ impl Room {
             lanes: plan.lanes.iter().map(|rules| Lane::new(*rules)).collect(),
             visitors: Visitors::new(hash_seed, plan.lobby_at_ms),
             phase: RoomPhase::Gathering,
-            is_paused,
+            is_paused: is_paused && !planted(Bug::PauseNotInSnapshot),
             is_closed,
             tree: merkle::Tree::default(),
             shuffled_by: None,

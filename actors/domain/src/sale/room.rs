@@ -1,6 +1,7 @@
 //! The commands of the waiting room, and what it means for the sale: the room opens it, and who holds
 //! seats must have been let in. A buyer and a visitor with one id are one person.
 
+use crate::bugs::{Bug, planted};
 use crate::change::Change;
 use crate::command::{PlaceHold, Request, SetRoom};
 use crate::hold::Hold;
@@ -157,6 +158,9 @@ impl Sale {
         partner: PartnerId,
         seats: u32,
     ) -> Result<(), Rejection> {
+        if planted(Bug::PassAtTheEdge) {
+            return Ok(());
+        }
         let visitor = VisitorId(ask.buyer.0);
         match (&self.room, ask.token) {
             (None, _) => Ok(()),
@@ -169,6 +173,9 @@ impl Sale {
 
     #[inline]
     pub(super) fn spend_pass(&mut self, hold: &Hold, token: Option<Token>, seats: u32) {
+        if planted(Bug::PassAtTheEdge) {
+            return;
+        }
         let visitor = VisitorId(hold.buyer.0);
         match (&mut self.room, token) {
             (None, _) => {}

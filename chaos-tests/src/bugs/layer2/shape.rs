@@ -93,6 +93,50 @@ pub fn impatient(plan: &mut Plan) {
     plan.disk = slow_syncs(40..150);
 }
 
+/// Visitors gather, come late, go, and are let in all the time; few buyers are in their way.
+pub fn queued(plan: &mut Plan) {
+    plan.times = FAST;
+    plan.rooms = plan.sales;
+    plan.visitors = 24;
+    plan.workers = 2;
+    plan.rest_ms = 40;
+}
+
+/// As above, with an operator at every room.
+pub fn run(plan: &mut Plan) {
+    queued(plan);
+    plan.operators = true;
+}
+
+/// As above, where mostly too little is left for a party.
+pub fn scarce(plan: &mut Plan) {
+    queued(plan);
+    plan.rows = 3;
+    plan.standing = 4;
+}
+
+/// As above, while a leader that is none any more takes itself for one for as long as possible.
+pub fn claimed(plan: &mut Plan) {
+    run(plan);
+    plan.times = SLOW;
+    plan.overlaps = false;
+    plan.rows = 20;
+    plan.standing = 200;
+    plan.call_timeout = Duration::from_secs(4);
+}
+
+/// Leaders die with much under way, which others have; callers' time ends before there is another leader.
+pub fn cut_short(plan: &mut Plan) {
+    plan.times = SLOW;
+    plan.workers = 24;
+    plan.rest_ms = 20;
+    plan.rows = 20;
+    plan.standing = 200;
+    plan.sessions_percent = 0;
+    plan.call_timeout = Duration::from_millis(600);
+    plan.disk = slow_syncs(10..30);
+}
+
 /// Calls are repeated when another node leads.
 pub fn repeated(plan: &mut Plan) {
     plan.times = FAST;
