@@ -37,6 +37,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use self::routes::OPERATORS;
+
 use self::api::AdminApi;
 use self::door::Door;
 use self::forward::Forward;

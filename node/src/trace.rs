@@ -10,7 +10,7 @@
 //! Spans are made at the end, of stamps that were taken on the way, by each node for its own part and by
 //! its own clock; what travels to another node is the trace's id and the parent's. They go to a `Sink`:
 //! a line of the log, or a collector (feature `otlp`). A span holds numbers and words of this program,
-//! and nothing that a caller sent but the ids of its trace.
+//! and nothing that a caller sent but the ids of its trace; its `tracestate` is passed on as it came.
 
 mod call;
 pub mod context;

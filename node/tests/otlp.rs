@@ -54,7 +54,7 @@ fn tracer(endpoint: &str) -> (Tracer, prometheus::Registry) {
 fn call(tracer: &Tracer) {
     let call = tracer.call("place_hold", Some(PARENT), || Some("shop=1"));
     let call = call.expect("is traced");
-    let leg = call.leg(4711, 1, 0);
+    let leg = call.leg(4711, 1, 0).expect("the first is told");
     leg.goes_to(2);
     let context = context::pack(leg.traced().context());
     let visit = Visit::begin(tracer, &context, 4711, 1).expect("is traced");

@@ -98,6 +98,7 @@ pub(crate) async fn spawn(
         queued_max: around.config.queue_commands,
         alarm_ms: AtomicU64::new(u64::MAX),
         moved,
+        watchers: AtomicUsize::new(0),
         leads_a_room: AtomicBool::new(false),
         has_admission: AtomicBool::new(false),
         flow: Flow::default(),

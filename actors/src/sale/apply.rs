@@ -35,6 +35,8 @@ pub(super) enum Applied {
 
 /// Changes of a round that are told at once.
 const CHANGES_MAX: usize = 4096;
+/// Room for so many is kept.
+const CHANGES_KEPT: usize = 64;
 
 impl Owner {
     pub(super) fn deliver(&mut self, delivery: Delivery) {
@@ -84,7 +86,12 @@ impl Owner {
         }
         self.change_log.push(&self.changes);
         self.around.feed.offer(self.id, &self.changes);
+        // What one long round took, as after a restart, is given back by the next short one.
+        let told = self.changes.len().max(CHANGES_KEPT);
         self.changes.clear();
+        if self.changes.capacity() > 4 * told {
+            self.changes.shrink_to(told);
+        }
     }
 
     fn apply_records(&mut self, index: u64, at_ms: u64, records: Bytes, pieces: Vec<Piece>) {

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use domain::change::Change;
 use domain::ids::Revision;
@@ -141,6 +142,7 @@ impl ChangeFeed {
         at: Revision,
         moved: watch::Receiver<Revision>,
     ) -> ChangeFeed {
+        sale.shared.watchers.fetch_add(1, Ordering::Relaxed);
         ChangeFeed { sale, at, moved }
     }
 
@@ -158,6 +160,12 @@ impl ChangeFeed {
                 .await
                 .map_err(|_| WatchFailure::Stopped)?;
         }
+    }
+}
+
+impl Drop for ChangeFeed {
+    fn drop(&mut self) {
+        self.sale.shared.watchers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

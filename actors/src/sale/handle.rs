@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     /// When the actor wants a tick, node clock.
     pub alarm_ms: AtomicU64,
     pub moved: watch::Receiver<Revision>,
+    /// Feeds that wait for changes here.
+    pub watchers: AtomicUsize,
     /// This replica leads a sale that has a waiting room.
     pub leads_a_room: AtomicBool,
     pub has_admission: AtomicBool,
@@ -197,12 +199,16 @@ impl SaleHandle {
         self.send(Message::Deliver(delivery)).await
     }
 
-    /// A delivery on a replica that does not lead, of so many commands: nobody waits for it.
+    /// A delivery of so many commands on a replica that does not lead: nobody waits for it but
+    /// watchers, if there are some.
     pub(crate) async fn leave(
         &self,
         delivery: Delivery,
         commands: usize,
     ) -> Result<(), ReadFailure> {
+        if self.shared.watchers.load(Ordering::Relaxed) > 0 {
+            return self.deliver(delivery).await;
+        }
         self.shared
             .mailbox
             .leave(Message::Deliver(delivery), commands)

@@ -71,7 +71,7 @@ impl Flight {
             answers,
             trace: _,
         } = calls;
-        let leg = traced.map(|call| Box::new(call.leg(sale.0, call_ids.len(), 0)));
+        let leg = traced.and_then(|call| call.leg(sale.0, call_ids.len(), 0));
         Arc::new(Flight {
             gateway,
             sale,
@@ -205,9 +205,9 @@ impl Flight {
         // As many tasks as flights, which `Config::calls_max` bounds.
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
-            flight.leg = call.map(|call| {
+            flight.leg = call.and_then(|call| {
                 let (event, calls) = (flight.sale.0, flight.count());
-                Box::new(call.leg(event, calls, flight.attempt))
+                call.leg(event, calls, flight.attempt)
             });
             flight.gateway.clone().dispatch(Arc::new(flight));
         });

@@ -116,6 +116,7 @@ pub struct Session {
 impl Session {
     fn stop_reading(&mut self, end: Option<Status>) {
         self.reading = false;
+        self.traced = None;
         self.end = self.end.take().or(end);
     }
 

@@ -138,6 +138,9 @@ async fn wrong_method(request: HttpRequest) -> Result<HttpResponse, Problem> {
     ))
 }
 
+/// Lines that say who did what: none of them is ever left out.
+pub const OPERATORS: &str = "onsale::operators";
+
 /// Counts each call, and logs each that may have changed something.
 async fn observe(
     request: ServiceRequest,
@@ -167,6 +170,7 @@ async fn observe(
         && let Some(operator) = request.extensions().get::<Operator>()
     {
         tracing::info!(
+            target: OPERATORS,
             operator = operator.key_id,
             method,
             path = request.path(),
@@ -194,10 +198,11 @@ fn trace(request: &ServiceRequest) -> Option<Arc<CallSpan>> {
 /// Ends it with the answer's head, which says where it is found; a caller without a key is nobody, and
 /// not told of.
 fn finish(traced: &CallSpan, response: &mut ServiceResponse<impl MessageBody>) {
-    let status = response.status();
-    if status == StatusCode::UNAUTHORIZED {
+    let is_known = response.request().extensions().get::<Operator>().is_some();
+    if !is_known {
         return traced.forget();
     }
+    let status = response.status();
     let request = response.request();
     let method = method_label(request.method().as_str(), status.as_u16());
     let route = request.match_pattern();

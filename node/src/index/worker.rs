@@ -62,27 +62,37 @@ pub struct Worker {
     renew_tick: u64,
     compare_tick: u64,
     drain_tick: u64,
+    /// The feed was read to its end since revisions were last compared.
+    emptied: bool,
 }
 
 /// A sale that was taken anew is left alone for a while.
-struct Rest {
-    until: u64,
+pub(super) struct Rest {
+    pub until: u64,
     ticks: u64,
+    /// It was in doubt again soon after.
+    is_again: bool,
 }
 
 impl Rest {
-    /// After a rebuild that took `took` ticks and ended at `tick`: longer than the last one when it
-    /// did not outlive that by much.
-    fn after(last: Option<&Rest>, took: u64, tick: u64) -> Rest {
+    /// After a rebuild that took `took` ticks and ended at `tick`.
+    pub fn after(last: Option<&Rest>, took: u64, tick: u64) -> Rest {
+        let by_work = took * REBUILD_SHARE;
         let ticks = match last {
-            Some(last) if tick < last.until + last.ticks => last.ticks * 2,
-            _ => took * REBUILD_SHARE,
+            Some(last) if last.is_again => by_work.max(last.ticks * 2),
+            _ => by_work,
         };
         let ticks = ticks.clamp(REBUILD_TICKS_MIN, REBUILD_TICKS_MAX);
         Rest {
             until: tick + ticks,
             ticks,
+            is_again: false,
         }
+    }
+
+    /// The sale is in doubt at `tick`.
+    pub fn doubt(&mut self, tick: u64) {
+        self.is_again = tick < self.until + self.ticks;
     }
 }
 
@@ -116,6 +126,7 @@ impl Worker {
             renew_tick: 0,
             compare_tick: 0,
             drain_tick: 0,
+            emptied: false,
         }
     }
 
@@ -201,7 +212,10 @@ impl Worker {
                     doubts.push((sale, Cause::Gap));
                     continue;
                 }
-                Err(_) => break,
+                Err(_) => {
+                    self.emptied = true;
+                    break;
+                }
             };
             taken += changes.len();
             if let Some(rebuild) = self.rebuilding.as_mut().filter(|r| r.sale == sale) {
@@ -243,12 +257,16 @@ impl Worker {
         if let Some(ledger) = &mut self.ledger {
             ledger.uncover(sale);
         }
-        let allowed = self.rests.get(&sale.0).map_or(0, |rest| rest.until);
+        let rest = self.rests.get_mut(&sale.0);
+        let allowed = rest.as_ref().map_or(0, |rest| rest.until);
         if self
             .doubtful
             .insert(sale.0, allowed.max(self.tick))
             .is_none()
         {
+            if let Some(rest) = rest {
+                rest.doubt(self.tick);
+            }
             self.metrics.throw_away(cause);
         }
     }
@@ -346,6 +364,7 @@ impl Worker {
             true => some.last().map_or(0, |sale| sale.0),
             false => 0,
         };
+        let emptied = std::mem::take(&mut self.emptied);
         let mut lag = 0;
         for sale in some {
             let known = self.doubtful.contains_key(&sale.0)
@@ -360,9 +379,9 @@ impl Worker {
                 Some(covered) if covered > revision.0 => self.doubt(sale, Cause::Ahead),
                 Some(covered) => {
                     lag += revision.0 - covered;
-                    // Nothing waits any more, and still it is not where the sale was last time.
+                    // All that came was read, and still it is not where the sale was last time.
                     let stuck = before.is_some_and(|before| covered < before);
-                    if stuck && self.feed.is_empty() {
+                    if stuck && emptied {
                         self.doubt(sale, Cause::Behind);
                     }
                 }
@@ -408,6 +427,7 @@ impl Worker {
         self.ledger = None;
         self.rebuilding = None;
         self.compared.clear();
+        self.rests.clear();
         match self.opener.renew().and_then(Ledger::open) {
             Ok(ledger) => self.ledger = ledger,
             Err(fault) => tracing::error!(%fault, "no index on this node for now"),

@@ -42,7 +42,7 @@ pub struct Source {
 struct Last {
     /// Of sales that this node led then.
     led: BTreeMap<SaleId, Before>,
-    /// All that had a replica here; `None` before the first round.
+    /// All that had a replica here; `None` before this node had caught up.
     here: Option<BTreeSet<SaleId>>,
 }
 
@@ -50,20 +50,25 @@ struct Last {
 pub async fn look(source: Source, mut metrics: LedMetrics) {
     let mut last = Last::default();
     loop {
+        // Before the round: what changes during it begins another.
+        let led = led_groups(&source);
         let (totals, asked) = round(&source, &mut last).await;
         metrics.tell(&totals);
         let asked = u32::try_from(asked).unwrap_or(u32::MAX);
-        rest(&source, PAUSE.max(PAUSE_PER_SALE.saturating_mul(asked))).await;
+        let pause = PAUSE.max(PAUSE_PER_SALE.saturating_mul(asked));
+        rest(&source, &led, pause).await;
     }
 }
 
 /// Until the pause is over, or this node leads other groups than before: figures of a sale that is led
 /// elsewhere by now would be counted twice in the cluster.
-async fn rest(source: &Source, pause: Duration) {
-    let led = led_groups(source);
+async fn rest(source: &Source, led: &BTreeSet<GroupId>, pause: Duration) {
     let until = Instant::now() + pause;
-    while Instant::now() < until && led_groups(source) == led {
+    loop {
         sleep(LEADERS_EVERY.min(pause)).await;
+        if Instant::now() >= until || led_groups(source) != *led {
+            return;
+        }
     }
 }
 
@@ -77,6 +82,8 @@ fn led_groups(source: &Source) -> BTreeSet<GroupId> {
 
 async fn round(source: &Source, last: &mut Last) -> (Totals, usize) {
     let mut totals = Totals::default();
+    // Sales that a restarted node comes to know again are not new.
+    let is_caught_up = source.cluster.ready();
     let (mut led, mut here) = (Vec::new(), BTreeSet::new());
     for sale in source.sales.all() {
         let queued = sale.queued_commands() as u64;
@@ -111,7 +118,7 @@ async fn round(source: &Source, last: &mut Last) -> (Totals, usize) {
     }
     *last = Last {
         led: now,
-        here: Some(here),
+        here: is_caught_up.then_some(here),
     };
     (totals, asked)
 }

@@ -2,6 +2,7 @@
 //! for the call lets it go, which may be after its caller has gone.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::trace::Context;
@@ -12,8 +13,11 @@ use super::span::{Anchor, Kind, Span, TracePart, Value};
 use super::tracer::Tracer;
 use super::{context, leg};
 
-/// Spans told of one call: a message of a session may be for a thousand sales.
+/// Spans told of one call.
 const SPANS_MAX: usize = 64;
+/// Attempts told of one call: a message of a session may be for a thousand sales, and what other nodes
+/// tell of it is bounded here alone.
+const LEGS_MAX: u32 = 16;
 
 pub struct CallSpan {
     pub(super) tracer: Tracer,
@@ -21,6 +25,7 @@ pub struct CallSpan {
     context: Context,
     pub(super) id: u64,
     pub(super) anchor: Anchor,
+    legs: AtomicU32,
     course: Mutex<Course>,
 }
 
@@ -44,6 +49,7 @@ impl CallSpan {
             anchor: tracer.anchor(),
             tracer,
             context,
+            legs: AtomicU32::new(0),
             course: Mutex::new(Course {
                 name: name.into(),
                 answered: None,
@@ -96,9 +102,18 @@ impl CallSpan {
         self.tracer.give_back();
     }
 
-    /// One attempt to have its calls decided by their sale.
-    pub fn leg(self: &Arc<Self>, event: u64, calls: usize, attempt: u32) -> Leg {
-        leg::begin(Arc::clone(self), event, calls, attempt)
+    /// One attempt to have its calls decided by their sale; `None`: as many as are told were made.
+    pub fn leg(self: &Arc<Self>, event: u64, calls: usize, attempt: u32) -> Option<Box<Leg>> {
+        if self.legs.fetch_add(1, Ordering::Relaxed) >= LEGS_MAX {
+            self.tracer.left_out(1);
+            return None;
+        }
+        Some(Box::new(leg::begin(
+            Arc::clone(self),
+            event,
+            calls,
+            attempt,
+        )))
     }
 
     pub(super) fn add(&self, spans: Vec<Span>, answered: Instant) {

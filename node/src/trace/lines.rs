@@ -1,5 +1,6 @@
 //! Where there is no collector: one line of the log for what a node tells of a call. Their number is
-//! bounded by `trace.calls_per_s` of the nodes that took the calls, and by nothing else in the logs.
+//! bounded by `trace.calls_per_s` of the nodes that took the calls and the attempts told of each, and by
+//! nothing else in the logs.
 
 use std::fmt::Write as _;
 

@@ -319,6 +319,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn of_a_message_for_a_thousand_sales_few_attempts_are_told() {
+        let (tracer, kept) = tracer(1.0, 100);
+        let call = tracer.message("session_message", None).expect("is drawn");
+        let legs = (0..1000).filter_map(|event| call.leg(event, 1, 0));
+        assert_eq!(legs.count(), 16, "other nodes tell of no more either");
+        drop(call);
+        assert!(kept.parts()[0].spans.len() <= 65);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_stream_that_asks_has_its_messages_traced() {
         let (tracer, _) = tracer(0.0, 100);
         assert!(tracer.asked(Some(UNSAMPLED), || None).is_none());

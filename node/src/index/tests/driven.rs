@@ -8,7 +8,9 @@ use domain::ids::SaleId;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::super::TICKS_PER_S;
 use super::super::store::Each;
+use super::super::worker::Rest;
 use super::super::{
     Batch, Cause, Config, Index, IndexMetrics, IndexStore, Kind, MemoryStore, Opener, Page, Query,
     QueryFault, SledOpener, StoreFault,
@@ -32,7 +34,7 @@ struct Driven {
 
 impl Driven {
     fn start(town: &Town, opener: Box<dyn Opener>, rows_per_s_max: u32) -> Driven {
-        let (feed, fed) = mpsc::channel(256);
+        let (feed, fed) = mpsc::channel(1024);
         let (ticker, ticks) = mpsc::channel(1);
         let metrics = IndexMetrics::new(&prometheus::Registry::new()).expect("new names");
         let config = Config { rows_per_s_max };
@@ -198,6 +200,39 @@ async fn watermarks_of_many_sales_are_written_less_often() {
     driven.ticks(1).await;
     assert_eq!(last().await, 2);
     driven.stop().await;
+}
+
+#[tokio::test]
+async fn changes_lost_without_a_word_are_noticed_while_others_are_busy() {
+    let town = Town::with(&(1..=201).collect::<Vec<u64>>());
+    let driven = Driven::in_memory(&town);
+    driven.ticks(6).await;
+    town.act(1, HOLD);
+    for _ in 0..8 * 20 {
+        for sale in 2..=201 {
+            driven.act(sale, HOLD).await;
+        }
+        driven.ticks(1).await;
+    }
+    assert_eq!(driven.metrics.rebuilds(Cause::Behind), 1);
+    driven.stop().await;
+}
+
+/// A thousand sales that are in doubt wait for their turn: each is left alone for longer all the same.
+#[test]
+fn a_sale_that_waited_for_its_turn_is_left_alone_for_longer() {
+    let second = TICKS_PER_S;
+    let mut rest = Rest::after(None, 1, 0);
+    assert_eq!(rest.until, second);
+    let mut now = 0;
+    for seconds in [2, 4, 8] {
+        rest.doubt(now + 1);
+        now += 40 * second;
+        rest = Rest::after(Some(&rest), 1, now);
+        assert_eq!(rest.until - now, seconds * second);
+    }
+    rest.doubt(now + 60 * second);
+    assert_eq!(Rest::after(Some(&rest), 1, now).until - now, second);
 }
 
 #[tokio::test]
