@@ -15,9 +15,10 @@ const SERIES_MAX: usize = 2_000;
 const ODD_CALLS: usize = 3_000;
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
-const LABELS: [&str; 21] = [
-    "ahead", "bound", "cause", "channel", "code", "ending", "entry", "event", "form", "group",
-    "le", "method", "model", "phase", "reason", "route", "size", "state", "status", "to", "why",
+const LABELS: [&str; 22] = [
+    "ahead", "bound", "cause", "channel", "code", "ending", "entry", "event", "fate", "form",
+    "group", "le", "method", "model", "phase", "reason", "route", "size", "state", "status", "to",
+    "why",
 ];
 
 /// The metrics of a text in Prometheus' format.
