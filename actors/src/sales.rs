@@ -57,6 +57,8 @@ pub enum CreateFailure {
     NotLeader,
     #[error("the disk of this node is full")]
     DiskFull,
+    #[error("an entry of the log may have {bytes_max} bytes, the sale takes {bytes}")]
+    TooLarge { bytes: usize, bytes_max: usize },
     #[error("the group's queue is full")]
     Busy,
     #[error("it may still be created: look again")]
@@ -137,6 +139,7 @@ impl Sales {
             hash_seed,
         };
         let entry = self.entry(sale, proposal, log::part::Body::CreateSale(create));
+        let bytes = entry.len();
         let (done, created) = oneshot::channel();
         if let Ok(mut creating) = self.creating.lock() {
             creating.insert(proposal, done);
@@ -149,6 +152,7 @@ impl Sales {
             }
             Proposed::NotLeader { .. } => CreateFailure::NotLeader,
             Proposed::DiskFull => CreateFailure::DiskFull,
+            Proposed::TooLarge { bytes_max } => CreateFailure::TooLarge { bytes, bytes_max },
             Proposed::Unknown => CreateFailure::Unknown,
         };
         if let Ok(mut creating) = self.creating.lock() {

@@ -16,6 +16,8 @@ pub enum Proposed {
     NotLeader { leader: Option<NodeId> },
     /// Never appended: the disk of this node has no room for another segment of the log.
     DiskFull,
+    /// Never appended: longer than an entry of this node's log may be.
+    TooLarge { bytes_max: usize },
     /// May still happen: leadership changed, a deadline passed, the replica stops.
     Unknown,
 }

@@ -185,6 +185,12 @@ impl Log {
         })
     }
 
+    /// Bytes an entry may have. Longer ones are a fault of the storage, which ends the node: who
+    /// proposes looks here first.
+    pub(crate) fn entry_bytes_max(&self) -> usize {
+        usize::try_from(self.inner.entry_bytes_max).unwrap_or(usize::MAX)
+    }
+
     /// Groups of which anything is known.
     pub fn groups(&self) -> Vec<GroupId> {
         self.inner.shared.lock().groups.keys().copied().collect()

@@ -284,6 +284,7 @@ impl Owner {
                 Proposed::Committed { .. } => return,
                 Proposed::NotLeader { .. } => Some(FailureReason::NoLeader),
                 Proposed::DiskFull => Some(FailureReason::DiskFull),
+                Proposed::TooLarge { .. } => Some(FailureReason::BadRequest),
                 Proposed::Unknown => None,
             };
             shared.mailbox.note(Note::Lost { proposal, failure });

@@ -91,8 +91,11 @@ impl MapChanger {
                 Err(_) => Changed::Unknown,
             },
             Ok(Proposed::NotLeader { leader }) => Changed::NotLeader { leader },
-            // The root group is not refused for want of room; it would be certain all the same.
-            Ok(Proposed::DiskFull) => Changed::NotLeader { leader: None },
+            // The root group's changes are small and not refused for want of room; it would be
+            // certain all the same.
+            Ok(Proposed::DiskFull | Proposed::TooLarge { .. }) => {
+                Changed::NotLeader { leader: None }
+            }
             Ok(Proposed::Unknown) | Err(_) => Changed::Unknown,
         }
     }

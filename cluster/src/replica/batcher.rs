@@ -55,6 +55,7 @@ impl<R: AsyncRuntime> Batcher<R> {
             self.gather(&mut waiting, &mut queue, &mut slot).await;
             self.refuse_stale(&mut waiting);
             self.refuse_without_room(&mut waiting);
+            self.refuse_too_large(&mut waiting);
             if !waiting.is_empty() {
                 self.propose(&mut waiting, slot).await;
             }
@@ -128,8 +129,16 @@ impl<R: AsyncRuntime> Batcher<R> {
         }
     }
 
+    fn refuse_too_large(&self, waiting: &mut VecDeque<Proposal>) {
+        let bytes_max = self.log.entry_bytes_max();
+        for proposal in too_large(waiting, bytes_max) {
+            (proposal.reply)(Proposed::TooLarge { bytes_max });
+        }
+    }
+
     async fn propose(&self, waiting: &mut VecDeque<Proposal>, slot: Slot) {
-        let (term, entry, replies) = merge(waiting, self.entry_bytes_max);
+        let bytes_max = self.entry_bytes_max.min(self.log.entry_bytes_max());
+        let (term, entry, replies) = merge(waiting, bytes_max);
         self.metrics.observe_entry(replies.len());
         let deadline = Instant::now() + self.proposal_limit;
         let id = self.outstanding.insert(term, deadline, replies, slot);
@@ -163,6 +172,17 @@ impl<R: AsyncRuntime> Batcher<R> {
 /// The leadership watch ends with the replica.
 async fn ended(leadership: &mut watch::Receiver<Leadership>) {
     while leadership.changed().await.is_ok() {}
+}
+
+/// Takes out what no entry can hold.
+fn too_large(waiting: &mut VecDeque<Proposal>, bytes_max: usize) -> VecDeque<Proposal> {
+    let fits = |proposal: &Proposal| proposal.entry.len() <= bytes_max;
+    if waiting.iter().all(fits) {
+        return VecDeque::new();
+    }
+    let (fitting, large) = std::mem::take(waiting).into_iter().partition(fits);
+    *waiting = fitting;
+    large
 }
 
 /// Takes proposals from the front up to `bytes_max`; one alone is not copied.

@@ -12,5 +12,6 @@ mod restart;
 mod secret;
 mod snapshots;
 mod stage;
+mod too_large;
 mod toy;
 mod watchdog;

@@ -24,7 +24,7 @@ fn an_isolated_leader_resolves_its_proposals_and_proves_nothing() {
             Proposed::Unknown => unknown += 1,
             Proposed::NotLeader { .. } => {}
             Proposed::Committed { .. } => panic!("committed without a quorum"),
-            Proposed::DiskFull => panic!("the disk has room"),
+            Proposed::DiskFull | Proposed::TooLarge { .. } => panic!("the disk has room"),
         }
     }
     assert!(unknown > 0, "some were appended");

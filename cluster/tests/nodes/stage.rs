@@ -244,7 +244,7 @@ impl Stage {
             match self.propose(leader, group, number) {
                 Proposed::Committed { index } => return index,
                 Proposed::NotLeader { .. } => {}
-                Proposed::Unknown | Proposed::DiskFull => {
+                Proposed::Unknown | Proposed::DiskFull | Proposed::TooLarge { .. } => {
                     panic!("not committed, and there is no fault")
                 }
             }

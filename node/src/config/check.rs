@@ -205,12 +205,11 @@ impl Config {
         )?;
         range("raft.digest_entries", raft.digest_entries, 1..=1_000_000)?;
         range("log.segment_mib", self.log.segment_mib, 1..=1024)?;
-        let entry_mib = raft.entry_bytes_max as u64 >> 20;
-        if self.log.segment_mib <= entry_mib {
+        if self.log.segment_mib << 20 < 2 * raft.entry_bytes_max as u64 {
             return Err(fault(
                 "log.segment_mib",
                 format!(
-                    "must be more than one entry (raft.entry_bytes_max = {})",
+                    "must be two entries or more (raft.entry_bytes_max = {})",
                     raft.entry_bytes_max
                 ),
             ));

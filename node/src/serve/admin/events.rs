@@ -80,6 +80,9 @@ impl Admin {
                 "the disk of the group's leader is full; nothing was tried",
             )
             .into()),
+            Proposed::TooLarge { .. } => {
+                Err(Problem::new(Reason::Internal, "a release is a few bytes").into())
+            }
             Proposed::Unknown => Err(Problem::unknown_outcome().into()),
         }
     }

@@ -56,6 +56,14 @@ impl Admin {
                 "the disk of the group's leader is full; nothing was created",
             )
             .into(),
+            CreateFailure::TooLarge { bytes, bytes_max } => Problem::new(
+                Reason::TooLarge,
+                "the plan is longer than an entry of the log may be: shorter texts, or a larger \
+                 log.segment_mib on every node",
+            )
+            .with("bytes", bytes)
+            .with("max", bytes_max)
+            .into(),
             CreateFailure::Busy => Problem::new(Reason::Busy, "the group's queue is full").into(),
             CreateFailure::Unknown => Problem::unknown_outcome().into(),
         }
