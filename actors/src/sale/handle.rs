@@ -14,7 +14,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::change_log::{ChangeFeed, WatchFailure};
-use super::message::{Delivery, Message, Note, Read, ReadRoom, SalePart};
+use super::message::{Delivery, Message, Note, Read, ReadRoom, RoomReply, SalePart};
 use super::room::{Places, Proof, Published, RoomLook, RoomReport};
 use super::view::{Exported, Figures, SeatsView, Summary};
 use crate::admission::Flow;
@@ -118,11 +118,11 @@ impl SaleHandle {
 
     /// A live hold on this replica's copy.
     pub async fn hold(&self, id: HoldId) -> Result<Option<Hold>, ReadFailure> {
-        self.ask(|reply| Read::Hold(id, reply)).await
+        self.ask(|reply| Read::Hold(id, reply)).await?
     }
 
     pub async fn order(&self, id: OrderId) -> Result<Option<Order>, ReadFailure> {
-        self.ask(|reply| Read::Order(id, reply)).await
+        self.ask(|reply| Read::Order(id, reply)).await?
     }
 
     /// The whole state, for rebuilding what is derived from it.
@@ -268,11 +268,11 @@ impl SaleHandle {
 
     async fn ask_room<T>(
         &self,
-        read: impl FnOnce(oneshot::Sender<T>) -> ReadRoom,
-    ) -> Result<T, ReadFailure> {
+        read: impl FnOnce(RoomReply<T>) -> ReadRoom,
+    ) -> Result<Option<T>, ReadFailure> {
         let (reply, answer) = oneshot::channel();
         self.send(Message::ReadRoom(read(reply))).await?;
-        answer.await.map_err(|_| ReadFailure::Stopped)
+        answer.await.map_err(|_| ReadFailure::Stopped)?
     }
 
     async fn send(&self, message: Message) -> Result<(), ReadFailure> {

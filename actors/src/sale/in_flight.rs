@@ -56,18 +56,27 @@ impl InFlights {
             .any(|in_flight| in_flight.frees || in_flight.takes)
     }
 
+    pub fn give_up(&mut self, now: Instant) {
+        for in_flight in &mut self.proposals {
+            in_flight.give_up(now);
+        }
+    }
+}
+
+impl InFlight {
     /// Answers callers whose deadline passed while their commands were under way: unknown.
     pub fn give_up(&mut self, now: Instant) {
-        for piece in self
-            .proposals
-            .iter_mut()
-            .flat_map(|in_flight| &mut in_flight.pieces)
-        {
+        for piece in &mut self.pieces {
             if piece.deadline <= now && planted(Bug::OverdueIsFailed) {
                 piece.answer_failed(FailureReason::DeadlinePassed, 0);
             } else if piece.deadline <= now {
                 piece.answer_unknown();
             }
         }
+    }
+
+    /// Whether all who waited for it have given up; nobody ever waits for what the sale itself asks.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        !self.pieces.is_empty() && self.pieces.iter().all(|piece| piece.deadline <= now)
     }
 }

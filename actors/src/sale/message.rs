@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::change_log::WatchFailure;
+use super::handle::ReadFailure;
 use super::journal::Body;
 use super::room::{Places, Proof, Published, RoomLook, RoomReport};
 use super::view::{Exported, Figures, SeatsView, Summary};
@@ -45,8 +46,8 @@ pub(crate) enum Read {
     /// Answered with `None` where the sale does not lead or is frozen.
     Figures(oneshot::Sender<Option<Figures>>),
     Layout(oneshot::Sender<Bytes>),
-    Hold(HoldId, oneshot::Sender<Option<Hold>>),
-    Order(OrderId, oneshot::Sender<Option<Order>>),
+    Hold(HoldId, oneshot::Sender<Result<Option<Hold>, ReadFailure>>),
+    Order(OrderId, oneshot::Sender<Result<Option<Order>, ReadFailure>>),
     Changes {
         after: Revision,
         reply: oneshot::Sender<Result<Arc<[Change]>, WatchFailure>>,
@@ -54,14 +55,16 @@ pub(crate) enum Read {
     Export(oneshot::Sender<Option<Exported>>),
 }
 
-/// Answered with `None` where there is no room.
 pub(crate) enum ReadRoom {
-    Places(Vec<VisitorId>, oneshot::Sender<Option<Places>>),
-    Report(oneshot::Sender<Option<RoomReport>>),
-    Published(oneshot::Sender<Option<Published>>),
-    Proof(VisitorId, oneshot::Sender<Option<Proof>>),
-    Look(oneshot::Sender<Option<RoomLook>>),
+    Places(Vec<VisitorId>, RoomReply<Places>),
+    Report(RoomReply<RoomReport>),
+    Published(RoomReply<Published>),
+    Proof(VisitorId, RoomReply<Proof>),
+    Look(RoomReply<RoomLook>),
 }
+
+/// Answered with `None` where there is no room: what a frozen sale has nobody can tell.
+pub(crate) type RoomReply<T> = oneshot::Sender<Result<Option<T>, ReadFailure>>;
 
 /// One part of a committed entry.
 pub(crate) struct Delivery {

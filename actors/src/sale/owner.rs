@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::answering::fail_calls;
 use super::change_log::ChangeLog;
-use super::handle::Shared;
+use super::handle::{ReadFailure, Shared};
 use super::in_flight::{InFlight, InFlights};
 use super::journal::{Body, Frozen, Journal};
 use super::message::{Creation, Message, Note, Read, SalePart};
@@ -208,8 +208,24 @@ impl Owner {
     fn on_tick(&mut self) {
         let now = Instant::now();
         self.in_flight.give_up(now);
+        self.fail_stalled(now);
         self.fail_overdue(now);
         self.expire_when_due();
+    }
+
+    /// A batch that finds no room in the group's queue: dropped when nobody waits for it any more.
+    fn fail_stalled(&mut self, now: Instant) {
+        let Some((mut in_flight, entry)) = self.stalled.take() else {
+            return;
+        };
+        if in_flight.is_overdue(now) {
+            for mut piece in in_flight.pieces {
+                piece.answer_failed(FailureReason::DeadlinePassed, 0);
+            }
+            return;
+        }
+        in_flight.give_up(now);
+        self.stalled = Some((in_flight, entry));
     }
 
     /// Calls whose deadline passed while they waited behind what is under way.
@@ -355,16 +371,17 @@ impl Owner {
             }
             (Read::Hold(id, reply), State::Live { sale, .. }) => {
                 let due = |deadline_ms: u64| deadline_ms <= sale.now_ms();
-                let _ = reply.send(sale.hold(id).filter(|hold| !due(hold.deadline_ms)).cloned());
+                let live = sale.hold(id).filter(|hold| !due(hold.deadline_ms));
+                let _ = reply.send(Ok(live.cloned()));
             }
             (Read::Hold(_, reply), State::Frozen(_)) => {
-                let _ = reply.send(None);
+                let _ = reply.send(Err(ReadFailure::Frozen));
             }
             (Read::Order(id, reply), State::Live { sale, .. }) => {
-                let _ = reply.send(sale.order(id).cloned());
+                let _ = reply.send(Ok(sale.order(id).cloned()));
             }
             (Read::Order(_, reply), State::Frozen(_)) => {
-                let _ = reply.send(None);
+                let _ = reply.send(Err(ReadFailure::Frozen));
             }
             (Read::Changes { after, reply }, _) => {
                 let _ = reply.send(self.change_log.after(after));

@@ -3,7 +3,8 @@ use std::time::Duration;
 use actors::Config;
 use actors::codec::answer::{Answer, FailureReason};
 use actors::faults::Faults;
-use domain::ids::{IdempotencyKey, SaleId};
+use actors::sale::ReadFailure;
+use domain::ids::{HoldId, IdempotencyKey, OrderId, SaleId, VisitorId};
 use domain::rejection::Rejection;
 use domain::rules::SaleRules;
 
@@ -83,10 +84,31 @@ async fn a_panic_while_changing_freezes_that_sale_alone_until_it_is_released() {
     assert!(frozen(&answers.next().await.1), "after it");
 
     assert!(frozen(&solo.ask(&sale, hold_one(13)).await));
-    assert!(
-        sale.seats(false).await.is_err(),
+    assert_eq!(
+        sale.seats(false).await.err(),
+        Some(ReadFailure::Frozen),
         "a half-changed sale is never read"
     );
+    assert_eq!(
+        sale.hold(HoldId(1)).await,
+        Err(ReadFailure::Frozen),
+        "and what it holds is not denied"
+    );
+    assert_eq!(
+        sale.order(OrderId(1)).await,
+        Err(ReadFailure::Frozen),
+        "nor what it has sold"
+    );
+    assert_eq!(sale.room().await.err(), Some(ReadFailure::Frozen));
+    assert_eq!(
+        sale.places(vec![VisitorId(1)]).await.err(),
+        Some(ReadFailure::Frozen)
+    );
+    assert_eq!(
+        sale.proof(VisitorId(1)).await.err(),
+        Some(ReadFailure::Frozen)
+    );
+    assert_eq!(sale.published().await.err(), Some(ReadFailure::Frozen));
     let frost = sale
         .summary()
         .await

@@ -4,6 +4,8 @@ use std::time::Duration;
 use actors::Config;
 use actors::codec::answer::{Answer, FailureReason};
 use actors::faults::Faults;
+use bytes::Bytes;
+use cluster::group::Group as _;
 use domain::rules::SaleRules;
 
 use crate::solo::*;
@@ -83,6 +85,17 @@ async fn a_proposal_of_an_old_term_has_no_effect() {
     assert_eq!(sale.summary().await.expect("reads").counts.free, 10);
 }
 
+/// The alarm stands on the node's clock: it goes on until the task is ended.
+fn tick(solo: &Solo) -> tokio::task::JoinHandle<()> {
+    let clock = solo.clock.clone();
+    tokio::spawn(async move {
+        loop {
+            clock.0.fetch_add(25, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+}
+
 #[tokio::test]
 async fn a_caller_in_flight_is_told_unknown_at_its_deadline() {
     let solo = Solo::start(Config::default(), Faults::default()).await;
@@ -91,14 +104,7 @@ async fn a_caller_in_flight_is_told_unknown_at_its_deadline() {
     let mut records = Vec::new();
     put_record(solo.key(), hold_one(1), &mut records);
     let mut answers = solo.submit(&sale, records, Duration::from_millis(50));
-    // The alarm stands on the node's clock.
-    let clock = solo.clock.clone();
-    let ticking = tokio::spawn(async move {
-        loop {
-            clock.0.fetch_add(25, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
+    let ticking = tick(&solo);
     assert!(matches!(answers.next().await.1, Answer::Unknown));
     ticking.abort();
     solo.commit(true);
@@ -122,13 +128,31 @@ async fn a_caller_that_waits_behind_a_stuck_proposal_is_told_at_its_deadline() {
     let mut second = Vec::new();
     put_record(solo.key(), hold_one(2), &mut second);
     let mut answers = solo.submit(&sale, second, Duration::from_millis(50));
-    let clock = solo.clock.clone();
-    let ticking = tokio::spawn(async move {
-        loop {
-            clock.0.fetch_add(25, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
+    let ticking = tick(&solo);
+    let told = tokio::time::timeout(Duration::from_secs(10), answers.next()).await;
+    ticking.abort();
+    let late = Answer::Failed {
+        reason: FailureReason::DeadlinePassed,
+        retry_after_ms: 0,
+    };
+    assert_eq!(told.expect("is told").1, late);
+}
+
+#[tokio::test]
+async fn a_caller_whose_batch_finds_the_groups_queue_full_is_told_at_its_deadline() {
+    let solo = Solo::start(Config::default(), Faults::default()).await;
+    let sale = solo.open_sale(1, 2, &SaleRules::default()).await;
+    solo.commit(false);
+    // The group takes one out and waits: so the queue is filled twice.
+    for _ in 0..2 {
+        let fill = || solo.group.propose(1, Bytes::new(), Box::new(|_| {}));
+        while fill().is_ok() {}
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut records = Vec::new();
+    put_record(solo.key(), hold_one(1), &mut records);
+    let mut answers = solo.submit(&sale, records, Duration::from_millis(50));
+    let ticking = tick(&solo);
     let told = tokio::time::timeout(Duration::from_secs(10), answers.next()).await;
     ticking.abort();
     let late = Answer::Failed {
