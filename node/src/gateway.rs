@@ -39,6 +39,8 @@ pub use packed::{failed, heads};
 pub struct Config {
     /// Calls this node may have under way for all its partners together.
     pub calls_max: usize,
+    /// And the bytes of their records: calls are as long as their partners make them.
+    pub call_bytes_max: usize,
     /// Calls that may be under way to one other node.
     pub link_calls_max: usize,
     /// Batches queued for one other node.
@@ -51,6 +53,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             calls_max: 1 << 18,
+            call_bytes_max: 64 << 20,
             link_calls_max: 1 << 16,
             link_batches_max: 4096,
             busy_retry_ms: 50,
@@ -70,6 +73,7 @@ struct Inner {
     directory: Arc<dyn Directory>,
     links: Links,
     under_way: AtomicUsize,
+    bytes_under_way: AtomicUsize,
     metrics: GatewayMetrics,
 }
 
@@ -83,6 +87,7 @@ impl Gateway {
                 directory,
                 links,
                 under_way: AtomicUsize::new(0),
+                bytes_under_way: AtomicUsize::new(0),
                 metrics,
             }),
             entry: Entry::Operator,
@@ -105,9 +110,12 @@ impl Gateway {
 
     /// The same for calls that may be traced: `traced` is the span they are part of.
     pub fn submit_traced(&self, sale: SaleId, calls: Calls, traced: Option<Arc<CallSpan>>) {
-        let count = calls.call_ids.len();
+        let (count, bytes) = (calls.call_ids.len(), calls.records.len());
+        let config = &self.inner.config;
         let before = self.inner.under_way.fetch_add(count, Ordering::Relaxed);
-        if before + count > self.inner.config.calls_max {
+        if before + count > config.calls_max
+            || self.bytes_under_way() + bytes > config.call_bytes_max
+        {
             self.inner.under_way.fetch_sub(count, Ordering::Relaxed);
             let (packed, count) = self.busy(&calls.call_ids);
             calls.answers.answer(packed, count);
@@ -122,9 +130,15 @@ impl Gateway {
         self.inner.under_way.load(Ordering::Relaxed)
     }
 
+    fn bytes_under_way(&self) -> usize {
+        self.inner.bytes_under_way.load(Ordering::Relaxed)
+    }
+
     /// Half of the room is taken: what can wait should.
     pub fn is_crowded(&self) -> bool {
-        self.calls_under_way() > self.inner.config.calls_max / 2
+        let config = &self.inner.config;
+        self.calls_under_way() > config.calls_max / 2
+            || self.bytes_under_way() > config.call_bytes_max / 2
     }
 
     /// Looks the owner up and hands the flight over; what goes wrong becomes its answers.

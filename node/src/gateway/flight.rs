@@ -13,6 +13,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actors::calls::{Answers, CallIds, Calls};
@@ -34,7 +35,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(250);
 pub struct Flight {
     gateway: Gateway,
     sale: SaleId,
-    records: Bytes,
+    records: Kept,
     call_ids: CallIds,
     deadline: Instant,
     /// When the calls were taken, before the first attempt.
@@ -45,6 +46,30 @@ pub struct Flight {
     uncertain: bool,
     /// The spans of this attempt, where the calls are traced.
     leg: Option<Box<Leg>>,
+}
+
+/// Records that count among the bytes under way as long as they are kept.
+struct Kept {
+    records: Bytes,
+    gateway: Gateway,
+}
+
+impl Kept {
+    fn new(records: Bytes, gateway: &Gateway) -> Kept {
+        let under_way = &gateway.inner.bytes_under_way;
+        under_way.fetch_add(records.len(), Ordering::Relaxed);
+        Kept {
+            records,
+            gateway: gateway.clone(),
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let under_way = &self.gateway.inner.bytes_under_way;
+        under_way.fetch_sub(self.records.len(), Ordering::Relaxed);
+    }
 }
 
 /// What to do with one answer.
@@ -73,9 +98,9 @@ impl Flight {
         } = calls;
         let leg = traced.and_then(|call| call.leg(sale.0, call_ids.len(), 0));
         Arc::new(Flight {
+            records: Kept::new(records, &gateway),
             gateway,
             sale,
-            records,
             call_ids,
             deadline,
             taken: Instant::now(),
@@ -97,7 +122,7 @@ impl Flight {
     /// The calls as the owner gets them: their answers come back here.
     pub fn calls(self: &Arc<Self>) -> Calls {
         Calls {
-            records: self.records.clone(),
+            records: self.records.records.clone(),
             call_ids: self.call_ids.clone(),
             deadline: self.deadline,
             answers: self.clone(),
@@ -174,7 +199,7 @@ impl Flight {
     fn send_again(&self, uncertain: bool, goes: impl Fn(u32) -> bool) {
         let mut records = BytesMut::new();
         let mut call_ids = Vec::new();
-        for (record, call_id) in Records::new(&self.records).zip(self.call_ids.iter()) {
+        for (record, call_id) in Records::new(&self.records.records).zip(self.call_ids.iter()) {
             if goes(call_id) {
                 records.extend_from_slice(record);
                 call_ids.push(call_id);
@@ -192,7 +217,7 @@ impl Flight {
         let mut flight = Flight {
             gateway: self.gateway.clone(),
             sale: self.sale,
-            records: records.freeze(),
+            records: Kept::new(records.freeze(), &self.gateway),
             call_ids: call_ids.into_iter().collect(),
             deadline: self.deadline,
             taken: self.taken,

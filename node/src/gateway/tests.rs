@@ -321,6 +321,53 @@ async fn more_calls_than_the_node_bears_are_busy() {
     assert!(!gateway.is_crowded());
 }
 
+#[tokio::test(start_paused = true)]
+async fn more_bytes_than_the_node_bears_are_busy() {
+    let script = Script::new([
+        Step::Answers(vec![no_leader()]),
+        Step::Answers(vec![done()]),
+        Step::Silence,
+        Step::Answers(vec![done()]),
+    ]);
+    let one = records(&[1]).len();
+    let config = Config {
+        call_bytes_max: one,
+        ..Config::default()
+    };
+    let gateway = Gateway::new(config, script.clone(), metrics());
+    let submit = |id: u32| {
+        let (answered, answers) = mpsc::unbounded_channel();
+        let calls = Calls {
+            records: records(&[id]),
+            call_ids: [id].into_iter().collect(),
+            deadline: Instant::now() + WAIT,
+            answers: Arc::new(Caller(answered)),
+            trace: None,
+        };
+        gateway.submit(SALE, calls);
+        answers
+    };
+    let answer = submit(1).recv().await;
+    assert_eq!(answer, Some((1, done())), "after it was sent again");
+    assert_eq!(gateway.bytes_under_way(), 0);
+
+    let mut waiting = submit(2);
+    assert_eq!(gateway.bytes_under_way(), one);
+    assert!(gateway.is_crowded(), "more than half");
+    let busy = Answer::Failed {
+        reason: FailureReason::Busy,
+        retry_after_ms: 50,
+    };
+    assert_eq!(submit(3).recv().await, Some((3, busy)));
+    let calls = script.silent.lock().unwrap().pop().expect("was taken");
+    let (packed, count) = failed(&calls.call_ids, FailureReason::SaleFrozen, 0);
+    calls.answers.answer(packed, count);
+    drop(calls);
+    assert!(waiting.recv().await.is_some());
+    assert_eq!(gateway.bytes_under_way(), 0);
+    assert_eq!(submit(4).recv().await, Some((4, done())));
+}
+
 /// A peer that serves `owner`'s sales, and the way to it. Ending the task cuts the connection.
 fn peer(owner: &Arc<Script>) -> (PeerChannel, tokio::task::JoinHandle<()>) {
     let (near, far) = tokio::io::duplex(1 << 20);

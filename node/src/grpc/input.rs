@@ -23,6 +23,11 @@ use crate::access::pass::{self, Forged, PassKeys, Purpose};
 pub const LINES_MAX: usize = 100;
 pub const SEATS_MAX: usize = 1000;
 pub const SECTIONS_MAX: usize = 100;
+/// Bytes that a packed hold has before its lines.
+pub const HOLD_FIXED_LEN: usize = 37;
+/// Bytes of a packed hold that asks for as much as one may: a line is at most 7 and its sections.
+pub const HOLD_BODY_MAX: usize =
+    HOLD_FIXED_LEN + LINES_MAX * (7 + 2 * SECTIONS_MAX) + SEATS_MAX * 6;
 pub const PROOF_MAX: usize = 32;
 
 /// Who a record is stamped with.

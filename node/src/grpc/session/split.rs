@@ -18,7 +18,7 @@ use proto::channel::v1::FailureReason;
 
 use crate::access::enqueue::Gate;
 use crate::access::pass::PassKeys;
-use crate::grpc::input::{self, Stamp};
+use crate::grpc::input::{self, HOLD_BODY_MAX, HOLD_FIXED_LEN, Stamp};
 
 /// Bytes of a packed call before its body.
 pub const CALL_HEADER_LEN: usize = 32;
@@ -307,10 +307,11 @@ fn is_sound(call: &[u8]) -> bool {
     let body_len = call.len() - CALL_HEADER_LEN;
     call[3] == 0
         && match call[2] {
-            kind::PLACE_HOLD => body_len >= 37,
+            kind::PLACE_HOLD => (HOLD_FIXED_LEN..=HOLD_BODY_MAX).contains(&body_len),
             kind::PLACE_HOLD_WITH_PASS => call[CALL_HEADER_LEN..]
                 .first_chunk()
-                .is_some_and(|len| body_len >= 2 + 37 + usize::from(u16::from_le_bytes(*len))),
+                .and_then(|len| body_len.checked_sub(2 + usize::from(u16::from_le_bytes(*len))))
+                .is_some_and(|hold| (HOLD_FIXED_LEN..=HOLD_BODY_MAX).contains(&hold)),
             kind::JOIN_ROOM => body_len == 17,
             kind::LEAVE_ROOM => body_len == 16,
             kind::EXTEND_HOLD => body_len == 20,

@@ -106,6 +106,27 @@ fn a_malformed_call_is_answered_and_the_next_goes_on() {
 }
 
 #[test]
+fn a_hold_longer_than_one_may_be_is_refused_before_it_is_queued() {
+    let pass = |len: u16, body: Vec<u8>| [&len.to_le_bytes()[..], &body].concat();
+    for (body, is_refused) in [
+        (vec![0; HOLD_BODY_MAX], false),
+        (vec![0; HOLD_BODY_MAX + 1], true),
+        (vec![0; 65_000], true),
+        (vec![0; HOLD_FIXED_LEN - 1], true),
+    ] {
+        let mut splitter = Splitter::new(STAMP, Arc::new(NoPassKeys));
+        let taken = usize::from(!is_refused);
+        let hold = call(kind::PLACE_HOLD, 1, 1, &body);
+        assert_eq!(splitter.packed(&hold, 100, 50), Ok(taken), "{}", body.len());
+        let with_pass = pass(0, body);
+        let hold = call(kind::PLACE_HOLD_WITH_PASS, 1, 1, &with_pass);
+        assert_eq!(is_sound(&hold), !is_refused, "{}", with_pass.len());
+    }
+    let longer_than_the_call = call(kind::PLACE_HOLD_WITH_PASS, 1, 1, &pass(60, vec![0; 50]));
+    assert!(!is_sound(&longer_than_the_call));
+}
+
+#[test]
 fn a_wrong_length_ends_the_message_with_an_answer() {
     for wrong in [0_u16, 31, 49, u16::MAX] {
         let mut splitter = Splitter::new(STAMP, Arc::new(NoPassKeys));
