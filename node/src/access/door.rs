@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use domain::ids::{ChannelId, PartnerId};
+use tokio::sync::watch;
 
 use super::key;
 
@@ -32,6 +33,8 @@ pub trait Keys: Send + Sync + 'static {
     fn find(&self, key_id: &str) -> Option<KeyRecord>;
     /// Rises whenever keys or partners may have changed.
     fn version(&self) -> u64;
+    /// Tells each new version; `None` before this node knows any key.
+    fn versions(&self) -> Option<watch::Receiver<u64>>;
 }
 
 /// An authenticated partner.
@@ -98,6 +101,22 @@ impl Door {
         })
     }
 
+    /// Resolves when a caller that came in earlier may call no more.
+    pub async fn shut(&self, caller: &Caller) -> Refused {
+        let mut versions = self.keys.versions();
+        while self.still_valid(caller) {
+            let changed = match &mut versions {
+                Some(versions) => versions.changed().await.is_ok(),
+                None => false,
+            };
+            if !changed {
+                // Nobody changes keys any more: the node goes down.
+                return std::future::pending().await;
+            }
+        }
+        Refused::Invalid
+    }
+
     fn check<'a>(&self, authorization: Option<&'a str>) -> Result<(&'a str, KeyRecord), Refused> {
         let value = authorization.ok_or(Refused::Missing)?;
         let (scheme, text) = value.split_once(' ').ok_or(Refused::Invalid)?;
@@ -120,14 +139,29 @@ mod tests {
 
     use super::*;
 
-    struct Table(Mutex<BTreeMap<String, KeyRecord>>);
+    struct Table(Mutex<BTreeMap<String, KeyRecord>>, watch::Sender<u64>);
+
+    impl Table {
+        fn new(records: impl IntoIterator<Item = (String, KeyRecord)>) -> Arc<Table> {
+            let records = records.into_iter().collect();
+            Arc::new(Table(Mutex::new(records), watch::Sender::new(1)))
+        }
+
+        fn change(&self, change: impl FnOnce(&mut BTreeMap<String, KeyRecord>)) {
+            change(&mut self.0.lock().unwrap());
+            self.1.send_modify(|version| *version += 1);
+        }
+    }
 
     impl Keys for Table {
         fn find(&self, key_id: &str) -> Option<KeyRecord> {
             self.0.lock().unwrap().get(key_id).cloned()
         }
         fn version(&self) -> u64 {
-            1
+            *self.1.borrow()
+        }
+        fn versions(&self) -> Option<watch::Receiver<u64>> {
+            Some(self.1.subscribe())
         }
     }
 
@@ -147,10 +181,10 @@ mod tests {
     #[test]
     fn only_the_right_key_opens() {
         let (partner, operator) = (key::make([1; 36]), key::make([2; 36]));
-        let table = Arc::new(Table(Mutex::new(BTreeMap::from([
+        let table = Table::new([
             (partner.key_id.clone(), record(&partner, false)),
             (operator.key_id.clone(), record(&operator, true)),
-        ]))));
+        ]);
         let door = Door::new(table.clone());
         let bearer = |text: &str| format!("Bearer {text}");
         let caller = door.partner(Some(&bearer(&partner.text))).expect("valid");
@@ -178,7 +212,27 @@ mod tests {
             Err(Refused::Invalid)
         );
         assert!(door.still_valid(&caller));
-        table.0.lock().unwrap().remove(&partner.key_id);
+        table.change(|keys| drop(keys.remove(&partner.key_id)));
         assert!(!door.still_valid(&caller));
+    }
+
+    #[tokio::test]
+    async fn the_door_shuts_behind_a_caller_whose_key_is_taken_away() {
+        let (first, second) = (key::make([1; 36]), key::make([2; 36]));
+        let table = Table::new([
+            (first.key_id.clone(), record(&first, false)),
+            (second.key_id.clone(), record(&second, false)),
+        ]);
+        let door = Door::new(table.clone());
+        let bearer = format!("Bearer {}", first.text);
+        let caller = door.partner(Some(&bearer)).expect("valid");
+        let shut = door.shut(&caller);
+        tokio::pin!(shut);
+        assert!(futures::poll!(&mut shut).is_pending());
+        table.change(|keys| drop(keys.remove(&second.key_id)));
+        assert!(futures::poll!(&mut shut).is_pending(), "another's key");
+        table.change(|keys| drop(keys.remove(&first.key_id)));
+        assert_eq!(shut.await, Refused::Invalid);
+        assert_eq!(door.shut(&caller).await, Refused::Invalid, "at once");
     }
 }

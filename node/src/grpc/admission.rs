@@ -317,6 +317,7 @@ impl AdmissionService for Admission {
         request: Request<WatchPlaceRequest>,
     ) -> Result<Response<Self::WatchPlaceStream>, Status> {
         let partners = self.partners()?;
+        let caller = partners.caller(request.metadata())?;
         let ends_after = deadline::timeout(request.metadata())?;
         let (reader, until) =
             place::read(&self.rooms.entrance, Lane::Reporting, request.metadata())?;
@@ -329,7 +330,7 @@ impl AdmissionService for Admission {
         let known = places.into_iter().next().unwrap_or_default();
         let mut told = self.boards.watch(&self.rooms, reader, sale, visitor, known);
         told.mark_changed();
-        let ending = Box::pin(ending(ends_after, Some(partners.going_down.clone())));
+        let ending = Box::pin(ending(partners, caller, ends_after));
         let counted = Counted::begin(&partners.metrics, Method::WATCH_PLACE);
         let watching = Watching {
             told,

@@ -11,7 +11,7 @@ use domain::change::{Change, Fact, SeatState};
 use domain::ids::{Revision, SaleId};
 use domain::outcome::SeatRun;
 use futures::stream::BoxStream;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use proto::channel::v1::seats_service_client::SeatsServiceClient;
 use proto::channel::v1::seats_service_server::SeatsService;
 use proto::channel::v1::{
@@ -21,7 +21,7 @@ use proto::channel::v1::{
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::ending::ending;
+use super::ending::{ending, timed_out};
 use super::meter::Counted;
 use super::metrics::Method;
 use super::place::{self, Copy, Place};
@@ -75,6 +75,13 @@ impl SeatsService for Seats {
     ) -> Result<Response<Self::WatchSeatsStream>, Status> {
         let reader = self.0.reader(Lane::Reporting, request.metadata())?;
         let ends_after = deadline::timeout(request.metadata())?;
+        let ending = match &self.0 {
+            Entrance::Partners(partners) => {
+                let caller = partners.caller(request.metadata())?;
+                ending(partners, caller, ends_after).boxed()
+            }
+            Entrance::Peers(_) => timed_out(ends_after).boxed(),
+        };
         let until = deadline::of_call(request.metadata(), self.0.timeout())?;
         let message = request.into_inner();
         let sale = SaleId(message.event_id);
@@ -100,11 +107,6 @@ impl SeatsService for Seats {
                 followed.into_inner().boxed()
             }
         };
-        let going_down = match &self.0 {
-            Entrance::Partners(partners) => Some(partners.going_down.clone()),
-            Entrance::Peers(_) => None,
-        };
-        let ending = ending(ends_after, going_down);
         let watched = until_ended(changes, ending);
         let Entrance::Partners(partners) = &self.0 else {
             return Ok(Response::new(watched));

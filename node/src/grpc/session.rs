@@ -58,7 +58,7 @@ impl SessionService for Sessions {
         let partners = self.partners.clone();
         let caller = partners.caller(request.metadata())?;
         let ends_after = deadline::timeout(request.metadata())?;
-        let ending = ending(ends_after, Some(partners.going_down.clone()));
+        let ending = ending(&partners, caller.clone(), ends_after);
         let stamp = Stamp::of(&caller);
         let header = |name| request.metadata().get(name)?.to_str().ok();
         let asked = partners

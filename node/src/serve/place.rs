@@ -9,6 +9,7 @@ use cluster::Cluster;
 use cluster::map::{Map, SaleEntry, SaleState, TrustPurpose};
 use cluster::types::NodeId;
 use domain::ids::{ChannelId, PartnerId, SaleId};
+use tokio::sync::watch;
 
 use crate::access::pass::{PassKey, PassKeys, Purpose, Trust};
 use crate::access::{KeyRecord, Keys, PartnerRecord};
@@ -171,6 +172,10 @@ impl Keys for Place {
 
     fn version(&self) -> u64 {
         self.map().map_or(0, |map| map.version)
+    }
+
+    fn versions(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.cluster.get()?.map_version())
     }
 }
 

@@ -193,7 +193,7 @@ impl Whereabouts for Town {
 #[derive(Default)]
 struct KeyTable {
     keys: Mutex<BTreeMap<String, KeyRecord>>,
-    version: AtomicU64,
+    version: watch::Sender<u64>,
 }
 
 impl Keys for KeyTable {
@@ -202,7 +202,11 @@ impl Keys for KeyTable {
     }
 
     fn version(&self) -> u64 {
-        self.version.load(Ordering::SeqCst)
+        *self.version.borrow()
+    }
+
+    fn versions(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.version.subscribe())
     }
 }
 
@@ -490,7 +494,7 @@ impl House {
     pub fn revoke(&self) {
         let first = key::parse(&self.key_texts[0]).expect("a key").key_id;
         self.keys.keys.lock().unwrap().remove(first);
-        self.keys.version.fetch_add(1, Ordering::SeqCst);
+        self.keys.version.send_modify(|version| *version += 1);
     }
 
     pub async fn go_down(self) {

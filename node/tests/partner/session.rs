@@ -7,6 +7,7 @@ use actors::codec::answer::{Answer, decode};
 use bytes::Bytes;
 use domain::rejection::Rejection;
 use onsale::grpc::Config;
+use proto::channel::v1::seats_service_client::SeatsServiceClient;
 use proto::channel::v1::session_call::Call;
 use proto::channel::v1::session_result::Result as Outcome;
 use proto::channel::v1::session_service_client::SessionServiceClient;
@@ -276,9 +277,20 @@ async fn a_revoked_key_ends_its_streams() {
     let mut session = Session::open(&house).await;
     session.send(vec![], hold_one(1, &house.key())).await;
     session.receive(1, 0).await;
+    let mut seats = SeatsServiceClient::new(house.channel.clone())
+        .watch_seats(house.ask(WatchSeatsRequest {
+            event_id: EVENT,
+            from_revision: 0,
+        }))
+        .await
+        .expect("watches")
+        .into_inner();
+    seats.message().await.expect("well").expect("the hold");
     house.revoke();
-    session.send(vec![], hold_one(2, &house.key())).await;
+    // Nothing is sent and nothing changes: they end by themselves.
     let status = session.responses.message().await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+    let status = seats.message().await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
 }
 
