@@ -68,8 +68,8 @@ pub enum Rejection {
         longest: u16,
         free: u32,
     },
-    /// Fewer free than asked. `held` of the matching ones may come back, the first at
-    /// `next_deadline_ms` (0: none is held).
+    /// Fewer free than asked. `held` of the matching ones may come back, none before
+    /// `next_deadline_ms`, when the next hold of the whole sale ends (0: none is held).
     SoldOut {
         free: u32,
         held: u32,
