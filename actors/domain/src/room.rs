@@ -7,7 +7,7 @@
 //! wheelchair users), which are served by weight, each in sequence. The room knows no seats and no
 //! clock: who is to be let in, and when, is decided outside (`pace`) and comes as a command.
 //!
-//! A visitor costs 24 bytes and some 7 of index and lane, so that ten million fit into one node.
+//! A visitor costs 24 bytes and some 8 of index and lane, so that ten million fit into one node.
 //!
 //! ```text
 //!   join ─► lobby ─(opening: shuffle)─► lanes ─ release by weight ─► pass ─ spend ─► served
