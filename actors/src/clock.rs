@@ -174,6 +174,74 @@ mod tests {
         assert_eq!(clock.now_ms(10_000), 11_100);
     }
 
+    /// Even if a majority of wall clocks leapt, which one wrong clock of three cannot make of them.
+    #[test]
+    fn clocks_that_leap_two_hours_open_no_lobby_early_and_end_no_passes_at_once() {
+        use domain::ids::{ChannelId, PartnerId, VisitorId};
+        use domain::room::pace::Ceilings;
+        use domain::room::shuffle::Seed;
+        use domain::room::{Arrival, LaneRules, Plan, Room};
+
+        const NOW_MS: u64 = 1_000_000_000;
+        let leap_ms = 7_200_000;
+        let everybodys = LaneRules {
+            channel: None,
+            class: None,
+            weight: 1,
+        };
+        let plan = Plan {
+            lobby_at_ms: NOW_MS,
+            open_at_ms: NOW_MS + 60_000,
+            seed: Seed([1; 32]),
+            waits_for_beacon: false,
+            pass_life_ms: 600_000,
+            pass_tickets: 4,
+            ceilings: Ceilings::default(),
+            lanes: vec![everybodys],
+        };
+        let mut room = Room::new(1, plan).expect("a valid plan");
+        let mut clock = Discipline::new(NOW_MS);
+        clock.follow(0, NOW_MS);
+        for visitor in 0..100 {
+            let arrival = Arrival {
+                visitor: VisitorId(visitor),
+                partner: PartnerId(1),
+                channel: ChannelId(0),
+                class: 0,
+                party: 1,
+            };
+            room.join(&arrival, clock.now_ms(0)).expect("comes in");
+        }
+        let mut opened_ms = None;
+        let mut ended_ms = None;
+        for elapsed_ms in (0..700_000).step_by(250) {
+            // To and fro, every five minutes.
+            let leap_ms = if (elapsed_ms / 300_000) % 2 == 0 {
+                leap_ms
+            } else {
+                0
+            };
+            clock.follow(elapsed_ms, NOW_MS + elapsed_ms + leap_ms);
+            let now_ms = clock.now_ms(elapsed_ms);
+            room.pass_time(now_ms);
+            if room.is_open() && opened_ms.is_none() {
+                opened_ms = Some(elapsed_ms);
+                room.release(100, 100, now_ms, |_| {});
+                assert_eq!(room.census().at_the_desk, 100);
+            }
+            if room.census().expired > 0 && ended_ms.is_none() {
+                ended_ms = Some(elapsed_ms);
+            }
+        }
+        // To one in a hundred of the time that passed.
+        let (opened_ms, ended_ms) = (opened_ms.expect("opens"), ended_ms.expect("end"));
+        assert!((59_000..=60_000).contains(&opened_ms), "{opened_ms}");
+        assert!(
+            (594_000..=607_000).contains(&(ended_ms - opened_ms)),
+            "{ended_ms}"
+        );
+    }
+
     #[test]
     fn a_median_needs_a_majority() {
         assert_eq!(median_ms(vec![5], 3), None);

@@ -212,17 +212,19 @@ fn leader(local: &Local, api: &Api, event: u64) -> usize {
 /// All come, some twice, while the leader is killed.
 async fn gather(local: &mut Local, api: &Api, event: u64, crowd: &Partner, club: &Partner) {
     let (first, second) = crowd.ids.split_at(CROWD / 2);
-    crowd.visitors.join(event, first, 0).await.expect("come");
+    let alone = |ids: &[Id]| -> Vec<(Id, u8)> { ids.iter().map(|id| (*id, 1)).collect() };
+    let (first, second, members) = (alone(first), alone(second), alone(&club.ids));
+    crowd.visitors.join(event, &first, 0).await.expect("come");
     let leader = leader(local, api, event);
     local.kill(leader);
     let (crowd_came, club_came) = tokio::join!(
-        crowd.visitors.join(event, second, 0),
-        club.visitors.join(event, &club.ids, 1),
+        crowd.visitors.join(event, &second, 0),
+        club.visitors.join(event, &members, 1),
     );
     crowd_came.expect("come");
     club_came.expect("come");
     local.restart(leader).expect("it starts again");
-    crowd.visitors.join(event, first, 0).await.expect("again");
+    crowd.visitors.join(event, &first, 0).await.expect("again");
     let places = crowd
         .visitors
         .places(event, &crowd.ids)

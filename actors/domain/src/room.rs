@@ -7,7 +7,7 @@
 //! wheelchair users), which are served by weight, each in sequence. The room knows no seats and no
 //! clock: who is to be let in, and when, is decided outside (`pace`) and comes as a command.
 //!
-//! A visitor costs 32 bytes and some 20 of index and lane, so that ten million fit into one node.
+//! A visitor costs 24 bytes and some 8 of index and lane, so that ten million fit into one node.
 //!
 //! ```text
 //!   join ─► lobby ─(opening: shuffle)─► lanes ─ release by weight ─► pass ─ spend ─► served
@@ -15,7 +15,9 @@
 //! ```
 
 mod gone;
+mod index;
 mod lane;
+mod members;
 pub mod merkle;
 mod outside;
 pub mod pace;
@@ -30,7 +32,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::bugs::{Bug, planted};
 use crate::ids::{ChannelId, PartnerId, VisitorId};
-use lane::Lane;
+use lane::{Lane, Next};
 use merkle::Hash;
 use outside::Outside;
 pub use outside::{TOKEN_LIFE_MAX_MS, Token};
@@ -203,7 +205,7 @@ impl Room {
         }
         Ok(Room {
             lanes: plan.lanes.iter().map(|rules| Lane::new(*rules)).collect(),
-            visitors: Visitors::new(hash_seed, plan.lobby_at_ms),
+            visitors: Visitors::new(hash_seed),
             phase: RoomPhase::Gathering,
             is_paused: false,
             is_closed: false,
@@ -336,7 +338,8 @@ impl Room {
                 lobby_at_ms: self.plan.lobby_at_ms,
             });
         }
-        if let Some((number, known)) = self.visitors.find(arrival.visitor) {
+        let before = self.visitors.find(arrival.visitor);
+        if let Some((number, known)) = before {
             match known.phase() {
                 VisitorPhase::Removed => return Err(self.removal_of(number)),
                 VisitorPhase::Left => {}
@@ -358,6 +361,7 @@ impl Room {
         if u16::from(arrival.party) > left {
             return Err(Refusal::PassSpent { left });
         }
+        let before = before.map(|(before, _)| before);
         let Some(at) = self.lane_of(arrival) else {
             return Err(Refusal::PlanInvalid);
         };
@@ -367,10 +371,15 @@ impl Room {
         let Some(number) = self.visitors.next_number() else {
             return Err(Refusal::Full);
         };
-        let rank = lane.add(number);
+        lane.add(number);
         let lane = at as u8;
+        let seconds = now_ms
+            .saturating_sub(self.plan.lobby_at_ms)
+            .checked_div(1000);
+        let joined_s = seconds.and_then(|seconds| u32::try_from(seconds).ok());
+        let visitor = Visitor::new(arrival, lane);
         self.visitors
-            .push(Visitor::new(arrival, lane, rank), now_ms);
+            .push(visitor, joined_s.unwrap_or(u32::MAX), before);
         if self.phase == RoomPhase::Gathering {
             let leaf = shuffle::leaf(number, arrival.visitor, lane, arrival.party.max(1));
             self.tree.push(leaf);
@@ -412,14 +421,14 @@ impl Room {
         let Some((number, known)) = self.visitors.find(visitor) else {
             return Err(Refusal::UnknownVisitor);
         };
-        let (phase, lane, rank) = (known.phase(), known.lane, known.rank);
+        let (phase, lane) = (known.phase(), known.lane);
         match phase {
             VisitorPhase::Left => return Ok(()),
             VisitorPhase::Removed => return Err(self.removal_of(number)),
             VisitorPhase::Served | VisitorPhase::Expired => return Ok(()),
             VisitorPhase::Waiting => {
                 if let Some(lane) = self.lanes.get_mut(usize::from(lane)) {
-                    lane.drop_out(rank);
+                    lane.drop_out(number);
                 }
                 self.census.waiting = self.census.waiting.saturating_sub(1);
             }
@@ -486,20 +495,21 @@ impl Room {
     /// saved up.
     fn next(&mut self, left: u32, passes: &mut u32) -> Option<u32> {
         let mut total = 0_i64;
-        let mut turn: Option<(&mut Lane, u32)> = None;
+        let mut turn: Option<(&mut Lane, Next)> = None;
         for lane in &mut self.lanes {
-            let Some(place) = lane.turn(left, &mut self.visitors, passes) else {
+            let Some(next) = lane.turn(left, &mut self.visitors, passes) else {
                 continue;
             };
             total = total.saturating_add(lane.earn());
             turn = match turn {
-                Some((best, at)) if best.credit() >= lane.credit() => Some((best, at)),
-                _ => Some((lane, place)),
+                Some((best, its)) if best.credit() >= lane.credit() => Some((best, its)),
+                _ => Some((lane, next)),
             };
         }
-        let (lane, place) = turn?;
+        let (lane, next) = turn?;
         lane.pay(total);
-        lane.take(place)
+        lane.take(next);
+        Some(next.number)
     }
 
     /// Shuffles the lobby: from here on places are known.

@@ -5,7 +5,7 @@
 //! nothing may depend on the sequence of its entries.
 
 /// References are at most this, because zero means an empty place.
-pub(crate) const REFERENCE_MAX: u32 = u32::MAX - 1;
+const REFERENCE_MAX: u32 = u32::MAX - 1;
 
 const PLACES_MIN: usize = 16;
 

@@ -344,6 +344,11 @@ pub fn queue(queue: &Queue) -> String {
     let mut table = with(&["", ""]);
     let ceiling = |ceiling: Option<u32>| ceiling.map_or("none".to_owned(), |most| most.to_string());
     let per_s = |rate: f64| format!("{rate:.1}/s");
+    let share = |share: Option<f64>| {
+        share.map_or("not known".to_owned(), |share| {
+            format!("{:.1} %", share * 100.0)
+        })
+    };
     let mut rows = vec![
         ("event", queue.event_id.to_string()),
         ("phase", queue.phase.clone()),
@@ -366,12 +371,8 @@ pub fn queue(queue: &Queue) -> String {
             "capacity",
             queue.capacity_per_s.map_or("not known".into(), per_s),
         ),
-        (
-            "conversion",
-            queue.conversion.map_or("not known".into(), |share| {
-                format!("{:.1} %", share * 100.0)
-            }),
-        ),
+        ("abandonment", share(queue.abandonment)),
+        ("conversion", share(queue.conversion)),
         ("free", queue.free.to_string()),
         ("held", queue.held.to_string()),
         ("sold", queue.sold.to_string()),

@@ -92,7 +92,7 @@ impl Desk {
                 }
             }
         } else {
-            let party = Party::draw(&self.sale.offer, &mut self.rng);
+            let party = Party::of(&self.sale.offer, &self.visitor);
             self.serve(&party).await;
         }
     }

@@ -160,7 +160,7 @@ impl Evening {
         let leader = self.follow_leader();
         let crowds = self.crowds(&mut rng)?;
         let joined: Vec<Id> = crowds.iter().flat_map(|crowd| crowd.ids.clone()).collect();
-        let took = queue::gather(sale.event, &crowds).await?;
+        let took = queue::gather(sale.event, &crowds, &sale.offer).await?;
         screen.tell(&format!(
             "{} visitors came to the lobby in {:.1} s, {} a second",
             grouped(self.visitors),

@@ -1,7 +1,9 @@
 //! Who comes to buy: how many they are, what they want, whether they pay.
 
-use rand::RngExt as _;
 use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::load::call::Id;
 
 /// In a thousand parties, by size from 1 to 8: couples first, then families; clubs are rare.
 const SIZES: [u32; 8] = [130, 430, 120, 190, 45, 50, 10, 25];
@@ -59,7 +61,18 @@ pub struct Offer {
 }
 
 impl Party {
-    pub fn draw(offer: &Offer, rng: &mut StdRng) -> Party {
+    /// The party of a visitor: the same when it joins and when its turn has come.
+    pub fn of(offer: &Offer, visitor: &Id) -> Party {
+        let seed = u128::from_be_bytes(*visitor) as u64;
+        Party::draw(offer, &mut StdRng::seed_from_u64(seed))
+    }
+
+    /// How many tickets it asks for together when it joins.
+    pub fn tickets(&self) -> u8 {
+        u8::try_from(self.size).unwrap_or(u8::MAX)
+    }
+
+    fn draw(offer: &Offer, rng: &mut StdRng) -> Party {
         let size = size(rng);
         let wish = wish(offer, rng);
         let chance = |rng: &mut StdRng, per_mille: u32| rng.random_range(0..1000) < per_mille;
@@ -137,8 +150,6 @@ pub fn paying_share() -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng as _;
-
     use super::*;
 
     #[test]
@@ -173,6 +184,8 @@ mod tests {
                 .all(|p| p.wish != Wish::Accessible || p.size <= 2)
         );
         assert!((2.0..3.5).contains(&mean_size()));
+        let visitor: Id = rng.random();
+        assert_eq!(Party::of(&offer, &visitor), Party::of(&offer, &visitor));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The waiting room of the evening: everybody comes to the lobby through one of the partners, and
 //! whoever is let in goes to a desk with a pass.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use proto::channel::v1::{Place, VisitorPhase};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::party::{Offer, Party};
 use super::report::Admissions;
-use crate::evidence::{Content, Evidence};
+use crate::evidence::{Came, Content, Evidence};
 use crate::http::bodies::ArmQueue;
 use crate::load::call::Id;
 use crate::load::visitors::BATCH;
@@ -65,8 +66,8 @@ pub fn room(visitors: u64, per_s: f64) -> ArmQueue {
     }
 }
 
-/// Brings everybody into the lobby.
-pub async fn gather(event: u64, crowds: &[Crowd]) -> anyhow::Result<Duration> {
+/// Brings everybody into the lobby, with the tickets that their party wants.
+pub async fn gather(event: u64, crowds: &[Crowd], offer: &Offer) -> anyhow::Result<Duration> {
     let began = Instant::now();
     let batches = crowds.iter().flat_map(|crowd| {
         let batches = crowd.ids.chunks(BATCH);
@@ -74,7 +75,9 @@ pub async fn gather(event: u64, crowds: &[Crowd]) -> anyhow::Result<Duration> {
     });
     stream::iter(batches)
         .map(|(visitors, batch)| async move {
-            let joined = visitors.join(event, batch, 0);
+            let with_party = |id: &Id| (*id, Party::of(offer, id).tickets());
+            let batch: Vec<(Id, u8)> = batch.iter().map(with_party).collect();
+            let joined = visitors.join(event, &batch, 0);
             within(joined).await.context("visitors cannot join")
         })
         .buffer_unordered(JOINS_AT_ONCE * crowds.len())
@@ -105,17 +108,29 @@ async fn watch(
     tell: &mpsc::Sender<anyhow::Result<Admitted>>,
 ) -> anyhow::Result<()> {
     let Crowd { visitors, ids } = crowd;
-    let mut line = line_up(event, &visitors, ids).await?;
-    let mut next = 0;
-    while next < line.len() && !tell.is_closed() {
-        let end = line.len().min(next + BATCH);
-        let window = &line[next..end];
-        let places = within(visitors.places(event, window)).await?;
-        let admitted = places
-            .iter()
-            .take_while(|place| place.phase() == VisitorPhase::Admitted)
-            .count();
-        let claims = stream::iter(window[..admitted].to_vec())
+    let mut line: VecDeque<Id> = line_up(event, &visitors, ids).await?.into();
+    // Parties for which too little was left when their turn came: they may still be let in.
+    let mut passed: Vec<Id> = Vec::new();
+    while !(line.is_empty() && passed.is_empty()) && !tell.is_closed() {
+        let before = passed.len();
+        let window = passed.drain(..).chain(line.iter().take(BATCH).copied());
+        let window: Vec<Id> = window.collect();
+        let places = within(visitors.places(event, &window)).await?;
+        let mut admitted = Vec::new();
+        let mut turns = 0;
+        for (at, (visitor, place)) in window.into_iter().zip(&places).enumerate() {
+            match place.phase() {
+                VisitorPhase::Admitted => admitted.push(visitor),
+                // Whoever has gone past their turn without coming is not waited for.
+                _ if is_over(place) => {}
+                _ if at < before || place.passed_over_with.is_some() => passed.push(visitor),
+                _ => break,
+            }
+            turns += usize::from(at >= before);
+        }
+        line.drain(..turns);
+        let is_quiet = admitted.is_empty();
+        let claims = stream::iter(admitted)
             .map(|visitor| {
                 let visitors = Arc::clone(&visitors);
                 async move { (visitor, within(visitors.claim(event, &visitor)).await) }
@@ -133,13 +148,8 @@ async fn watch(
                 return Ok(());
             }
         }
-        next += admitted;
-        if admitted == 0 {
+        if is_quiet {
             tokio::time::sleep(LOOK_EVERY).await;
-        }
-        // Whoever has gone past their turn without coming is not waited for.
-        if places.first().is_some_and(is_over) {
-            line.remove(next);
         }
     }
     Ok(())
@@ -190,24 +200,68 @@ pub fn audit(file: &[u8], joined: &[Id]) -> anyhow::Result<Admissions> {
         .iter()
         .filter(|id| !listed.contains(hex(id).as_str()))
         .count();
-    // One lane and nobody left: the sequence of being let in is that of the places.
-    let mut by_place: Vec<(u32, Option<u64>)> = visitors
-        .iter()
-        .map(|came| (came.place, came.released_as))
-        .collect();
-    by_place.sort_unstable();
-    let admitted = by_place.iter().filter(|(_, as_)| as_.is_some()).count();
-    let out_of_sequence = (0_u64..)
-        .zip(&by_place[..admitted])
-        .filter(|(turn, (_, released_as))| *released_as != Some(*turn))
-        .count();
+    let admitted = visitors.iter().filter(|came| came.released_as.is_some());
     Ok(Admissions {
         visitors: joined.len() as u64,
         listed: visitors.len() as u64,
-        admitted: admitted as u64,
-        out_of_sequence: out_of_sequence as u64,
+        admitted: admitted.count() as u64,
+        out_of_sequence: out_of_sequence(visitors),
         join_lost: (lost + listed.len().abs_diff(joined.len()).saturating_sub(lost)) as u64,
         passes_spent_twice: 0,
         is_proved: Evidence::verify(file, None).is_ok(),
     })
+}
+
+/// Who was let in before somebody who stood before them. With one lane and nobody gone the sequence of
+/// being let in is that of the places, but for parties that were passed over because too little was
+/// left for them.
+fn out_of_sequence(visitors: &[Came]) -> u64 {
+    let was_passed = |came: &&Came| came.passed_with.is_some_and(|left| left < came.party);
+    let mut by_place: Vec<&Came> = visitors.iter().filter(|came| !was_passed(came)).collect();
+    by_place.sort_unstable_by_key(|came| came.place);
+    let mut last: Option<u64> = None;
+    let mut waits = false;
+    let mut overtakers = 0;
+    for came in by_place {
+        match came.released_as {
+            Some(turn) if waits || last.is_some_and(|last| last >= turn) => overtakers += 1,
+            Some(turn) => last = Some(turn),
+            None => waits = true,
+        }
+    }
+    overtakers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn came(place: u32, party: u8, passed_with: Option<u8>, released_as: Option<u64>) -> Came {
+        Came {
+            visitor: String::new(),
+            lane: 0,
+            place,
+            party,
+            passed_with,
+            released_as,
+        }
+    }
+
+    #[test]
+    fn whoever_overtakes_is_counted_and_who_was_passed_over_for_cause_is_not() {
+        let line = [
+            came(2, 2, None, Some(1)),
+            came(0, 1, None, Some(0)),
+            came(1, 4, Some(3), Some(2)),
+            came(3, 2, None, None),
+            came(4, 8, Some(2), None),
+        ];
+        assert_eq!(out_of_sequence(&line), 0);
+        let needlessly = [came(0, 2, Some(2), None), came(1, 1, None, Some(0))];
+        assert_eq!(out_of_sequence(&needlessly), 1);
+        let swapped = [came(0, 1, None, Some(1)), came(1, 1, None, Some(0))];
+        assert_eq!(out_of_sequence(&swapped), 1);
+        let skipped = [came(0, 1, None, None), came(1, 1, None, Some(0))];
+        assert_eq!(out_of_sequence(&skipped), 1);
+    }
 }

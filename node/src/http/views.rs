@@ -100,6 +100,8 @@ pub struct Queue {
     pub no_shows: u64,
     pub left: u64,
     pub removed: u64,
+    /// Of all who came: the share that went away before they bought; absent while nobody came.
+    pub abandonment: Option<f64>,
     /// Visitors a second, over the last seconds.
     pub inflow_per_s: f64,
     pub outflow_per_s: f64,

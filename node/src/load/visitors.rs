@@ -68,16 +68,22 @@ impl Visitors {
         &self.trouble
     }
 
-    /// Brings visitors in until all are there; one who is refused for good ends it.
-    pub async fn join(&self, event_id: u64, visitors: &[Id], class: u32) -> Result<(), GaveUp> {
-        let mut missing: Vec<Bytes> = visitors.iter().map(bytes).collect();
+    /// Brings visitors in until all are there, each with the tickets that the party wants; one who is
+    /// refused for good ends it.
+    pub async fn join(
+        &self,
+        event_id: u64,
+        visitors: &[(Id, u8)],
+        class: u32,
+    ) -> Result<(), GaveUp> {
+        let mut missing: Vec<(Id, u8)> = visitors.to_vec();
         while !missing.is_empty() {
-            let batch: Vec<Bytes> = missing[..missing.len().min(BATCH)].to_vec();
+            let batch: Vec<(Id, u8)> = missing[..missing.len().min(BATCH)].to_vec();
             let request = pb::JoinManyRequest {
                 event_id,
-                visitors: batch.clone(),
+                visitors: batch.iter().map(|(id, _)| bytes(id)).collect(),
                 priority_class: class,
-                party_sizes: Vec::new(),
+                party_sizes: batch.iter().map(|(_, party)| (*party).into()).collect(),
                 enqueue_tokens: Vec::new(),
             };
             let told = self
@@ -92,7 +98,7 @@ impl Visitors {
             }
             let rest = missing.split_off(batch.len());
             let again = told.refused.iter().map(|refused| refused.at as usize);
-            missing = again.filter_map(|at| batch.get(at).cloned()).collect();
+            missing = again.filter_map(|at| batch.get(at).copied()).collect();
             if !missing.is_empty() {
                 self.trouble.retry();
                 tokio::time::sleep(RETRY_DELAY).await;

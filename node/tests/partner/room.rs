@@ -265,6 +265,39 @@ async fn who_waits_is_told_when_the_opening_is_moved() {
     assert_eq!(reason(early), "LOBBY_NOT_OPEN");
 }
 
+#[tokio::test]
+async fn all_who_wait_are_told_when_the_event_is_cancelled() {
+    let (house, mut client) = gathering().await;
+    let visitors: Vec<u128> = (1..=50).collect();
+    let mut streams = Vec::new();
+    for visitor in &visitors {
+        let joined = client.join(house.ask(join(NIGHT, *visitor))).await;
+        joined.expect("comes in");
+        let watch = WatchPlaceRequest {
+            event_id: NIGHT,
+            visitor: bytes(*visitor),
+        };
+        let told = client.watch_place(house.ask(watch)).await;
+        streams.push(told.expect("is watched").into_inner());
+    }
+    house.tell_of(NIGHT, Command::CloseSale).await;
+    for told in &mut streams {
+        let mut last = None;
+        while let Some(next) = told.message().await.expect("is told") {
+            last = next.place;
+        }
+        assert_eq!(last.expect("a place").phase(), VisitorPhase::Closed);
+    }
+    let after = places(&house, 0, &visitors).await;
+    assert!(
+        after
+            .iter()
+            .all(|place| place.phase() == VisitorPhase::Closed)
+    );
+    let late = client.join(house.ask(join(NIGHT, 99))).await;
+    assert_eq!(reason(late), "NOT_ON_SALE");
+}
+
 fn signer() -> SigningKey {
     SigningKey::from_bytes(&[5; 32])
 }

@@ -9,9 +9,17 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::bugs::{Bug, planted};
 use crate::room::LaneRules;
 use crate::room::gone::Gone;
+use crate::room::members::Members;
 use crate::room::permutation::Permutation;
 use crate::room::shuffle::Seed;
 use crate::room::visitors::Visitors;
+
+/// Whose turn it is in a lane.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Next {
+    place: u32,
+    pub(super) number: u32,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
@@ -19,7 +27,7 @@ pub(super) struct Lane {
     /// See `Room::next`.
     credit: i64,
     /// Visitors' numbers by rank.
-    members: Vec<u32>,
+    members: Members,
     /// How many were there when the lobby closed: they have the first ranks, and are shuffled.
     closed_len: Option<u32>,
     shuffle: Option<Permutation>,
@@ -37,7 +45,7 @@ impl Lane {
         Lane {
             weight: i64::from(rules.weight),
             credit: 0,
-            members: Vec::new(),
+            members: Members::default(),
             closed_len: None,
             shuffle: None,
             cursor: 0,
@@ -77,17 +85,16 @@ impl Lane {
         }
     }
 
-    /// Adds a visitor; returns the rank.
-    pub(super) fn add(&mut self, number: u32) -> u32 {
-        let rank = self.members.len() as u32;
-        self.members.push(number);
+    /// Adds a visitor behind all who are there.
+    pub(super) fn add(&mut self, number: u32) {
+        self.members.add(number);
         self.waiting = self.waiting.saturating_add(1);
-        rank
     }
 
     /// A visitor who waited does not any more.
-    pub(super) fn drop_out(&mut self, rank: u32) {
-        let at = self.place(rank).unwrap_or(rank);
+    pub(super) fn drop_out(&mut self, number: u32) {
+        let rank = self.members.rank(number);
+        let at = self.shuffle.map_or(rank, |shuffle| shuffle.place(rank));
         self.gone.set(at);
         self.waiting = self.waiting.saturating_sub(1);
         if at < self.cursor {
@@ -106,7 +113,7 @@ impl Lane {
 
     /// Whoever comes from here on stands behind the lobby.
     pub(super) fn close_lobby(&mut self) {
-        self.closed_len = Some(self.members.len() as u32);
+        self.closed_len = Some(self.members.len());
     }
 
     pub(super) fn shuffle(&mut self, seed: &Seed, lane: u8) {
@@ -122,12 +129,13 @@ impl Lane {
 
     /// How many of the lobby are in the lane.
     pub(super) fn lobby_len(&self) -> u32 {
-        self.closed_len.unwrap_or(self.members.len() as u32)
+        self.closed_len.unwrap_or(self.members.len())
     }
 
-    /// Where a rank stands; `None` until the lobby has closed.
-    pub(super) fn place(&self, rank: u32) -> Option<u32> {
-        self.shuffle.map(|shuffle| shuffle.place(rank))
+    /// Where a visitor of the lane stands; `None` until the lobby has closed.
+    pub(super) fn place(&self, number: u32) -> Option<u32> {
+        let shuffle = self.shuffle?;
+        Some(shuffle.place(self.members.rank(number)))
     }
 
     /// How many wait before a place.
@@ -145,8 +153,8 @@ impl Lane {
 
     /// While a lane is restored: the next who was let in; `false` if that was not their turn, which
     /// comes in sequence but for who was passed over.
-    pub(super) fn restore_release(&mut self, rank: u32, was_passed: bool) -> bool {
-        match self.place(rank) {
+    pub(super) fn restore_release(&mut self, number: u32, was_passed: bool) -> bool {
+        match self.place(number) {
             Some(place) if place >= self.cursor => {
                 self.cursor = place.saturating_add(1);
                 true
@@ -158,8 +166,8 @@ impl Lane {
 
     /// While a lane is restored, behind all who were let in: who was passed over and waits; `false`
     /// before the lobby is shuffled.
-    pub(super) fn restore_passed(&mut self, rank: u32, party: u8) -> bool {
-        let Some(place) = self.place(rank) else {
+    pub(super) fn restore_passed(&mut self, number: u32, party: u8) -> bool {
+        let Some(place) = self.place(number) else {
             return false;
         };
         let places = self.passed.entry(party).or_default();
@@ -168,9 +176,9 @@ impl Lane {
         true
     }
 
-    /// While a lane is restored: whether the turn of that rank is over.
-    pub(super) fn is_over(&self, rank: u32) -> bool {
-        self.place(rank).is_some_and(|place| place < self.cursor)
+    /// While a lane is restored: whether the turn of that visitor is over.
+    pub(super) fn is_over(&self, number: u32) -> bool {
+        self.place(number).is_some_and(|place| place < self.cursor)
     }
 
     /// While a lane is restored: what follows from who is where, when all are there.
@@ -178,20 +186,19 @@ impl Lane {
         for places in self.passed.values_mut() {
             places.make_contiguous().sort_unstable();
         }
-        let len = self.members.len() as u32;
+        let len = self.members.len();
         self.waiting = self.ahead_of(len);
         if planted(Bug::PlacesRepeated) {
             let waits = |place| place >= self.cursor && !self.gone.contains(place);
             let behind = (self.lobby_len()..len).rev().take_while(|at| !waits(*at));
-            self.members
-                .truncate((len as usize).saturating_sub(behind.count()));
+            self.members.forget_last(behind.count() as u32);
         }
     }
 
     /// Whether anybody may be let in while so much is left, as far as is known: who has not been looked
     /// at may want more.
     pub(super) fn may_let_in(&self, left: u32) -> bool {
-        (self.cursor as usize) < self.members.len() || self.first_passed(left).is_some()
+        self.cursor < self.members.len() || self.first_passed(left).is_some()
     }
 
     /// The first place that was passed over and for which enough is left now.
@@ -201,31 +208,32 @@ impl Lane {
         fits.filter_map(|(_, places)| places.front()).min().copied()
     }
 
-    /// The first place for whose party enough is left. On the way there whoever wants more is passed
-    /// over, as long as `passes` lasts.
+    /// The first for whose party enough is left. On the way there whoever wants more is passed over, as
+    /// long as `passes` lasts.
     pub(super) fn turn(
         &mut self,
         left: u32,
         visitors: &mut Visitors,
         passes: &mut u32,
-    ) -> Option<u32> {
+    ) -> Option<Next> {
+        let shuffle = self.shuffle?;
         // Whoever was passed over stands before all whose turn has not come.
         if let Some(place) = self.first_passed(left) {
-            return Some(place);
+            let number = self.members.number(shuffle.rank(place))?;
+            return Some(Next { place, number });
         }
-        let shuffle = self.shuffle?;
-        while (self.cursor as usize) < self.members.len() {
+        while self.cursor < self.members.len() {
             let place = self.cursor;
             if !self.gone.contains(place) {
-                let number = self.members.get(shuffle.rank(place) as usize)?;
-                let party = visitors.get(*number)?.party;
+                let number = self.members.number(shuffle.rank(place))?;
+                let party = visitors.get(number)?.party;
                 let fits = u32::from(party) <= left;
                 if fits && !(planted(Bug::PassedOverNeedlessly) && u32::from(party) == left) {
-                    return Some(place);
+                    return Some(Next { place, number });
                 }
                 *passes = passes.checked_sub(1)?;
                 if !planted(Bug::PassedOverUntold) {
-                    visitors.set_passed_with(*number, left as u8);
+                    visitors.set_passed_with(number, left as u8);
                 }
                 self.passed.entry(party).or_default().push_back(place);
             }
@@ -234,15 +242,14 @@ impl Lane {
         None
     }
 
-    /// Takes out the visitor at a place that `turn` told.
-    pub(super) fn take(&mut self, place: u32) -> Option<u32> {
+    /// Takes out the visitor whom `turn` told.
+    pub(super) fn take(&mut self, next: Next) {
+        let Next { place, number: _ } = next;
         if place < self.cursor {
             self.unpass(place);
         } else {
             self.cursor = place.saturating_add(1);
         }
         self.waiting = self.waiting.saturating_sub(1);
-        let rank = self.shuffle?.rank(place);
-        self.members.get(rank as usize).copied()
     }
 }

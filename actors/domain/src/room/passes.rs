@@ -29,8 +29,9 @@ impl Room {
     pub fn recent_rate(&self, now_ms: u64) -> u64 {
         let life_ms = u64::from(self.plan.pass_life_ms);
         let since = now_ms.saturating_add(life_ms).saturating_sub(RECENT_MS);
-        let recent = self.ends.iter().rev();
-        let let_in = recent.take_while(|(ends_ms, _)| *ends_ms > since).count() as u64;
+        // Passes end in the sequence in which they were given, so the first of them is soon found.
+        let before = self.ends.partition_point(|(ends_ms, _)| *ends_ms <= since);
+        let let_in = self.ends.len().saturating_sub(before) as u64;
         let_in
             .saturating_mul(1_000_000)
             .checked_div(RECENT_MS)

@@ -118,7 +118,7 @@ impl Room {
         }
         let mut room = Room {
             lanes: plan.lanes.iter().map(|rules| Lane::new(*rules)).collect(),
-            visitors: Visitors::new(hash_seed, plan.lobby_at_ms),
+            visitors: Visitors::new(hash_seed),
             phase: RoomPhase::Gathering,
             is_paused: is_paused && !planted(Bug::PauseNotInSnapshot),
             is_closed,
@@ -183,7 +183,7 @@ impl Room {
         let Some(found) = self.lanes.get_mut(usize::from(lane)) else {
             return Err(RoomFault::Visitor { number });
         };
-        let rank = found.add(number);
+        found.add(number);
         let arrival = Arrival {
             visitor: id,
             partner,
@@ -191,8 +191,9 @@ impl Room {
             class: 0,
             party,
         };
-        let visitor = Visitor::new(&arrival, lane, rank);
-        self.visitors.push_after(visitor, joined_s);
+        let before = self.visitors.find(id).map(|(before, _)| before);
+        let visitor = Visitor::new(&arrival, lane);
+        self.visitors.push(visitor, joined_s, before);
         self.visitors.set_phase(number, phase);
         self.visitors.set_passed_with(number, passed_with);
         if is_of_lobby {
@@ -237,7 +238,7 @@ impl Room {
             let lane = self.lanes.get_mut(usize::from(visitor.lane)).ok_or(fault)?;
             if self.phase != RoomPhase::Open
                 || visitor.phase() == VisitorPhase::Waiting
-                || !lane.restore_release(visitor.rank, visitor.passed_with().is_some())
+                || !lane.restore_release(*number, visitor.passed_with().is_some())
             {
                 return Err(fault);
             }
@@ -245,6 +246,14 @@ impl Room {
             match at.ok().and_then(|at| passes.get(at)) {
                 Some(pass) if visitor.phase() == VisitorPhase::Admitted => {
                     let PassState { ends_ms, spent, .. } = *pass;
+                    // Given later it ends later.
+                    if self
+                        .ends
+                        .back()
+                        .is_some_and(|(last_ms, _)| *last_ms > ends_ms)
+                    {
+                        return Err(RoomFault::Pass { number: *number });
+                    }
                     self.passes.insert(*number, Pass { ends_ms, spent });
                     self.ends.push_back((ends_ms, *number));
                     if spent == 0 {
@@ -273,11 +282,8 @@ impl Room {
             if visitor.phase != VisitorPhase::Waiting || visitor.passed_with == 0 {
                 continue;
             }
-            let rank = self.visitors.get(number).map(|known| known.rank);
             let lane = self.lanes.get_mut(usize::from(visitor.lane));
-            let is_restored = rank
-                .zip(lane)
-                .is_some_and(|(rank, lane)| lane.restore_passed(rank, visitor.party));
+            let is_restored = lane.is_some_and(|lane| lane.restore_passed(number, visitor.party));
             if !is_restored {
                 return Err(RoomFault::Visitor { number });
             }
@@ -307,11 +313,11 @@ impl Room {
                 return Err(RoomFault::Visitor { number });
             };
             match visitor.phase {
-                VisitorPhase::Waiting
-                    if known.passed_with().is_some() || !lane.is_over(known.rank) => {}
+                VisitorPhase::Waiting if known.passed_with().is_some() || !lane.is_over(number) => {
+                }
                 VisitorPhase::Left | VisitorPhase::Removed => {
                     if !was_released {
-                        lane.drop_out(known.rank);
+                        lane.drop_out(number);
                     }
                 }
                 VisitorPhase::Admitted | VisitorPhase::Served | VisitorPhase::Expired

@@ -47,7 +47,7 @@ impl Room {
     pub fn status(&self, visitor: VisitorId) -> Option<Status> {
         let (number, known) = self.visitors.find(visitor)?;
         let turn = match known.phase() {
-            VisitorPhase::Waiting => self.waiting(known),
+            VisitorPhase::Waiting => self.waiting(number, known),
             VisitorPhase::Admitted => self.admitted(number),
             VisitorPhase::Served => Turn::Served,
             VisitorPhase::Expired => Turn::Expired,
@@ -66,9 +66,9 @@ impl Room {
         })
     }
 
-    fn waiting(&self, known: &Visitor) -> Turn {
+    fn waiting(&self, number: u32, known: &Visitor) -> Turn {
         let lane = self.lanes.get(usize::from(known.lane));
-        match lane.and_then(|lane| Some((lane, lane.place(known.rank)?))) {
+        match lane.and_then(|lane| Some((lane, lane.place(number)?))) {
             Some((lane, place)) => Turn::Waiting {
                 place,
                 ahead: lane.ahead_of(place),
@@ -104,7 +104,7 @@ impl Room {
                 Some(super::shuffle::Line {
                     visitor: visitor.id(),
                     lane: visitor.lane,
-                    place: lane.place(visitor.rank)?,
+                    place: lane.place(number)?,
                     party: visitor.party,
                     passed_with: visitor.passed_with(),
                     released_as,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::digest::hash_id;
 use crate::ids::{PartnerId, VisitorId};
 use crate::room::Arrival;
-use crate::tag_index::{REFERENCE_MAX, TagIndex};
+use crate::room::index::Index;
 
 /// Visitors of a chunk.
 const CHUNK_BITS: u32 = 12;
@@ -21,16 +21,12 @@ pub enum VisitorPhase {
     Removed,
 }
 
-/// 32 bytes.
+/// 24 bytes. The number is the place in the list, and who came in which second is told of many at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Visitor {
     /// A u128 would want more than its share of bytes.
-    id: [u64; 2],
+    id: [u32; 4],
     pub(super) partner: PartnerId,
-    /// In the sequence of coming to the lane.
-    pub(super) rank: u32,
-    /// Seconds after the lobby opened.
-    joined_s: u32,
     pub(super) lane: u8,
     phase: VisitorPhase,
     /// Tickets wanted together.
@@ -39,14 +35,13 @@ pub(super) struct Visitor {
     passed_with: u8,
 }
 
+const _: () = assert!(size_of::<Visitor>() == 24);
+
 impl Visitor {
-    pub(super) fn new(arrival: &Arrival, lane: u8, rank: u32) -> Visitor {
-        let id = arrival.visitor.0;
+    pub(super) fn new(arrival: &Arrival, lane: u8) -> Visitor {
         Visitor {
-            id: [(id >> 64) as u64, id as u64],
+            id: words_of(arrival.visitor),
             partner: arrival.partner,
-            rank,
-            joined_s: 0,
             lane,
             phase: VisitorPhase::Waiting,
             party: arrival.party.max(1),
@@ -55,8 +50,8 @@ impl Visitor {
     }
 
     pub(super) fn id(&self) -> VisitorId {
-        let [high, low] = self.id;
-        VisitorId(u128::from(high) << 64 | u128::from(low))
+        let [a, b, c, d] = self.id.map(u128::from);
+        VisitorId(a << 96 | b << 64 | c << 32 | d)
     }
 
     pub(super) fn phase(&self) -> VisitorPhase {
@@ -69,47 +64,51 @@ impl Visitor {
     }
 }
 
+fn words_of(VisitorId(id): VisitorId) -> [u32; 4] {
+    [id >> 96, id >> 64, id >> 32, id].map(|word| word as u32)
+}
+
+/// The last number that is given.
+const NUMBER_MAX: u32 = u32::MAX - 1;
+
 #[derive(Clone, Debug)]
 pub(super) struct Visitors {
     hash_seed: u64,
-    lobby_at_ms: u64,
     list: VisitorList,
     /// Of an id that came more than once the last time.
-    index: TagIndex,
+    index: Index,
 }
 
 impl Visitors {
-    pub(super) fn new(hash_seed: u64, lobby_at_ms: u64) -> Visitors {
+    pub(super) fn new(hash_seed: u64) -> Visitors {
         Visitors {
             hash_seed,
-            lobby_at_ms,
             list: VisitorList::default(),
-            index: TagIndex::default(),
+            index: Index::default(),
         }
     }
 
     /// `None` when the room is full, at four thousand million.
     pub(super) fn next_number(&self) -> Option<u32> {
-        (self.list.len < REFERENCE_MAX).then_some(self.list.len)
+        (self.list.len <= NUMBER_MAX).then_some(self.list.len)
     }
 
-    pub(super) fn push(&mut self, visitor: Visitor, now_ms: u64) {
-        let seconds = now_ms
-            .saturating_sub(self.lobby_at_ms)
-            .checked_div(1000)
-            .unwrap_or(0);
-        self.push_after(visitor, u32::try_from(seconds).unwrap_or(u32::MAX));
-    }
-
-    /// So many seconds after the lobby opened.
-    pub(super) fn push_after(&mut self, mut visitor: Visitor, joined_s: u32) {
-        visitor.joined_s = joined_s;
-        let hash = hash_id(self.hash_seed, visitor.id().0);
-        if let Some((before, _)) = self.find(visitor.id()) {
-            self.index.remove(hash, before);
+    /// Adds a visitor who came so many seconds after the lobby opened; `before`: the number under which
+    /// the same id came the last time.
+    pub(super) fn push(&mut self, visitor: Visitor, joined_s: u32, before: Option<u32>) {
+        let (seed, number) = (self.hash_seed, self.list.len);
+        let hash = hash_id(seed, visitor.id().0);
+        match before {
+            Some(before) => self.index.replace(hash, before, number),
+            None => {
+                let list = &self.list;
+                self.index.insert(hash, number, |number| {
+                    let known = list.get(number);
+                    known.map_or(0, |known| hash_id(seed, known.id().0))
+                });
+            }
         }
-        self.index.insert(hash, self.list.len);
-        self.list.push(visitor);
+        self.list.push(visitor, joined_s);
     }
 
     /// All of them, as they are now.
@@ -118,13 +117,13 @@ impl Visitors {
     }
 
     pub(super) fn get(&self, number: u32) -> Option<&Visitor> {
-        let (chunk, at) = split(number);
-        self.list.chunks.get(chunk)?.get(at)
+        self.list.get(number)
     }
 
     pub(super) fn find(&self, id: VisitorId) -> Option<(u32, &Visitor)> {
+        let words = words_of(id);
         let number = self.index.find(hash_id(self.hash_seed, id.0), |number| {
-            self.get(number).is_some_and(|visitor| visitor.id() == id)
+            self.get(number).is_some_and(|visitor| visitor.id == words)
         })?;
         Some((number, self.get(number)?))
     }
@@ -157,6 +156,15 @@ fn split(number: u32) -> (usize, usize) {
 pub struct VisitorList {
     chunks: Vec<Arc<Vec<Visitor>>>,
     len: u32,
+    /// Whenever the second changed.
+    seconds: Arc<Vec<Second>>,
+}
+
+/// From this number on visitors came so many seconds after the lobby opened.
+#[derive(Clone, Copy, Debug)]
+struct Second {
+    first: u32,
+    joined_s: u32,
 }
 
 /// A visitor as it is kept for a restart.
@@ -187,10 +195,11 @@ impl VisitorList {
         self.chunks
             .iter()
             .flat_map(|chunk| chunk.iter())
-            .map(|visitor| VisitorState {
+            .zip(self.seconds())
+            .map(|(visitor, joined_s)| VisitorState {
                 visitor: visitor.id(),
                 partner: visitor.partner,
-                joined_s: visitor.joined_s,
+                joined_s,
                 lane: visitor.lane,
                 phase: visitor.phase,
                 party: visitor.party,
@@ -198,7 +207,29 @@ impl VisitorList {
             })
     }
 
-    fn push(&mut self, visitor: Visitor) {
+    /// By number.
+    fn seconds(&self) -> impl Iterator<Item = u32> {
+        let ends = self.seconds.iter().skip(1).map(|next| next.first);
+        let runs = self.seconds.iter().zip(ends.chain([self.len]));
+        runs.flat_map(|(run, end)| {
+            core::iter::repeat_n(run.joined_s, end.saturating_sub(run.first) as usize)
+        })
+    }
+
+    fn get(&self, number: u32) -> Option<&Visitor> {
+        let (chunk, at) = split(number);
+        self.chunks.get(chunk)?.get(at)
+    }
+
+    fn push(&mut self, visitor: Visitor, joined_s: u32) {
+        if self
+            .seconds
+            .last()
+            .is_none_or(|last| last.joined_s != joined_s)
+        {
+            let first = self.len;
+            Arc::make_mut(&mut self.seconds).push(Second { first, joined_s });
+        }
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < 1 << CHUNK_BITS => Arc::make_mut(chunk).push(visitor),
             _ => {
@@ -216,7 +247,7 @@ impl FromIterator<VisitorState> for VisitorList {
         let mut list = VisitorList::default();
         for state in states {
             let VisitorState {
-                visitor: VisitorId(id),
+                visitor,
                 partner,
                 joined_s,
                 lane,
@@ -224,17 +255,15 @@ impl FromIterator<VisitorState> for VisitorList {
                 party,
                 passed_with,
             } = state;
-            list.push(Visitor {
-                id: [(id >> 64) as u64, id as u64],
+            let visitor = Visitor {
+                id: words_of(visitor),
                 partner,
-                // Found anew by whoever restores it.
-                rank: 0,
-                joined_s,
                 lane,
                 phase,
                 party,
                 passed_with,
-            });
+            };
+            list.push(visitor, joined_s);
         }
         list
     }

@@ -235,6 +235,23 @@ fn the_opening_may_be_moved_until_the_lobby_has_closed() {
     assert_eq!(late, Err(Refusal::LobbyClosed));
 }
 
+/// Replicas that were restored and those that never ended tell the same of who comes after.
+#[test]
+fn a_restored_room_goes_on_alike_after_its_times_were_moved() {
+    let mut room = full_lobby(10);
+    room.move_times(LOBBY_MS + 7_000, OPEN_MS + 60_000).unwrap();
+    let mut restored = Room::restore(9, room.export()).unwrap();
+    for room in [&mut room, &mut restored] {
+        for (visitor, after_ms) in [(100, 8_000), (101, 8_500), (102, 30_000), (3, 31_000)] {
+            room.join(&arrival(visitor, 0), LOBBY_MS + after_ms)
+                .unwrap();
+        }
+    }
+    assert_eq!(restored.export(), room.export());
+    let came: Vec<u32> = room.export().visitors.iter().map(|v| v.joined_s).collect();
+    assert_eq!(came[10..], [1, 1, 23]);
+}
+
 #[test]
 fn a_beacon_is_waited_for_and_changes_the_sequence() {
     let with_beacon = |beacon: u8| {
@@ -468,6 +485,16 @@ fn a_state_that_cannot_have_been_is_refused() {
     let number = state.passes[3].number;
     let fault = RoomFault::Pass { number };
     refused(&|state| _ = state.passes.remove(3), fault);
+    let number = state
+        .released
+        .iter()
+        .rfind(|number| state.passes.iter().any(|pass| pass.number == **number));
+    let number = *number.unwrap();
+    let ends_first = |state: &mut RoomState| {
+        let pass = state.passes.iter_mut().find(|pass| pass.number == number);
+        pass.unwrap().ends_ms = 1;
+    };
+    refused(&ends_first, RoomFault::Pass { number });
     let number = state.removals[0].number;
     let fault = RoomFault::Removal { number };
     refused(

@@ -165,6 +165,7 @@ fn view(event_id: u64, report: &RoomReport, handle: &SaleHandle) -> views::Queue
         no_shows: census.expired,
         left: census.left,
         removed: census.removed,
+        abandonment: (census.joined > 0).then(|| census.left as f64 / census.joined as f64),
         inflow_per_s: per_s(flow.joined_per_1000_s()),
         outflow_per_s: per_s(flow.released_per_1000_s()),
         outflow_target_per_s: per_s(flow.target_per_1000_s()),
