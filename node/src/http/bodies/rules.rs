@@ -47,15 +47,23 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// Refuses what contradicts itself. Whether the floors fit into the venue only the event knows.
     pub fn into_domain(self, test_mode: bool) -> Result<SaleRules, Problem> {
+        let life_s = self.hold_life_max_s;
+        if self.hold_seats_max == 0 {
+            return Err(Problem::bad_request(
+                "rules.hold_seats_max: must be 1 or more",
+            ));
+        }
+        if self.hold_ttl_s == 0 {
+            return Err(Problem::bad_request("rules.hold_ttl_s: must be 1 or more"));
+        }
+        let hold_ttl_ms = milliseconds("rules.hold_ttl_s", self.hold_ttl_s)?;
+        let hold_life_max_ms = milliseconds("rules.hold_life_max_s", life_s)?;
+        within_life("rules.hold_ttl_s", self.hold_ttl_s, life_s)?;
         let mut channels = Vec::with_capacity(self.channels.len());
         for listed in self.channels {
-            channels.push(ChannelRules {
-                channel: ChannelId(listed.channel),
-                floor: listed.floor,
-                cap: listed.cap.unwrap_or(u32::MAX),
-                hold_ttl_ms: milliseconds("rules.channels.hold_ttl_s", listed.hold_ttl_s)?,
-            });
+            channels.push(listed.into_domain(life_s)?);
         }
         channels.sort_by_key(|rules| rules.channel);
         if let Some(pair) = channels
@@ -67,16 +75,54 @@ impl Rules {
                 pair[0].channel.0
             )));
         }
-        if self.hold_ttl_s == 0 {
-            return Err(Problem::bad_request("rules.hold_ttl_s: must be 1 or more"));
-        }
         Ok(SaleRules {
-            hold_ttl_ms: milliseconds("rules.hold_ttl_s", self.hold_ttl_s)?,
-            hold_life_max_ms: milliseconds("rules.hold_life_max_s", self.hold_life_max_s)?,
+            hold_ttl_ms,
+            hold_life_max_ms,
             buyer_limit: self.buyer_limit,
             hold_seats_max: self.hold_seats_max,
             test_mode,
             channels,
         })
+    }
+}
+
+impl Channel {
+    fn into_domain(self, life_s: u32) -> Result<ChannelRules, Problem> {
+        let Channel {
+            channel,
+            floor,
+            cap,
+            hold_ttl_s,
+        } = self;
+        let hold_ttl_ms = milliseconds("rules.channels.hold_ttl_s", hold_ttl_s)?;
+        within_life("rules.channels.hold_ttl_s", hold_ttl_s, life_s)
+            .map_err(|problem| problem.with("channel", channel))?;
+        if let Some(cap) = cap
+            && floor > cap
+        {
+            return Err(Problem::bad_request(format!(
+                "rules.channels.floor: {floor} of channel {channel} is more than its cap, {cap}"
+            ))
+            .with("channel", channel)
+            .with("floor", floor)
+            .with("cap", cap));
+        }
+        Ok(ChannelRules {
+            channel: ChannelId(channel),
+            floor,
+            cap: cap.unwrap_or(u32::MAX),
+            hold_ttl_ms,
+        })
+    }
+}
+
+fn within_life(field: &str, ttl_s: u32, life_s: u32) -> Result<(), Problem> {
+    match ttl_s <= life_s {
+        true => Ok(()),
+        false => Err(Problem::bad_request(format!(
+            "{field}: {ttl_s} s is longer than a hold may live, rules.hold_life_max_s is {life_s}"
+        ))
+        .with("hold_ttl_s", ttl_s)
+        .with("hold_life_max_s", life_s)),
     }
 }
