@@ -7,6 +7,7 @@ mod blueprint;
 
 use std::time::Duration;
 
+use actors::sale::Frost;
 use cluster::group::Proposed;
 use cluster::map::{MapRejection, SaleEntry, SaleState};
 use cluster::node::MapFailure;
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 
 use self::blueprint::Blueprint;
 use super::Admin;
+use super::reads::frost as frost_text;
 use super::refusals::{map_failed, no_leader, unfinished};
 use crate::http::api::{Answer, NewEvent};
 use crate::http::bodies::SEATS_MAX;
@@ -111,7 +113,11 @@ impl Admin {
             return Err(Problem::new(Reason::Conflict, "the sale is not frozen").into());
         }
         match self.parts.place.sales.release(&handle).await {
-            Proposed::Committed { .. } => Ok(()),
+            Proposed::Committed { .. } => {
+                let summary = handle.summary().await;
+                let summary = summary.map_err(|failure| self.read_failed(failure))?;
+                Ok(released(summary.frozen.as_ref())?)
+            }
             Proposed::NotLeader { .. } => Err(self.at_leader(handle.group())),
             Proposed::DiskFull => Err(Problem::new(
                 Reason::DiskFull,
@@ -188,6 +194,18 @@ fn entry(sale_id: u64, group: GroupId, event: &NewEvent) -> SaleEntry {
     }
 }
 
+/// Taking up again fails where what the sale did before breaks it again.
+fn released(frozen: Option<&Frost>) -> Result<(), Problem> {
+    let Some(frost) = frozen else {
+        return Ok(());
+    };
+    Err(Problem::new(
+        Reason::SaleFrozen,
+        "the sale is frozen still: what it did before broke it again, this node's log tells how",
+    )
+    .with("frozen", frost_text(frost)))
+}
+
 fn another(sale_id: u64, how: &str) -> Problem {
     Problem::new(
         Reason::AlreadyExists,
@@ -211,6 +229,19 @@ fn part_key(key: IdempotencyKey, part: usize) -> IdempotencyKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sale_that_is_frozen_still_is_not_said_to_be_released() {
+        assert_eq!(released(None), Ok(()));
+        let frost = Frost {
+            log_index: 11,
+            command: 3,
+            why: "attempt to add with overflow".into(),
+        };
+        let problem = released(Some(&frost)).expect_err("is frozen");
+        assert_eq!((problem.status, &*problem.reason), (503, "SALE_FROZEN"));
+        assert!(problem.in_the_way["frozen"].ends_with("add with overflow"));
+    }
 
     #[test]
     fn an_events_id_is_its_keys_and_fits_json() {

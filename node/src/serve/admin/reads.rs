@@ -200,7 +200,7 @@ fn belief(node_id: u64, event_id: u64, summary: &Summary) -> Value {
     })
 }
 
-fn frost(frost: &Frost) -> String {
+pub(super) fn frost(frost: &Frost) -> String {
     let Frost {
         log_index,
         command,
