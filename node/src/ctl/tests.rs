@@ -231,4 +231,8 @@ fn an_answer_with_gaps_says_so() {
         ),
         "{text}"
     );
+    page.events_missing = 0;
+    page.events_elsewhere = 3;
+    let text = tables::orders(&page);
+    assert!(text.contains("\nnot complete: 3 events are on other nodes"));
 }
