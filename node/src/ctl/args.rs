@@ -346,10 +346,19 @@ pub struct RuleChanges {
     /// Most seats in one hold.
     #[arg(long)]
     pub hold_seats_max: Option<u32>,
-    /// A channel's quota, CHANNEL:FLOOR or CHANNEL:FLOOR:CAP; all of them together replace those
-    /// there were.
+    /// A channel's quota and hold time, CHANNEL:FLOOR[:CAP[:TTL_S]]; all of them together replace
+    /// those there were. An empty cap is none; a channel's hold time stays when it is not given,
+    /// and 0 takes the sale's.
     #[arg(long = "channel", value_parser = channel)]
-    pub channels: Vec<crate::http::bodies::Channel>,
+    pub channels: Vec<ChannelChange>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelChange {
+    pub channel: u16,
+    pub floor: u32,
+    pub cap: Option<u32>,
+    pub hold_ttl_s: Option<u32>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -521,23 +530,25 @@ fn priced(text: &str) -> Result<crate::http::bodies::PricedCategory, String> {
     })
 }
 
-/// `2:100` or `2:100:500`.
-fn channel(text: &str) -> Result<crate::http::bodies::Channel, String> {
-    let wrong = || format!("{text:?} is not CHANNEL:FLOOR or CHANNEL:FLOOR:CAP");
+/// `2:100`, `2:100:500`, `2:100:500:60` or `2:100::60`.
+fn channel(text: &str) -> Result<ChannelChange, String> {
+    let wrong = || format!("{text:?} is not CHANNEL:FLOOR[:CAP[:TTL_S]]");
     let mut parts = text.split(':');
     let channel = parts.next().and_then(|part| part.parse().ok());
     let floor = parts.next().and_then(|part| part.parse().ok());
-    let cap = match parts.next() {
-        None => None,
-        Some(cap) => Some(cap.parse().map_err(|_| wrong())?),
+    let (cap, ttl_s) = (parts.next(), parts.next());
+    let number = |part: &str| part.parse::<u32>().map_err(|_| wrong());
+    let cap = match cap {
+        Some("") if ttl_s.is_some() => None,
+        cap => cap.map(number).transpose()?,
     };
     if parts.next().is_some() {
         return Err(wrong());
     }
-    Ok(crate::http::bodies::Channel {
+    Ok(ChannelChange {
         channel: channel.ok_or_else(wrong)?,
         floor: floor.ok_or_else(wrong)?,
         cap,
-        hold_ttl_s: 0,
+        hold_ttl_s: ttl_s.map(number).transpose()?,
     })
 }

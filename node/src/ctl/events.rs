@@ -5,9 +5,9 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::args::{Create, Events, RuleChanges, SetRules};
-use super::{Client, Shown, tables};
-use crate::http::bodies::{DecidePrices, ProposePrices, Rules, SeatList, Span};
+use super::args::{ChannelChange, Create, Events, RuleChanges, SetRules};
+use super::{Client, Shown, plans, tables};
+use crate::http::bodies::{Channel, DecidePrices, ProposePrices, Rules, SeatList, Span};
 use crate::http::views::{
     Applied, EventList, EventSummary, Forecast, PriceDecision, PriceProposal, RecommendationList,
 };
@@ -82,10 +82,9 @@ struct Body<'a> {
 
 fn created(client: &Client, create: Create) -> anyhow::Result<Shown> {
     let file = create.plan.display();
-    let text =
-        std::fs::read_to_string(&create.plan).with_context(|| format!("cannot read {file}"))?;
+    let text = plans::read(&create.plan)?;
     let plan: &RawValue =
-        serde_json::from_str(&text).with_context(|| format!("{file} is not JSON"))?;
+        serde_json::from_slice(&text).with_context(|| format!("{file} is not JSON"))?;
     let body = serde_json::to_vec(&Body {
         name: &create.name,
         venue: &create.venue,
@@ -100,7 +99,7 @@ fn created(client: &Client, create: Create) -> anyhow::Result<Shown> {
     Shown::new(&summary, tables::event(&summary))
 }
 
-fn changed(rules: Rules, changes: RuleChanges) -> Rules {
+pub(super) fn changed(rules: Rules, changes: RuleChanges) -> Rules {
     let RuleChanges {
         hold_ttl_s,
         hold_life_max_s,
@@ -113,11 +112,29 @@ fn changed(rules: Rules, changes: RuleChanges) -> Rules {
         hold_life_max_s: hold_life_max_s.unwrap_or(rules.hold_life_max_s),
         buyer_limit: buyer_limit.unwrap_or(rules.buyer_limit),
         hold_seats_max: hold_seats_max.unwrap_or(rules.hold_seats_max),
-        channels: if channels.is_empty() {
-            rules.channels
-        } else {
-            channels
+        channels: match channels.is_empty() {
+            true => rules.channels,
+            false => channels
+                .into_iter()
+                .map(|change| changed_channel(&rules.channels, change))
+                .collect(),
         },
+    }
+}
+
+fn changed_channel(known: &[Channel], change: ChannelChange) -> Channel {
+    let ChannelChange {
+        channel,
+        floor,
+        cap,
+        hold_ttl_s,
+    } = change;
+    let before = known.iter().find(|known| known.channel == channel);
+    Channel {
+        channel,
+        floor,
+        cap,
+        hold_ttl_s: hold_ttl_s.unwrap_or(before.map_or(0, |known| known.hold_ttl_s)),
     }
 }
 

@@ -158,7 +158,12 @@ pub fn orders(page: &OrderPage) -> String {
         ]);
     }
     numbers(&mut table, &[1, 2, 5]);
-    paged(table, page.next_page.as_deref(), page.events_missing)
+    paged(
+        table,
+        page.next_page.as_deref(),
+        page.events_missing,
+        page.events_elsewhere,
+    )
 }
 
 pub fn holds(page: &HoldPage) -> String {
@@ -185,7 +190,12 @@ pub fn holds(page: &HoldPage) -> String {
         ]);
     }
     numbers(&mut table, &[1, 2, 5]);
-    paged(table, page.next_page.as_deref(), page.events_missing)
+    paged(
+        table,
+        page.next_page.as_deref(),
+        page.events_missing,
+        page.events_elsewhere,
+    )
 }
 
 pub fn partners(list: &PartnerList) -> String {
@@ -440,11 +450,21 @@ fn number(value: Option<u64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-fn paged(table: Table, next_page: Option<&str>, events_missing: usize) -> String {
+fn paged(
+    table: Table,
+    next_page: Option<&str>,
+    events_missing: usize,
+    events_elsewhere: usize,
+) -> String {
     let mut text = table.to_string();
     if events_missing > 0 {
         text += &format!(
             "\nnot complete: the index takes {events_missing} events anew, ask again later"
+        );
+    }
+    if events_elsewhere > 0 {
+        text += &format!(
+            "\nnot complete: {events_elsewhere} events are on other nodes, ask those with --url, too"
         );
     }
     if let Some(page) = next_page {

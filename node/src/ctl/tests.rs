@@ -50,24 +50,39 @@ fn seats_and_quotas_are_read_from_the_line() {
         count,
     };
     assert_eq!((event, seats), (42, vec![span(0, 15, 1), span(2, 20, 10)]));
+}
 
-    let args = read("events rules 42 --channel 2:100:500 --channel 3:5").unwrap();
-    let Noun::Events {
-        verb: Events::Rules(rules),
-    } = args.noun
-    else {
-        panic!("another command");
-    };
-    let channel = |channel, floor, cap| Channel {
+#[test]
+fn a_channels_hold_time_stays_unless_it_is_given() {
+    let channel = |channel, floor, cap, hold_ttl_s| Channel {
         channel,
         floor,
         cap,
-        hold_ttl_s: 0,
+        hold_ttl_s,
+    };
+    let before = Rules {
+        channels: vec![channel(2, 1, None, 90), channel(4, 1, None, 0)],
+        ..Rules::default()
+    };
+    let line =
+        "events rules 42 --channel 2:100:500 --channel 3:5 --channel 4:6:7:8 --channel 5:0::9";
+    let Noun::Events {
+        verb: Events::Rules(rules),
+    } = read(line).unwrap().noun
+    else {
+        panic!("another command");
     };
     assert_eq!(
-        rules.rules.channels,
-        vec![channel(2, 100, Some(500)), channel(3, 5, None)]
+        super::events::changed(before.clone(), rules.rules).channels,
+        vec![
+            channel(2, 100, Some(500), 90),
+            channel(3, 5, None, 0),
+            channel(4, 6, Some(7), 8),
+            channel(5, 0, None, 9),
+        ]
     );
+    let unchanged = super::events::changed(before.clone(), Default::default());
+    assert_eq!(unchanged.channels, before.channels);
 }
 
 #[test]
@@ -79,7 +94,9 @@ fn arguments_that_mean_nothing_are_refused() {
         "events block 42 0:x",
         "events show Aida",
         "events rules 42 --channel 2",
-        "events rules 42 --channel 2:1:2:3",
+        "events rules 42 --channel 2:1:",
+        "events rules 42 --channel 2:1:2:",
+        "events rules 42 --channel 2:1:2:3:4",
         "keys add",
         "keys add --operator --partner 3",
         "nodes join 4",
@@ -216,6 +233,17 @@ fn faults_are_one_line() {
     assert!(run("plan check /nowhere.json").starts_with("cannot read /nowhere.json"));
     let missing = "events create --key x --name n --plan /nowhere.json";
     assert!(run(missing).starts_with("cannot read /nowhere.json"));
+    // Without an end: what is read is bounded.
+    for line in [
+        "plan check /dev/zero",
+        "events create --key x --name n --plan /dev/zero",
+    ] {
+        let said = run(line);
+        assert!(
+            said.starts_with("/dev/zero is longer than 67108864 bytes"),
+            "{said}"
+        );
+    }
 }
 
 #[test]
@@ -231,4 +259,8 @@ fn an_answer_with_gaps_says_so() {
         ),
         "{text}"
     );
+    page.events_missing = 0;
+    page.events_elsewhere = 3;
+    let text = tables::orders(&page);
+    assert!(text.contains("\nnot complete: 3 events are on other nodes"));
 }

@@ -226,7 +226,7 @@ impl Evening {
                 known_leader = now_leads;
             }
             screen.show(&self.glance(&view, sold, pace.per_s(sold), now_leads));
-            self.check_progress(ended.is_some())?;
+            self.check_progress(began, ended.is_some())?;
         }
         screen.close();
         drop(admitted);
@@ -328,20 +328,16 @@ impl Evening {
         }
     }
 
-    fn check_progress(&self, ended: bool) -> anyhow::Result<()> {
+    fn check_progress(&self, began: Instant, ended: bool) -> anyhow::Result<()> {
         let book = self.sale.ledger.book();
-        let silent = match book.last_acknowledged() {
-            Some(last) => last.elapsed(),
-            None => return Ok(()),
-        };
-        if !ended && silent > STANDSTILL {
-            let why = book.last_trouble.clone().unwrap_or_default();
-            bail!(
-                "the sale stands still: nothing was acknowledged for {} s {why}",
-                silent.as_secs()
-            );
+        match ended {
+            true => Ok(()),
+            false => standstill(
+                book.last_acknowledged().map(|last| last.elapsed()),
+                began.elapsed(),
+                book.last_trouble.as_deref(),
+            ),
         }
-        Ok(())
     }
 
     /// Reads every replica when all stand at the same index.
@@ -506,6 +502,26 @@ fn bearer(partner: &Partner) -> anyhow::Result<Bearer> {
     Bearer::new(&partner.key).context("the node made a key that is no text")
 }
 
+/// Gives up an evening on which nothing happens any more, or never did.
+fn standstill(
+    acknowledged: Option<Duration>,
+    began: Duration,
+    trouble: Option<&str>,
+) -> anyhow::Result<()> {
+    let silent = acknowledged.unwrap_or(began);
+    if silent <= STANDSTILL {
+        return Ok(());
+    }
+    let seconds = silent.as_secs();
+    let trouble = trouble.unwrap_or_default();
+    match acknowledged {
+        Some(_) => {
+            bail!("the sale stands still: nothing was acknowledged for {seconds} s {trouble}")
+        }
+        None => bail!("the sale never began: nothing was acknowledged in {seconds} s {trouble}"),
+    }
+}
+
 fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
@@ -525,5 +541,24 @@ impl Pace {
         let (then, before) = self.0.front().copied().unwrap_or((now, sold));
         let seconds = now.duration_since(then).as_secs_f64();
         (sold - before) as f64 / seconds.max(0.001)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_evening_without_an_answer_is_given_up_also_when_there_never_was_one() {
+        let (short, long) = (STANDSTILL, STANDSTILL + Duration::from_millis(1));
+        for acknowledged in [None, Some(short), Some(Duration::ZERO)] {
+            assert!(standstill(acknowledged, short, None).is_ok());
+        }
+        assert!(standstill(Some(Duration::ZERO), 10 * long, None).is_ok());
+        for (acknowledged, words) in [(None, "never began"), (Some(long), "stands still")] {
+            let given_up = standstill(acknowledged, long, Some("BUSY"));
+            let said = given_up.expect_err("is given up").to_string();
+            assert!(said.contains(words) && said.ends_with("BUSY"), "{said}");
+        }
     }
 }

@@ -304,6 +304,10 @@ pub struct OrderPage {
     /// there are none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub events_missing: usize,
+    /// Events whose orders are missing, because they have no replica on the node that was asked;
+    /// absent when there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub events_elsewhere: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -313,6 +317,8 @@ pub struct HoldPage {
     pub next_page: Option<String>,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub events_missing: usize,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub events_elsewhere: usize,
 }
 
 fn is_zero(number: &usize) -> bool {

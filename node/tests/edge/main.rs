@@ -3,6 +3,7 @@
 
 mod ask;
 mod cli;
+mod creation;
 mod forecast;
 mod metrics;
 mod node;

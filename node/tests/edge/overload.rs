@@ -16,6 +16,11 @@ const SEED: u64 = 10;
 /// The smallest a sale's queue may be.
 const QUEUE: usize = 1_000;
 const SESSIONS: usize = 4;
+/// Of what is done at the peak, so much is done under ten times the load.
+const GOODPUT_LEAST: f64 = 0.8;
+/// Pairs of windows, without and with the load.
+const PAIRS_LEAST: usize = 2;
+const PAIRS_MAX: usize = 10;
 /// Calls a message has at most.
 const PACK: usize = 100;
 
@@ -85,24 +90,30 @@ fn at_ten_times_the_load_memory_is_bounded_and_goodput_holds() {
     let node = small_queue();
     eprintln!("seed {SEED}");
     runtime().block_on(async {
-        // As much as keeps the node busy, and ten times as much, which its queue cannot hold; twice
-        // in turn, because other processes come and go.
+        // As much as keeps the node busy, and ten times as much, which its queue cannot hold; in
+        // turn, and more often while other processes are in the way. The best of each counts.
         let calm = QUEUE / 2;
         let mut crowd = Crowd::enter(&node).await;
         crowd.sell(calm, Duration::from_millis(300)).await;
         let before = node.resident_bytes();
         let (mut peak, mut flooded, mut busy) = (0.0_f64, 0.0_f64, 0);
-        for _ in 0..2 {
-            let told = crowd.sell(calm, Duration::from_millis(700)).await;
+        for pair in 1..=PAIRS_MAX {
+            let told = crowd.sell(calm, Duration::from_millis(600)).await;
             peak = peak.max(told.done_per_s);
-            let told = crowd.sell(10 * calm, Duration::from_millis(700)).await;
+            let told = crowd.sell(10 * calm, Duration::from_millis(600)).await;
             flooded = flooded.max(told.done_per_s);
             busy += told.busy;
+            if pair >= PAIRS_LEAST && flooded >= GOODPUT_LEAST * peak {
+                break;
+            }
         }
         let grown = node.resident_bytes().saturating_sub(before);
         eprintln!("{peak:.0}/s at peak, {flooded:.0}/s under ten times the load, {busy} refused");
         assert!(busy > 0, "ten times the load is more than the queue holds");
-        assert!(flooded > 0.5 * peak, "{flooded:.0} of {peak:.0}");
+        assert!(
+            peak > 0.0 && flooded >= GOODPUT_LEAST * peak,
+            "{flooded:.0} of {peak:.0}"
+        );
         // Ten times the calls at a kilobyte each would be some 5 MiB. What was done, up to two million
         // calls here, is remembered within bounds of its own: keys, changes, journal, index.
         assert!(grown < 256 << 20, "{grown} bytes more");

@@ -80,6 +80,28 @@ async fn bad_bodies_are_refused_by_name() {
         ),
         (
             "/v1/events",
+            r#"{"name": "x", "plan": {}, "rules": {"hold_seats_max": 0}}"#,
+            "rules.hold_seats_max: must be 1 or more",
+        ),
+        (
+            "/v1/events",
+            r#"{"name": "x", "plan": {}, "rules": {"hold_ttl_s": 61, "hold_life_max_s": 60}}"#,
+            "rules.hold_ttl_s: 61 s is longer than a hold may live",
+        ),
+        (
+            "/v1/events",
+            r#"{"name": "x", "plan": {},
+                "rules": {"channels": [{"channel": 3, "hold_ttl_s": 7201}]}}"#,
+            "rules.channels.hold_ttl_s: 7201 s is longer than a hold may live",
+        ),
+        (
+            "/v1/events",
+            r#"{"name": "x", "plan": {},
+                "rules": {"channels": [{"channel": 3, "floor": 6, "cap": 5}]}}"#,
+            "rules.channels.floor: 6 of channel 3 is more than its cap, 5",
+        ),
+        (
+            "/v1/events",
             r#"{"name": "x", "plan": {}, "starts_at": "soon"}"#,
             "starts_at: \"soon\" is not a moment",
         ),

@@ -8,8 +8,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 
 use super::place::{Counted, Place, Step};
 
-/// Longest name or number of anything.
-pub(super) const TEXT_BYTES_MAX: usize = 1024;
+/// Longest name, number or id of anything, as in the API's other texts: a plan of 200,000 seats
+/// stays what a log and its followers can carry.
+pub(super) const TEXT_CHARS_MAX: usize = 200;
 /// No coordinate or size is further from zero, in the plan's unit.
 pub(super) const COORDINATE_MAX: f64 = 1_000_000.0;
 
@@ -167,7 +168,7 @@ impl<'de, T: Object> DeserializeSeed<'de> for Counting<'_, T> {
     }
 }
 
-/// A text of at most `TEXT_BYTES_MAX` without control characters, handed on without a copy.
+/// A text of at most `TEXT_CHARS_MAX` without control characters, handed on without a copy.
 pub(super) struct Text<F>(pub F);
 
 impl<'de, F, T> DeserializeSeed<'de> for Text<F>
@@ -191,8 +192,8 @@ where
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-        if text.len() > TEXT_BYTES_MAX {
-            let what = format!("the text is longer than {TEXT_BYTES_MAX} bytes");
+        if text.chars().nth(TEXT_CHARS_MAX).is_some() {
+            let what = format!("the text is longer than {TEXT_CHARS_MAX} characters");
             return Err(E::custom(what));
         }
         if text.chars().any(char::is_control) {

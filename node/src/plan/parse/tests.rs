@@ -95,6 +95,23 @@ fn every_wrong_value_is_refused_at_its_place() {
 }
 
 #[test]
+fn texts_are_as_long_as_a_line_and_no_longer() {
+    let at = "zones[0].rows[0].seats[0]";
+    for field in ["seat_guid", "seat_number", "category", "uuid"] {
+        let with = |text: &str| {
+            let seat = SEAT.replacen('{', "{\"uuid\":\"u\",", 1);
+            let (head, tail) = seat.split_once(&format!("\"{field}\":\"")).expect("has it");
+            let (_, tail) = tail.split_once('"').expect("ends");
+            with_seat(&format!("{head}\"{field}\":\"{text}\"{tail}"))
+        };
+        assert!(parse(with(&"ü".repeat(200)).as_bytes(), 1).is_ok());
+        let fault = fault(&with(&"ü".repeat(201)));
+        let expected = format!("{at}.{field}: the text is longer than 200 characters (line 2");
+        assert!(fault.starts_with(&expected), "{fault}");
+    }
+}
+
+#[test]
 fn what_is_no_json_is_refused_with_its_line() {
     for text in ["", "[]", "null", "{", "\u{feff}{}", "{\"name\":\"\u{1}\"}"] {
         let fault = parse(text.as_bytes(), 1).expect_err("a fault");

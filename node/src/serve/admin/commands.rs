@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::Admin;
+use super::refusals::floors_beyond;
 use crate::http::api::{Answer, EventCommand, NewRoom};
 use crate::http::bodies::QueueSettings;
 use crate::http::problem::{Problem, Reason};
@@ -40,7 +41,10 @@ impl Admin {
         // A new event may be known to its owner before this node's map has it, never the reverse.
         let test_mode = self.entry(event_id)?.test_mode;
         let decided = match command {
-            EventCommand::Open => self.decide(event_id, key, Command::OpenSale).await,
+            EventCommand::Open => {
+                self.must_be_finished(event_id).await?;
+                self.decide(event_id, key, Command::OpenSale).await
+            }
             EventCommand::Pause => self.decide(event_id, key, Command::PauseSale).await,
             EventCommand::Resume => self.decide(event_id, key, Command::ResumeSale).await,
             EventCommand::Close => self.decide(event_id, key, Command::CloseSale).await,
@@ -55,6 +59,7 @@ impl Admin {
             }
             EventCommand::SetRules(rules) => {
                 let rules = SaleRules { test_mode, ..rules };
+                self.must_have_floors(event_id, &rules).await?;
                 let set = Command::SetRules(Box::new(rules));
                 self.decide(event_id, key, set).await
             }
@@ -122,6 +127,17 @@ impl Admin {
             }
         };
         Ok(decided?)
+    }
+
+    /// The sale says no to floors beyond its seats, too, but not how many there are of what.
+    async fn must_have_floors(&self, event_id: u64, rules: &SaleRules) -> Answer<()> {
+        let summary = self.replica(event_id)?.summary().await;
+        let counts = summary.map_err(|failure| self.read_failed(failure))?.counts;
+        let seats = [counts.free, counts.held, counts.sold, counts.blocked];
+        match floors_beyond(rules, seats.into_iter().map(u64::from).sum()) {
+            Some(problem) => Err(problem.into()),
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn decide(

@@ -1,32 +1,42 @@
-//! Creating an event: its plan is read, its sale reserved in the cluster map, created in its
-//! group, marked as opened, and what the plan keeps off sale is blocked. Each step may be repeated,
-//! so a creation that broke off is finished by repeating it under its key.
+//! Creating an event: what can be refused is refused first; then its sale is reserved in the
+//! cluster map and created in its group, what the plan keeps off sale is blocked, and the sale is
+//! marked as opened, before which it cannot go on sale. Each step may be repeated, so a creation
+//! that broke off is finished by repeating it under its key.
 
+mod blueprint;
+
+use std::time::Duration;
+
+use actors::sale::Frost;
 use cluster::group::Proposed;
 use cluster::map::{MapRejection, SaleEntry, SaleState};
 use cluster::node::MapFailure;
 use cluster::types::GroupId;
 use domain::command::Command;
-use domain::ids::{IdempotencyKey, SaleId};
+use domain::ids::{IdempotencyKey, SaleId, SeatRef};
 use proto::log::v1::map_change::Change;
 use proto::log::v1::{self as log, SetSaleState};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
+use self::blueprint::Blueprint;
 use super::Admin;
-use super::refusals::map_failed;
+use super::reads::frost as frost_text;
+use super::refusals::{map_failed, no_leader, unfinished};
 use crate::http::api::{Answer, NewEvent};
 use crate::http::bodies::SEATS_MAX;
 use crate::http::problem::{Problem, Reason};
 use crate::http::views;
-use crate::plan::{self, Imported, Options, PlanFault};
+
+/// How far this node's map may be behind another's.
+const MAP_DELAY_MAX: Duration = Duration::from_secs(2);
 
 impl Admin {
     pub(super) async fn create(&self, event: NewEvent) -> Answer<views::EventSummary> {
         let sale_id = sale_id(event.key);
-        let imported = self.import(&event).await?;
-        let (_, layout) = plan::layout_bytes(&imported.seat_map)
-            .map_err(|error| Problem::new(Reason::Internal, error.to_string()))?;
-        let group = self.reserve(sale_id, &event).await?;
+        let blueprint = self.draw(&event).await?;
+        let entry = self.reserve(sale_id, &event).await?;
+        let group = entry.group;
         let cluster = &self.parts.cluster;
         let Some(replica) = cluster.group(group) else {
             return Err(self.at_leader(group));
@@ -34,34 +44,64 @@ impl Admin {
         if cluster.leader(group) != Some(cluster.node_id()) {
             return Err(self.at_leader(group));
         }
-        self.parts
-            .place
-            .sales
+        let sales = &self.parts.place.sales;
+        sales
             .create(
                 replica.as_ref(),
                 SaleId(sale_id),
-                layout,
-                &imported.venue,
+                blueprint.layout,
+                &blueprint.venue,
                 &event.rules,
-                hash_seed(event.key),
+                blueprint.hash_seed,
             )
             .await
             .map_err(|failure| self.create_failed(failure, group))?;
+        // The sale that is there may be from an earlier attempt.
+        let handle = sales.get(SaleId(sale_id)).ok_or_else(no_leader)?;
+        let exported = handle.export().await;
+        let exported = exported.map_err(|failure| self.read_failed(failure))?;
+        if exported.state.hash_seed != blueprint.hash_seed {
+            return Err(another(sale_id, "with another plan or other rules").into());
+        }
+        if entry.state == SaleState::Reserved {
+            self.finish(sale_id, event.key, &blueprint.blocked).await?;
+        }
+        self.summary(sale_id).await
+    }
+
+    /// The last steps: from here on the sale can go on sale.
+    async fn finish(&self, sale_id: u64, key: IdempotencyKey, blocked: &[SeatRef]) -> Answer<()> {
+        for (part, seats) in blocked.chunks(SEATS_MAX).enumerate() {
+            let block = Command::BlockSeats { seats };
+            self.decide(sale_id, part_key(key, part), block).await?;
+        }
         let opened = Change::SetSaleState(SetSaleState {
             sale_id,
             state: log::SaleState::Opened.into(),
         });
-        match cluster.change_map(opened).await {
+        match self.parts.cluster.change_map(opened).await {
             // A repetition after the event was closed.
-            Ok(_) | Err(MapFailure::Rejected(MapRejection::BadSaleState)) => {}
-            Err(failure) => return Err(map_failed(failure)),
+            Ok(_) | Err(MapFailure::Rejected(MapRejection::BadSaleState)) => Ok(()),
+            Err(failure) => Err(map_failed(failure)),
         }
-        for (part, seats) in imported.blocked.chunks(SEATS_MAX).enumerate() {
-            let block = Command::BlockSeats { seats };
-            self.decide(sale_id, part_key(event.key, part), block)
-                .await?;
+    }
+
+    /// Refuses an event whose creation has not come to its end: seats that its plan keeps off sale
+    /// may still be free. This node's map may be a moment behind.
+    pub(super) async fn must_be_finished(&self, event_id: u64) -> Result<(), Problem> {
+        let mut version = self.parts.cluster.map_version();
+        let finished = async {
+            while self.entry(event_id)?.state == SaleState::Reserved {
+                if version.changed().await.is_err() {
+                    return Err(unfinished(event_id));
+                }
+            }
+            Ok(())
+        };
+        match timeout(MAP_DELAY_MAX, finished).await {
+            Ok(known) => known,
+            Err(_) => Err(unfinished(event_id)),
         }
-        self.summary(sale_id).await
     }
 
     /// Has every replica take a frozen sale up again, without the command that broke it.
@@ -73,7 +113,11 @@ impl Admin {
             return Err(Problem::new(Reason::Conflict, "the sale is not frozen").into());
         }
         match self.parts.place.sales.release(&handle).await {
-            Proposed::Committed { .. } => Ok(()),
+            Proposed::Committed { .. } => {
+                let summary = handle.summary().await;
+                let summary = summary.map_err(|failure| self.read_failed(failure))?;
+                Ok(released(summary.frozen.as_ref())?)
+            }
             Proposed::NotLeader { .. } => Err(self.at_leader(handle.group())),
             Proposed::DiskFull => Err(Problem::new(
                 Reason::DiskFull,
@@ -87,29 +131,22 @@ impl Admin {
         }
     }
 
-    /// Reads the plan on a lane of its own: a large one would hold the runtime up.
-    async fn import(&self, event: &NewEvent) -> Result<Imported, Problem> {
+    /// On a lane of its own: a large plan would hold the runtime up.
+    async fn draw(&self, event: &NewEvent) -> Result<Blueprint, Problem> {
         let _turn = self.importing.acquire().await;
-        let (bytes, dedupe) = (event.plan.clone(), event.dedupe);
-        let (done, imported) = oneshot::channel();
-        let import = async move {
-            let options = Options {
-                dedupe,
-                ..Options::default()
-            };
+        let event = event.clone();
+        let (done, drawn) = oneshot::channel();
+        let draw = async move {
             // Who asked may have gone.
-            let _gone = done.send(plan::read(&bytes, &options));
+            let _gone = done.send(Blueprint::draw(&event));
         };
-        self.parts.components.lanes.run("plan", Box::pin(import));
-        match imported.await {
-            Ok(Ok(imported)) => Ok(imported),
-            Ok(Err(fault)) => Err(invalid(&fault)),
-            Err(_) => Err(Problem::new(Reason::Internal, "the plan could not be read")),
-        }
+        self.parts.components.lanes.run("plan", Box::pin(draw));
+        let unread = |_| Problem::new(Reason::Internal, "the plan could not be read");
+        drawn.await.map_err(unread)?
     }
 
-    /// The group that has, or now gets, the sale.
-    async fn reserve(&self, sale_id: u64, event: &NewEvent) -> Answer<GroupId> {
+    /// The sale's entry in the map, there before or made now.
+    async fn reserve(&self, sale_id: u64, event: &NewEvent) -> Answer<SaleEntry> {
         let cluster = &self.parts.cluster;
         let map = cluster.map();
         let entry = match map.sales.get(&sale_id) {
@@ -139,14 +176,11 @@ impl Admin {
         };
         let same = entry.reserve() == self::entry(sale_id, entry.group, event).reserve();
         if !same {
-            return Err(Problem::new(
-                Reason::AlreadyExists,
-                "under this Idempotency-Key another event was created",
-            )
-            .with("event_id", sale_id)
-            .into());
+            return Err(
+                another(sale_id, "with another name, venue, organiser, time or mode").into(),
+            );
         }
-        Ok(entry.group)
+        Ok(entry)
     }
 }
 
@@ -163,8 +197,24 @@ fn entry(sale_id: u64, group: GroupId, event: &NewEvent) -> SaleEntry {
     }
 }
 
-fn invalid(fault: &PlanFault) -> Problem {
-    Problem::new(Reason::InvalidPlan, fault.to_string())
+/// Taking up again fails where what the sale did before breaks it again.
+fn released(frozen: Option<&Frost>) -> Result<(), Problem> {
+    let Some(frost) = frozen else {
+        return Ok(());
+    };
+    Err(Problem::new(
+        Reason::SaleFrozen,
+        "the sale is frozen still: what it did before broke it again, this node's log tells how",
+    )
+    .with("frozen", frost_text(frost)))
+}
+
+fn another(sale_id: u64, how: &str) -> Problem {
+    Problem::new(
+        Reason::AlreadyExists,
+        format!("under this Idempotency-Key another event was created, {how}"),
+    )
+    .with("event_id", sale_id)
 }
 
 /// Below 2^53, so that JSON carries it: 41 bits of the key's milliseconds, 11 of its randomness.
@@ -172,11 +222,6 @@ fn invalid(fault: &PlanFault) -> Problem {
 fn sale_id(key: IdempotencyKey) -> u64 {
     let random = (key.0 ^ (key.0 >> 11) ^ (key.0 >> 22) ^ (key.0 >> 33)) as u64;
     ((key.made_at_ms() & ((1 << 41) - 1)) << 11) | (random & 0x7ff)
-}
-
-/// Every replica builds its tables with it; partners do not know it.
-fn hash_seed(key: IdempotencyKey) -> u64 {
-    (key.0 as u64) ^ ((key.0 >> 64) as u64).rotate_left(32)
 }
 
 /// The keys of what a creation does besides: of the same time, distinct, and the same again.
@@ -187,6 +232,19 @@ fn part_key(key: IdempotencyKey, part: usize) -> IdempotencyKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sale_that_is_frozen_still_is_not_said_to_be_released() {
+        assert_eq!(released(None), Ok(()));
+        let frost = Frost {
+            log_index: 11,
+            command: 3,
+            why: "attempt to add with overflow".into(),
+        };
+        let problem = released(Some(&frost)).expect_err("is frozen");
+        assert_eq!((problem.status, &*problem.reason), (503, "SALE_FROZEN"));
+        assert!(problem.in_the_way["frozen"].ends_with("add with overflow"));
+    }
 
     #[test]
     fn an_events_id_is_its_keys_and_fits_json() {

@@ -15,6 +15,7 @@ use prost::Message as _;
 use serde_json::{Value, json};
 
 use super::Admin;
+use super::refusals::unfinished;
 use crate::http::api::{Answer, Dump, Feed, Layout};
 use crate::http::bodies::{Channel, Rules};
 use crate::http::problem::{Problem, Reason, phase_text};
@@ -35,12 +36,7 @@ impl Admin {
         }
         let entry = self.entry(event_id)?;
         if entry.state == SaleState::Reserved {
-            return Err(Problem::new(
-                Reason::Conflict,
-                "its creation has not come to its end: repeat it with its Idempotency-Key",
-            )
-            .with("event_id", event_id)
-            .into());
+            return Err(unfinished(event_id).into());
         }
         Err(self.at_leader(entry.group))
     }
@@ -204,7 +200,7 @@ fn belief(node_id: u64, event_id: u64, summary: &Summary) -> Value {
     })
 }
 
-fn frost(frost: &Frost) -> String {
+pub(super) fn frost(frost: &Frost) -> String {
     let Frost {
         log_index,
         command,

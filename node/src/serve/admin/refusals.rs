@@ -7,6 +7,8 @@ use cluster::group::BarrierFailure;
 use cluster::map::MapRejection;
 use cluster::node::{AdminFailure, MapFailure};
 use cluster::types::{GroupId, NodeId};
+use domain::rejection::Rejection;
+use domain::rules::SaleRules;
 
 use super::Admin;
 use crate::http::api::Refusal;
@@ -89,6 +91,26 @@ pub(super) fn no_leader() -> Refusal {
         "nobody leads the event's group at the moment; nothing was tried",
     )
     .into()
+}
+
+/// Its creation broke off, and may be taken up again.
+pub(super) fn unfinished(event_id: u64) -> Problem {
+    Problem::new(
+        Reason::Conflict,
+        "its creation has not come to its end: repeat it with its Idempotency-Key",
+    )
+    .with("event_id", event_id)
+}
+
+/// What the rules' own body cannot tell: more seats are kept for channels than the venue has.
+pub(super) fn floors_beyond(rules: &SaleRules, seats: u64) -> Option<Problem> {
+    let floors: u64 = rules.channels.iter().map(|of| u64::from(of.floor)).sum();
+    if floors <= seats {
+        return None;
+    }
+    let mut problem = Problem::rejected(Rejection::RulesInvalid);
+    problem.detail = "rules.channels: the floors add up to more seats than the venue has".into();
+    Some(problem.with("floors", floors).with("seats", seats))
 }
 
 pub(super) fn map_failed(failure: MapFailure) -> Refusal {

@@ -1,5 +1,10 @@
-//! Orders and holds, searched in this node's index: it covers the sales that have a replica here.
+//! Orders and holds, searched in this node's index. It covers the sales that have a replica here;
+//! what others there are is told with every answer that they could be missing from.
 
+use std::collections::BTreeSet;
+
+use cluster::map::{Map, SaleState};
+use cluster::types::NodeId;
 use domain::ids::{BuyerId, PartnerId, SaleId};
 
 use super::Admin;
@@ -10,27 +15,31 @@ use crate::index::{Index, Kind, Page, Query, QueryFault, Row, RowState};
 
 impl Admin {
     pub(super) async fn find_orders(&self, search: Search) -> Answer<OrderPage> {
+        let elsewhere = self.elsewhere_of(&search);
         let page = self.search(Kind::Orders, search).await?;
         Ok(OrderPage {
             orders: page.rows.iter().map(order_row).collect(),
             next_page: page.next_page_token,
             events_missing: page.sales_missing,
+            events_elsewhere: elsewhere,
         })
     }
 
     pub(super) async fn find_holds(&self, search: Search) -> Answer<HoldPage> {
+        let elsewhere = self.elsewhere_of(&search);
         let page = self.search(Kind::Holds, search).await?;
         Ok(HoldPage {
             holds: page.rows.iter().map(hold_row).collect(),
             next_page: page.next_page_token,
             events_missing: page.sales_missing,
+            events_elsewhere: elsewhere,
         })
     }
 
     pub(super) async fn find_order(&self, order_id: u128) -> Answer<OrderRow> {
         let page = self.find(Kind::Orders, order_id).await?;
         page.rows.first().map(order_row).ok_or_else(|| {
-            absent(Reason::UnknownOrder, &page)
+            absent(Reason::UnknownOrder, &page, &self.sales_elsewhere())
                 .with("order_id", id_text(order_id))
                 .into()
         })
@@ -39,10 +48,24 @@ impl Admin {
     pub(super) async fn find_hold(&self, hold_id: u128) -> Answer<HoldRow> {
         let page = self.find(Kind::Holds, hold_id).await?;
         page.rows.first().map(hold_row).ok_or_else(|| {
-            absent(Reason::UnknownHold, &page)
+            absent(Reason::UnknownHold, &page, &self.sales_elsewhere())
                 .with("hold_id", id_text(hold_id))
                 .into()
         })
+    }
+
+    /// Sales whose orders are in other nodes' indexes only.
+    fn sales_elsewhere(&self) -> Elsewhere {
+        let map = self.parts.cluster.map();
+        elsewhere(&map, self.parts.cluster.node_id())
+    }
+
+    /// A search in one event is answered where that event is.
+    fn elsewhere_of(&self, search: &Search) -> usize {
+        match search.event {
+            Some(_) => 0,
+            None => self.sales_elsewhere().sales,
+        }
     }
 
     async fn find(&self, kind: Kind, id: u128) -> Answer<Page> {
@@ -108,17 +131,54 @@ pub(super) fn failed(fault: QueryFault) -> Problem {
     Problem::new(reason, fault.to_string())
 }
 
+/// What this node's index cannot know.
+#[derive(Default)]
+struct Elsewhere {
+    sales: usize,
+    /// A node for each group of them.
+    nodes: BTreeSet<NodeId>,
+}
+
+fn elsewhere(map: &Map, here: NodeId) -> Elsewhere {
+    let mut elsewhere = Elsewhere::default();
+    for sale in map.sales.values() {
+        // What was only reserved has no orders.
+        let group = map.groups.get(&sale.group);
+        if let Some(group) = group
+            && sale.state != SaleState::Reserved
+            && !group.replicas.contains(&here)
+        {
+            elsewhere.sales += 1;
+            elsewhere.nodes.extend(group.replicas.first());
+        }
+    }
+    elsewhere
+}
+
 /// An index that does not cover all events cannot say that there is no such thing.
-fn absent(unknown: Reason, page: &Page) -> Problem {
-    match page.sales_missing {
-        0 => Problem::new(unknown, "the index of this node does not have it"),
-        missing => Problem::new(
+fn absent(unknown: Reason, page: &Page, elsewhere: &Elsewhere) -> Problem {
+    let missing = page.sales_missing;
+    if missing > 0 {
+        return Problem::new(
             Reason::NotReady,
             format!(
                 "the index of this node does not have it, but takes {missing} events anew: ask again"
             ),
-        ),
+        );
     }
+    let Elsewhere { sales, nodes } = elsewhere;
+    if *sales > 0 {
+        let nodes: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
+        return Problem::new(
+            Reason::NotReady,
+            format!(
+                "the index of this node does not have it, but {sales} events are on other nodes: \
+                 ask those, too"
+            ),
+        )
+        .with("nodes", nodes.join(", "));
+    }
+    Problem::new(unknown, "the index of this node does not have it")
 }
 
 /// The index has one row for a hold and the order it became.
@@ -177,16 +237,60 @@ fn hold_row(row: &Row) -> HoldRow {
 
 #[cfg(test)]
 mod tests {
+    use cluster::map::{Placement, SaleEntry};
+
     use super::*;
 
     #[test]
     fn an_index_with_gaps_does_not_deny_an_order() {
         let mut page = Page::default();
-        let denied = absent(Reason::UnknownOrder, &page);
+        let mut elsewhere = Elsewhere::default();
+        let denied = absent(Reason::UnknownOrder, &page, &elsewhere);
         assert_eq!(denied.status, 404);
+        elsewhere.sales = 3;
+        elsewhere.nodes = BTreeSet::from([4, 5]);
+        let others = absent(Reason::UnknownOrder, &page, &elsewhere);
+        assert_eq!((others.status, &*others.in_the_way["nodes"]), (503, "4, 5"));
+        assert!(others.to_string().contains("3 events are on other nodes"));
         page.sales_missing = 2;
-        let later = absent(Reason::UnknownOrder, &page);
+        let later = absent(Reason::UnknownOrder, &page, &elsewhere);
         assert_eq!(later.status, 503);
         assert!(later.to_string().contains("2 events"), "{later}");
+    }
+
+    #[test]
+    fn sales_without_a_replica_here_are_elsewhere() {
+        let group = |replicas: &[NodeId]| Placement {
+            replicas: replicas.to_vec(),
+            epoch: 1,
+        };
+        let sale = |sale_id, group, state| SaleEntry {
+            sale_id,
+            group,
+            name: String::new(),
+            venue: String::new(),
+            organiser: String::new(),
+            starts_at_ms: 0,
+            test_mode: false,
+            state,
+        };
+        let mut map = Map::default();
+        map.groups.insert(1, group(&[1, 2, 3]));
+        map.groups.insert(2, group(&[4, 5, 2]));
+        for (sale_id, group, state) in [
+            (10, 1, SaleState::Opened),
+            (11, 2, SaleState::Opened),
+            (12, 2, SaleState::Closed),
+            (13, 2, SaleState::Reserved),
+        ] {
+            map.sales.insert(sale_id, sale(sale_id, group, state));
+        }
+        let of = |node| {
+            let Elsewhere { sales, nodes } = elsewhere(&map, node);
+            (sales, Vec::from_iter(nodes))
+        };
+        assert_eq!(of(1), (2, vec![4]));
+        assert_eq!(of(2), (0, vec![]));
+        assert_eq!(of(4), (1, vec![1]));
     }
 }
