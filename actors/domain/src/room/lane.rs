@@ -210,8 +210,9 @@ impl Lane {
         passes: &mut u32,
     ) -> Option<u32> {
         // Whoever was passed over stands before all whose turn has not come.
-        if let Some(place) = self.first_passed(left) {
-            return Some(place);
+        let passed = self.first_passed(left);
+        if passed.is_some() && !planted(Bug::PassedOverLast) {
+            return passed;
         }
         let shuffle = self.shuffle?;
         while (self.cursor as usize) < self.members.len() {
@@ -231,7 +232,7 @@ impl Lane {
             }
             self.cursor = self.cursor.saturating_add(1);
         }
-        None
+        passed
     }
 
     /// Takes out the visitor at a place that `turn` told.

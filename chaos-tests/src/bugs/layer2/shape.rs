@@ -97,6 +97,8 @@ pub fn impatient(plan: &mut Plan) {
 pub fn queued(plan: &mut Plan) {
     plan.times = FAST;
     plan.rooms = plan.sales;
+    plan.rotates_key = false;
+    plan.wary = false;
     plan.visitors = 24;
     plan.workers = 2;
     plan.rest_ms = 40;
@@ -106,6 +108,18 @@ pub fn queued(plan: &mut Plan) {
 pub fn run(plan: &mut Plan) {
     queued(plan);
     plan.operators = true;
+}
+
+/// As above, with a second key that signs passes.
+pub fn rekeyed(plan: &mut Plan) {
+    run(plan);
+    plan.rotates_key = true;
+}
+
+/// As above, at nodes that are wary.
+pub fn wary(plan: &mut Plan) {
+    run(plan);
+    plan.wary = true;
 }
 
 /// As above, where mostly too little is left for a party.
