@@ -81,9 +81,12 @@ impl Bug {
                 Domain::PlacesRepeated => {
                     Ground::Shaped(&[Kind::KillNode, Kind::KillLeader], shape::queued)
                 }
-                Domain::PassedOverUntold
-                | Domain::PassedOverNeedlessly
-                | Domain::PassedOverLast => Ground::Shaped(&[Kind::KillLeader], shape::scarce),
+                Domain::PassedOverUntold | Domain::PassedOverNeedlessly => {
+                    Ground::Shaped(&[Kind::KillLeader], shape::scarce)
+                }
+                Domain::PassedOverLast => {
+                    Ground::Shaped(&[Kind::KillLeader], shape::scarce_and_slow)
+                }
                 Domain::PauseNotInSnapshot | Domain::TokenUnspent | Domain::RemovalUntold => {
                     Ground::Shaped(&[Kind::KillLeader], shape::run)
                 }

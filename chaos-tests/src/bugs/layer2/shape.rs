@@ -129,7 +129,14 @@ pub fn scarce(plan: &mut Plan) {
     plan.standing = 4;
 }
 
-/// As above, while a leader that is none any more takes itself for one for as long as possible.
+/// As above, and so slowly that many wait behind a party that was passed over when seats come back.
+pub fn scarce_and_slow(plan: &mut Plan) {
+    scarce(plan);
+    plan.visitors = 40;
+    plan.per_minute = Some(120);
+}
+
+/// As `run`, while a leader that is none any more takes itself for one for as long as possible.
 pub fn claimed(plan: &mut Plan) {
     run(plan);
     plan.times = SLOW;
