@@ -2,8 +2,8 @@
 //!
 //! A target is a function of bytes that panics when a property does not hold. `drive` runs it as a
 //! bounded test on stable Rust, over small valid inputs made in code and changed by `mutate`;
-//! `chaos-tests/fuzz/` gives the same functions to libFuzzer. Passes, ticket codes and pricing
-//! rules come with what they belong to.
+//! `chaos-tests/fuzz/` gives the same functions to libFuzzer. Ticket codes and pricing rules
+//! come with what they belong to.
 
 mod admin_bodies;
 mod answers;
@@ -17,6 +17,7 @@ mod layouts;
 mod log_recovery;
 mod mutate;
 mod partner_requests;
+mod passes;
 mod peer_frames;
 mod plans;
 mod sale_snapshot;
@@ -40,7 +41,7 @@ pub struct Target {
     pub cases: u64,
 }
 
-pub static TARGETS: [Target; 15] = [
+pub static TARGETS: [Target; 16] = [
     Target {
         name: "partner_requests",
         what: "every request message of onsale.channel.v1, up to the command record",
@@ -144,6 +145,14 @@ pub static TARGETS: [Target; 15] = [
         corpus: admin_bodies::corpus,
         words: admin_bodies::WORDS,
         cases: 30_000,
+    },
+    Target {
+        name: "passes",
+        what: "passes and tokens of waiting rooms, forged or with any claims",
+        run: passes::run,
+        corpus: passes::corpus,
+        words: passes::WORDS,
+        cases: 6_000,
     },
     Target {
         name: "command_line",

@@ -13,12 +13,15 @@
 //!      ├─ operator    runs the waiting rooms meanwhile
 //!      ├─ shop        the partners' host: buyers and what they were told
 //!      ├─ witness     what every replica applied at every index
+//!      ├─ retelling   the same once more from the first entry on, and who was let in before whom
 //!      └─ verdict     what must be true in the end
 //! sum ── run         many seeds
 //! ```
 
 pub mod components;
 pub mod computer;
+pub mod counts;
+pub mod deed;
 pub mod entropy;
 pub mod fault;
 pub mod links;
@@ -27,6 +30,7 @@ pub mod node;
 pub mod operator;
 pub mod plan;
 pub mod replacement;
+pub mod retelling;
 pub mod run;
 pub mod setup;
 pub mod shop;

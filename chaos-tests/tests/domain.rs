@@ -1,19 +1,19 @@
 //! Layer 1 in small runs. A failure prints the one command that repeats it.
 
 use chaos_tests::layer1::faults::Counts;
-use chaos_tests::layer1::run::run;
+use chaos_tests::layer1::run::{CarriedOut, run};
 
 const SEEDS: u64 = 10_000;
 
 const COMMANDS: usize = 200;
 
-/// How many commands of these seeds were carried out, and what happened meanwhile.
-fn run_all(seeds: impl Iterator<Item = u64>) -> (u64, Counts) {
-    let (mut done, mut faults) = (0, Counts::default());
+/// Which commands of these seeds were carried out, and what happened meanwhile.
+fn run_all(seeds: impl Iterator<Item = u64>) -> (CarriedOut, Counts) {
+    let (mut done, mut faults) = (CarriedOut::default(), Counts::default());
     for seed in seeds {
         match run(seed, COMMANDS) {
             Ok(report) => {
-                done += report.done;
+                done.add(&report.carried_out);
                 faults.add(&report.faults);
             }
             Err(failure) => panic!(
@@ -28,19 +28,21 @@ fn run_all(seeds: impl Iterator<Item = u64>) -> (u64, Counts) {
 #[test]
 fn replicas_do_what_the_reference_does() {
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
-    let ran: Vec<(u64, Counts)> = std::thread::scope(|scope| {
+    let ran: Vec<(CarriedOut, Counts)> = std::thread::scope(|scope| {
         let share = |first| scope.spawn(move || run_all((first..SEEDS).step_by(threads)));
         let running: Vec<_> = (0..threads as u64).map(share).collect();
         let joined = running.into_iter().map(|thread| thread.join());
         joined.map(|ran| ran.expect("no violation")).collect()
     });
-    let (mut done, mut faults) = (0, Counts::default());
+    let (mut done, mut faults) = (CarriedOut::default(), Counts::default());
     for (more, happened) in ran {
-        done += more;
+        done.add(&more);
         faults.add(&happened);
     }
-    assert!(done > SEEDS * 20, "only {done} commands were carried out");
+    let all: u64 = done.iter().map(|(_, times)| times).sum();
+    assert!(all > SEEDS * 20, "only {all} commands were carried out");
     assert_eq!(faults.missing(), Vec::<&str>::new(), "never happened");
+    assert_eq!(done.missing(), Vec::<&str>::new(), "never carried out");
 }
 
 #[test]

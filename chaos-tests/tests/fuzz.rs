@@ -70,6 +70,7 @@ targets! {
     layouts
     config
     admin_bodies
+    passes
     command_line
     sequences
 }

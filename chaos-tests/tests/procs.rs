@@ -2,7 +2,10 @@
 //! after the other is restarted, the harness itself is killed. What this machine cannot do is said
 //! to be SKIPPED.
 
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,8 +13,10 @@ use std::time::{Duration, Instant};
 use chaos_tests::procs::cluster::{self, Plan};
 use chaos_tests::procs::facility::Facilities;
 use chaos_tests::procs::fault::Kind;
+use chaos_tests::procs::leftovers::shelf;
 use chaos_tests::procs::scenario::{self, Wishes};
 use chaos_tests::procs::sum::Outcome;
+use chaos_tests::procs::user;
 
 /// The harness is a node too, when it is told to serve.
 const PROCS: &str = env!("CARGO_BIN_EXE_procs");
@@ -101,7 +106,8 @@ fn what_a_killed_harness_leaves_behind_is_taken_back() {
         .stdout(Stdio::null())
         .spawn()
         .expect("the harness starts");
-    let shelf = work.path().join("onsale-procs");
+    let name = shelf().file_name().expect("it has a name").to_owned();
+    let shelf = work.path().join(&name);
     let until = Instant::now() + Duration::from_secs(60);
     while !text_of(&shelf).contains("\"process\"") {
         assert!(Instant::now() < until, "no node is started");
@@ -120,7 +126,45 @@ fn what_a_killed_harness_leaves_behind_is_taken_back() {
     let left: Vec<_> = left
         .map(|entry| entry.expect("an entry").file_name())
         .collect();
-    assert_eq!(left, ["onsale-procs"]);
+    assert_eq!(left, [name]);
+}
+
+/// Faults of processes and of a proxy are had by anybody, also where another user's runs have left their
+/// ledgers; the rest is told to be skipped, in words and in figures.
+#[test]
+fn who_is_not_root_is_told_what_is_skipped() {
+    const NOBODY: u32 = 65_534;
+    let home = tempfile::tempdir_in(cluster::work()).expect("a folder");
+    let program = home.path().join("procs");
+    std::fs::copy(PROCS, &program).expect("there is room");
+    std::fs::set_permissions(home.path(), Permissions::from_mode(0o777)).expect("it is ours");
+    std::fs::create_dir(home.path().join("onsale-procs")).expect("it is new");
+    let report = home.path().join("report.json");
+    let mut command = Command::new(&program);
+    command
+        .args(["--profile", "default", "--buyers", "4", "--scenario"])
+        .arg("kill_leader,clients_cut_off,partition_halves,disk_slow")
+        .args([
+            Path::new("--json"),
+            &report,
+            Path::new("--work"),
+            home.path(),
+        ])
+        .env("TMPDIR", home.path())
+        .current_dir(home.path());
+    if user() == 0 {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}\n{errors}");
+    assert!(text.contains("SKIPPED  partition_halves"), "{text}");
+    assert!(text.contains("2 passed, 2 SKIPPED"), "{text}");
+    let report = std::fs::read_to_string(report).expect("it was written");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("it is JSON");
+    let figures = ["passed", "skipped", "failed"].map(|name| report[name].as_u64());
+    assert_eq!(figures, [Some(2), Some(2), Some(0)], "{report:#}");
 }
 
 /// All ledgers, one after the other.

@@ -14,4 +14,14 @@ cluster::deliberate_bugs! {
     PlaceUnproved => "a proved place is told without proof",
     /// A pass is denied without proof of leadership.
     ClaimUnproved => "a pass is denied by a leader that is none any more",
+    /// Whatever is brought is taken for the answer to a challenge.
+    AnswerUnchecked => "any answer meets a challenge",
+    /// What one node asks for is nothing to the others.
+    ChallengeOfNode => "each node asks for a challenge of its own",
+    /// Who comes again and again with one device is somebody new each time.
+    DevicesUncounted => "joins with one device are not counted",
+    /// What became of holds is not minded when their buyers come.
+    HoldsUnminded => "abandoned holds are not minded",
+    /// Who is slow comes in with the others.
+    SlowIsWelcome => "who comes like a bot waits with everybody",
 }

@@ -17,7 +17,7 @@ mod departure;
 pub mod engine;
 mod logs;
 mod node;
-mod outcomes;
+pub mod outcomes;
 pub mod place;
 mod time;
 mod welcome;

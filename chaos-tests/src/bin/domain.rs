@@ -1,12 +1,13 @@
 //! Layer 1 from the shell: `domain --seed N | --seeds A..B [--commands N] [--json FILE]`.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use chaos_tests::layer1::faults::Counts;
-use chaos_tests::layer1::run::{Failure, run};
+use chaos_tests::layer1::run::{CarriedOut, Failure, run};
 use chaos_tests::layer1::shrink::{describe, shrink};
 use clap::Parser;
 use serde_json::json;
@@ -40,7 +41,7 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 /// Events of a failure that are shown.
 const TAIL: usize = 40;
 
-/// From so many commands on, a fault that never happened means that nothing was proved about it.
+/// From so many commands on, a fault that never happened, and a command that was never carried out, means that nothing was proved about it.
 const COVERAGE_FROM: u64 = 200_000;
 
 fn main() -> ExitCode {
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let (mut commands, mut applied, mut done) = (0, 0, 0);
     let mut faults = Counts::default();
+    let mut carried_out = CarriedOut::default();
     let mut failures = Vec::new();
     for seed in seeds.clone() {
         match run(seed, args.commands) {
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
                 applied += report.applied;
                 done += report.done;
                 faults.add(&report.faults);
+                carried_out.add(&report.carried_out);
             }
             Err(failure) => {
                 explain(&failure);
@@ -72,10 +75,11 @@ fn main() -> ExitCode {
     let seconds = started.elapsed().as_secs_f64();
     let cpu_seconds = cpu_seconds();
     let commands_per_s = (commands as f64 / cpu_seconds) as u64;
-    let missing = match commands >= COVERAGE_FROM {
-        true => faults.missing(),
-        false => Vec::new(),
+    let (missing, never) = match commands >= COVERAGE_FROM {
+        true => (faults.missing(), carried_out.missing()),
+        false => (Vec::new(), Vec::new()),
     };
+    let by_kind = carried_out.iter().collect::<BTreeMap<_, _>>();
     let report = json!({
         "seeds": seeds.end - seeds.start,
         "violations": failures.len(),
@@ -88,6 +92,8 @@ fn main() -> ExitCode {
         "commands_per_s": commands_per_s,
         "faults": faults.to_json(),
         "faults_that_never_happened": missing,
+        "carried_out": by_kind,
+        "commands_never_carried_out": never,
     });
     println!("{report:#}");
     if let Some(path) = &args.json
@@ -96,7 +102,7 @@ fn main() -> ExitCode {
         eprintln!("{}: {error}", path.display());
         return ExitCode::FAILURE;
     }
-    match failures.is_empty() && missing.is_empty() {
+    match failures.is_empty() && missing.is_empty() && never.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }

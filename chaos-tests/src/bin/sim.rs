@@ -184,7 +184,9 @@ fn plan(args: &Args, seed: u64) -> Plan {
     if args.rooms {
         plan = plan.with_rooms();
     }
-    plan.operators &= !args.no_operators;
+    if args.no_operators {
+        plan = plan.without_operators();
+    }
     if let Some(faults) = &args.faults {
         plan.faults = faults.clone();
     }

@@ -84,6 +84,9 @@ impl Bug {
                 Domain::PassedOverUntold | Domain::PassedOverNeedlessly => {
                     Ground::Shaped(&[Kind::KillLeader], shape::scarce)
                 }
+                Domain::PassedOverLast => {
+                    Ground::Shaped(&[Kind::KillLeader], shape::scarce_and_slow)
+                }
                 Domain::PauseNotInSnapshot | Domain::TokenUnspent | Domain::RemovalUntold => {
                     Ground::Shaped(&[Kind::KillLeader], shape::run)
                 }
@@ -103,6 +106,7 @@ impl Bug {
                 TruncatedAtDamage => Ground::Faults(&[Kind::LogBitFlip, Kind::KillLeader]),
                 DiscardedIsFailed => Ground::Shaped(&[Kind::LeaderDeposed], shape::hurried),
                 BarrierLate => Ground::Faults(&[Kind::KillNode]),
+                OldKeyDropped => Ground::Shaped(&[Kind::KillLeader], shape::rekeyed),
                 InstalledUnsynced => Ground::Faults(&[Kind::PowerCutOne, Kind::PowerCutAll]),
             },
             Bug::Actors(bug) => match bug {
@@ -123,6 +127,11 @@ impl Bug {
                 Gateway::SentIsNeverSent | Gateway::DoubtForgotten => {
                     Ground::Shaped(&[Kind::KillLeader], shape::cut_short)
                 }
+                Gateway::AnswerUnchecked
+                | Gateway::ChallengeOfNode
+                | Gateway::DevicesUncounted
+                | Gateway::HoldsUnminded
+                | Gateway::SlowIsWelcome => Ground::Shaped(&[Kind::KillLeader], shape::wary),
                 Gateway::SentAgainUnderNewKey => Ground::Drawn,
             },
         }

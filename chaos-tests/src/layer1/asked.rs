@@ -64,6 +64,44 @@ impl Call {
 }
 
 impl Action {
+    /// Names of the kinds, by their number.
+    pub const KINDS: [&'static str; 14] = [
+        "open",
+        "pause",
+        "resume",
+        "close",
+        "reopen",
+        "set_rules",
+        "block",
+        "unblock",
+        "place",
+        "extend",
+        "release",
+        "confirm",
+        "cancel",
+        "expire",
+    ];
+
+    /// The number of its kind.
+    pub fn kind(&self) -> usize {
+        match self {
+            Action::Open => 0,
+            Action::Pause => 1,
+            Action::Resume => 2,
+            Action::Close => 3,
+            Action::Reopen => 4,
+            Action::SetRules(_) => 5,
+            Action::Block(_) => 6,
+            Action::Unblock(_) => 7,
+            Action::Place(_) => 8,
+            Action::Extend { .. } => 9,
+            Action::Release { .. } => 10,
+            Action::Confirm { .. } => 11,
+            Action::Cancel { .. } => 12,
+            Action::Expire => 13,
+        }
+    }
+
     fn command(&self) -> Command<'_> {
         match self {
             Action::Open => Command::OpenSale,

@@ -24,7 +24,34 @@ pub struct Report {
     /// Commands applied, on all replicas and in replays.
     pub applied: u64,
     pub faults: Counts,
+    pub carried_out: CarriedOut,
     pub digest: u64,
+}
+
+/// How often a command of each kind was carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CarriedOut([u64; Action::KINDS.len()]);
+
+impl CarriedOut {
+    fn count(&mut self, action: &Action) {
+        self.0[action.kind()] += 1;
+    }
+
+    pub fn add(&mut self, other: &CarriedOut) {
+        for (sum, more) in self.0.iter_mut().zip(other.0) {
+            *sum += more;
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Action::KINDS.into_iter().zip(self.0)
+    }
+
+    /// Kinds of which none was.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let missing = self.iter().filter(|(_, times)| *times == 0);
+        missing.map(|(kind, _)| kind).collect()
+    }
 }
 
 /// A run in which something was wrong.
@@ -121,7 +148,10 @@ fn play(plan: &Plan, stage: &mut Stage) -> Result<Report, Wrong> {
         let (Some(outcome), Event::Commit(asked)) = (outcome, &stage.events[event]) else {
             continue;
         };
-        report.done += u64::from(matches!(outcome, Outcome::Done(_)));
+        if matches!(outcome, Outcome::Done(_)) {
+            report.done += 1;
+            report.carried_out.count(&asked.call.action);
+        }
         match fate {
             Fate::AnswerLost => crowd.ask_again(&asked.call),
             _ => crowd.learn(&asked.call, &outcome),

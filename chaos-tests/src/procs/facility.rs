@@ -9,7 +9,7 @@ use super::filter::{Filter, Rule};
 use super::leftovers::{Ledger, Leftover};
 use super::limits::Controller;
 use super::network::Network;
-use super::{Trouble, shell};
+use super::{Trouble, shell, user};
 
 /// What a kind of fault cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +58,7 @@ impl Facilities {
             second_binary,
             ..Facilities::default()
         };
-        // SAFETY: the call takes nothing and cannot fail.
-        if unsafe { libc::geteuid() } != 0 {
+        if user() != 0 {
             return Ok(found);
         }
         let ledger = Ledger::open()?;
@@ -92,15 +91,15 @@ impl Facilities {
             Need::Disks => (self.disks, "no root, or no loop mounts of ext4"),
             Need::Throttle => (
                 self.disks && self.has(Controller::Blkio),
-                "no loop mounts, or no blkio control group (version 1)",
+                "no root, no loop mounts, or no blkio control group (version 1)",
             ),
             Need::Memory => (
                 self.has(Controller::Memory),
-                "no memory control group (version 1)",
+                "no root, or no memory control group (version 1)",
             ),
             Need::Cpu => (
                 self.has(Controller::Cpu),
-                "no cpu control group (version 1)",
+                "no root, or no cpu control group (version 1)",
             ),
             Need::FakeTime => (self.fake_time.is_some(), "no libfaketime"),
             Need::SecondBinary => (self.second_binary, "no --second-binary"),

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::shell;
+use super::{shell, user};
 
 /// One thing to take back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,8 +56,7 @@ impl Ledger {
         let pid = std::process::id() as i32;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("onsale-{pid}-{number}");
-        let path = shelf().join(format!("{name}.ledger"));
-        fs::create_dir_all(shelf())?;
+        let path = own_shelf()?.join(format!("{name}.ledger"));
         let mut file = File::create(&path)?;
         let began = began(pid).unwrap_or(0);
         writeln!(file, "{}", serde_json::to_string(&Owner { pid, began })?)?;
@@ -98,10 +98,7 @@ impl Drop for Ledger {
 /// Takes back what dead runs left behind; says what was done, one line a ledger.
 pub fn sweep() -> io::Result<Vec<String>> {
     let mut said = Vec::new();
-    let Ok(ledgers) = fs::read_dir(shelf()) else {
-        return Ok(said);
-    };
-    for entry in ledgers {
+    for entry in fs::read_dir(own_shelf()?)? {
         let path = entry?.path();
         if path.extension().is_some_and(|end| end == "ledger") {
             said.extend(sweep_one(&path)?);
@@ -196,9 +193,27 @@ fn take_one_back(leftover: &Leftover) -> bool {
     }
 }
 
-/// Where the ledgers lie.
-fn shelf() -> PathBuf {
-    std::env::temp_dir().join("onsale-procs")
+/// Where the ledgers lie: each user has a folder of their own, which others may read.
+pub fn shelf() -> PathBuf {
+    let name = match user() {
+        0 => "onsale-procs".to_owned(),
+        user => format!("onsale-procs-{user}"),
+    };
+    std::env::temp_dir().join(name)
+}
+
+/// What somebody else wrote down is not to be carried out.
+fn own_shelf() -> io::Result<PathBuf> {
+    let shelf = shelf();
+    fs::create_dir_all(&shelf)?;
+    let found = fs::symlink_metadata(&shelf)?;
+    match found.is_dir() && found.uid() == user() {
+        true => Ok(shelf),
+        false => Err(io::Error::other(format!(
+            "{} is somebody else's",
+            shelf.display()
+        ))),
+    }
 }
 
 /// When a process began, in ticks since the machine did; its id may be given again to another.

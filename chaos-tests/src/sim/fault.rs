@@ -1,24 +1,13 @@
 //! The kinds of faults, by name, and how often each one happened.
 
-use std::collections::BTreeMap;
+use super::counts::{self, kinds};
 
-macro_rules! kinds {
-    ($($kind:ident = $name:literal),+ $(,)?) => {
-        /// A kind of fault. Its name is what reports and counters say.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Kind { $($kind),+ }
-
-        impl Kind {
-            pub const ALL: &[Kind] = &[$(Kind::$kind),+];
-
-            pub fn name(self) -> &'static str {
-                match self { $(Kind::$kind => $name),+ }
-            }
-        }
-    };
-}
+/// How often each kind happened.
+pub type Counts = counts::Counts<Kind>;
 
 kinds! {
+    /// A kind of fault. Its name is what reports and counters say.
+    Kind:
     PartitionHalves = "partition_halves",
     PartitionRing = "partition_ring",
     PartitionBridge = "partition_bridge",
@@ -69,10 +58,6 @@ impl Kind {
         !matches!(self, Kind::TornWrites | Kind::LostWrites)
     }
 
-    pub fn by_name(name: &str) -> Option<Kind> {
-        Kind::ALL.iter().copied().find(|kind| kind.name() == name)
-    }
-
     /// Takes a computer out of the cluster for good: another takes its place.
     pub fn needs_replacement(self) -> bool {
         matches!(
@@ -83,31 +68,5 @@ impl Kind {
                 | Kind::LostDisk
                 | Kind::MembershipChange
         )
-    }
-}
-
-/// How often each kind happened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts(BTreeMap<Kind, u64>);
-
-impl Counts {
-    pub fn add(&mut self, kind: Kind, times: u64) {
-        if times > 0 {
-            *self.0.entry(kind).or_default() += times;
-        }
-    }
-
-    pub fn of(&self, kind: Kind) -> u64 {
-        self.0.get(&kind).copied().unwrap_or(0)
-    }
-
-    pub fn merge(&mut self, other: &Counts) {
-        for (kind, times) in &other.0 {
-            self.add(*kind, *times);
-        }
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (Kind, u64)> + '_ {
-        self.0.iter().map(|(kind, times)| (*kind, *times))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cluster::components::Components;
 use cluster::seeded::{SeededRuntime, SeededScope};
 use onsale::serve::engine::{Engine, Settings};
+use onsale::serve::outcomes::{Outcomes, follow};
 use prometheus::Registry;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -20,6 +21,8 @@ use super::witness::Witness;
 pub struct Software {
     pub computer: Arc<Computer>,
     pub settings: Settings,
+    /// Minds what becomes of holds.
+    pub is_wary: bool,
     pub seed: u64,
     pub trace: Trace,
     pub witness: Witness,
@@ -30,6 +33,7 @@ impl Software {
         let Software {
             computer,
             settings,
+            is_wary,
             seed,
             trace,
             witness,
@@ -63,6 +67,9 @@ impl Software {
         match starting.await {
             Ok(engine) => {
                 trace.event(&host, "started", format_args!(""));
+                if is_wary {
+                    learn(&engine);
+                }
                 serve(&computer, engine).await;
             }
             Err(failure) => {
@@ -72,6 +79,14 @@ impl Software {
             }
         }
         std::future::pending().await
+    }
+}
+
+/// Whoever judges those that join is told of holds, as in a whole node.
+fn learn(engine: &Engine) {
+    if let Some(feed) = engine.sales.feed() {
+        let outcomes = Outcomes::new(Arc::clone(&engine.risk));
+        tokio::spawn(follow(outcomes, feed, None));
     }
 }
 

@@ -14,12 +14,15 @@ use domain::ids::{SaleId, VisitorId};
 use domain::room::RoomPhase;
 use domain::room::merkle::Hash;
 use domain::room::pace::Ceilings;
+use onsale::access::pass::PassKey;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::oneshot::{Receiver, error::TryRecvError};
 
 use super::computer::BEGIN_MS;
+use super::deed::{Counts, Deed as Kind};
 use super::plan::Plan;
+use super::setup::room::{put, second_pass_key};
 use super::setup::{Decided, decide};
 use super::shop::{Shop, key};
 use super::world::World;
@@ -31,14 +34,39 @@ const KEYS: u64 = 1 << 41;
 const PATIENCE: Duration = Duration::from_secs(7);
 const AGAIN: Duration = Duration::from_millis(200);
 const RULES: u32 = 9;
+/// The second key is drawn apart from all deeds.
+const ROTATION_SEED: u64 = 0x726f_7461_7465_0000;
+/// What may be done at any time, so that a run that has not seen it goes on for a while.
+const OWED: [Kind; 5] = [
+    Kind::Pause,
+    Kind::Resume,
+    Kind::Close,
+    Kind::Reopen,
+    Kind::Remove,
+];
 
 pub struct Operator {
     desks: Vec<Desk>,
     rng: StdRng,
     shop: Shop,
     keys: u64,
+    /// After it only what is owed is begun.
+    until: Duration,
     /// Nothing new is begun, and what was begun is undone.
     is_ending: bool,
+    counts: Counts,
+    /// The second key that signs passes, where there is to be one.
+    rotation: Option<Rotation>,
+}
+
+/// The change of the key that signs passes, tried until it is done.
+struct Rotation {
+    at: Duration,
+    /// Made when it is first tried.
+    key: Option<PassKey>,
+    asked: Option<Receiver<bool>>,
+    patience: Duration,
+    is_done: bool,
 }
 
 /// One room's.
@@ -87,6 +115,20 @@ enum Deed {
     Beacon(Hash),
 }
 
+impl Deed {
+    fn kind(self) -> Kind {
+        match self {
+            Deed::Pause(true) => Kind::Pause,
+            Deed::Pause(false) => Kind::Resume,
+            Deed::Close(true) => Kind::Close,
+            Deed::Close(false) => Kind::Reopen,
+            Deed::Move { .. } => Kind::Move,
+            Deed::Remove { .. } => Kind::Remove,
+            Deed::Beacon(_) => Kind::Beacon,
+        }
+    }
+}
+
 impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -120,13 +162,45 @@ impl Operator {
             next_look: Duration::ZERO,
             turn: 0,
         };
+        let rotation = plan.rotates_key().then(|| {
+            let mut rng = StdRng::seed_from_u64(plan.seed ^ ROTATION_SEED);
+            let half_ms = plan.safety.as_millis() as u64 / 2;
+            Rotation {
+                at: Duration::from_millis(rng.random_range(1_000..half_ms)),
+                key: None,
+                asked: None,
+                patience: Duration::ZERO,
+                is_done: false,
+            }
+        });
         Operator {
             desks: rooms.map(desk).collect(),
             rng: StdRng::seed_from_u64(plan.seed ^ SEED),
             shop: shop.clone(),
             keys: KEYS,
+            until: Duration::MAX,
             is_ending: false,
+            counts: Counts::default(),
+            rotation,
         }
+    }
+
+    /// Deeds are drawn until then; after it only those that are missing.
+    pub fn plays_until(&mut self, until: Duration) {
+        self.until = until;
+    }
+
+    /// Whether something that can be done at any time was not done yet.
+    pub fn owes(&self) -> bool {
+        let is_missing = |deed: &Kind| self.counts.of(*deed) == 0;
+        let rotates = self.rotation.as_ref();
+        !self.desks.is_empty() && OWED.iter().any(is_missing)
+            || rotates.is_some_and(|rotation| !rotation.is_done)
+    }
+
+    /// What was done.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Called between ticks.
@@ -137,6 +211,46 @@ impl Operator {
             self.look(world, at);
             self.begin(world, at);
         }
+        self.rotate(world);
+    }
+
+    /// The key that signs passes is followed by another, once, under whatever faults there are.
+    fn rotate(&mut self, world: &World) {
+        let now = world.elapsed();
+        let rotation = self.rotation.as_mut();
+        let Some(rotation) = rotation.filter(|rotation| !rotation.is_done && rotation.at <= now)
+        else {
+            return;
+        };
+        if let Some(asked) = &mut rotation.asked {
+            match asked.try_recv() {
+                Ok(true) => {
+                    rotation.is_done = true;
+                    self.counts.add(Kind::RotateKey, 1);
+                    let what = format_args!("the second key");
+                    world.trace.event("desk", "is told", what);
+                }
+                Err(TryRecvError::Empty) if rotation.patience > now => {}
+                Ok(false) | Err(_) => {
+                    rotation.asked = None;
+                    rotation.at = now + AGAIN;
+                }
+            }
+            return;
+        }
+        let Some(node) = self.any_up(world) else {
+            return;
+        };
+        let Some(rotation) = &mut self.rotation else {
+            return;
+        };
+        let seed = world.plan().seed;
+        let made = || second_pass_key(seed, world.now.ms());
+        let change = put(rotation.key.get_or_insert_with(made).clone());
+        rotation.patience = now + PATIENCE;
+        rotation.asked = Some(world.ask(node, move |hands| async move {
+            hands.cluster.change_map(change).await.is_ok()
+        }));
     }
 
     /// From now on rooms are left as they shall stay: neither paused nor closed.
@@ -194,12 +308,12 @@ impl Operator {
         if self.is_ending {
             return None;
         }
+        if world.elapsed() > self.until {
+            return self.owed(sale);
+        }
         match self.rng.random_range(0..10) {
             0..=2 if !known.is_paused => Some(Deed::Pause(true)),
-            3 | 4 if !known.is_closed => {
-                self.shop.ledger().guests.closes(sale);
-                Some(Deed::Close(true))
-            }
+            3 | 4 if !known.is_closed => Some(self.close(sale)),
             5..=7 if known.gathers => {
                 let later_ms = self.rng.random_range(1_500..8_000);
                 let open_at_ms = BEGIN_MS + world.now.ms() + later_ms;
@@ -208,6 +322,25 @@ impl Operator {
             8 => self.removal(sale),
             _ => None,
         }
+    }
+
+    /// Of a room that is neither paused nor closed.
+    fn owed(&mut self, sale: u64) -> Option<Deed> {
+        let is_missing = |deed| self.counts.of(deed) == 0;
+        if is_missing(Kind::Pause) || is_missing(Kind::Resume) {
+            Some(Deed::Pause(true))
+        } else if is_missing(Kind::Close) || is_missing(Kind::Reopen) {
+            Some(self.close(sale))
+        } else if is_missing(Kind::Remove) {
+            self.removal(sale)
+        } else {
+            None
+        }
+    }
+
+    fn close(&mut self, sale: u64) -> Deed {
+        self.shop.ledger().guests.closes(sale);
+        Deed::Close(true)
     }
 
     fn removal(&mut self, sale: u64) -> Option<Deed> {
@@ -255,9 +388,9 @@ impl Operator {
                 act.again = now + AGAIN;
             }
             Some(decided) => {
-                let deed = act.deed;
+                let told = act.deed;
                 self.desks[at].act = None;
-                self.settle(world, at, deed, decided);
+                self.settle(world, at, told, decided);
             }
         }
     }
@@ -325,6 +458,7 @@ impl Operator {
             }
         };
         known.index = log_index;
+        self.counts.add(deed.kind(), 1);
         match deed {
             Deed::Pause(is_paused) => (known.is_paused, known.released) = (is_paused, None),
             Deed::Close(is_closed) => {

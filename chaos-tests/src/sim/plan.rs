@@ -7,13 +7,17 @@ use std::time::Duration;
 use cluster::Founder;
 use cluster::disk::memory::Faults;
 use cluster::types::NodeId;
+use onsale::access::risk::RiskLimits;
+use onsale::grpc;
 use onsale::serve::engine::Settings;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::components::{PARTNER_PORT, PEER_PORT};
 use super::computer::name;
+use super::deed::Deed;
 use super::fault::{DRAWN, Kind};
+use super::setup::room;
 
 /// Raft's times, in milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +73,14 @@ pub struct Plan {
     pub visitors: usize,
     /// Somebody runs the rooms while faults strike, and visitors look at them in every way there is.
     pub operators: bool,
+    /// With operators: passes are signed by another key from some time on.
+    pub rotates_key: bool,
+    /// With operators: nodes suspect devices and hoarders early, and somebody tries them.
+    pub wary: bool,
+    /// With rooms: there is so little that parties find too little left.
+    pub scarce: bool,
+    /// So many visitors are let in a minute at most, instead of what each room draws.
+    pub per_minute: Option<u32>,
 }
 
 /// Set for all nodes of all runs.
@@ -80,6 +92,21 @@ const FAULTS_SEED: u64 = 0x6661_756c_7473_0000;
 const ROOMS_SEED: u64 = 0x726f_6f6d_7300_0000;
 /// And whether they have operators.
 const OPERATORS_SEED: u64 = 0x6f70_6572_6174_0000;
+/// And what is asked of those who come.
+const WARY_SEED: u64 = 0x7761_7279_0000_0000;
+
+/// When a wary node asks for more: soon, because a run is short.
+pub const WARY: RiskLimits = RiskLimits {
+    address_per_min: 0,
+    device_per_min: 4,
+    slow_beyond: 3,
+    abandoned_least: 3,
+    abandoned_per_100: 50,
+};
+/// Rows and places of a house before which parties are passed over.
+const SCARCE: (usize, u32) = (3, 8);
+/// Places that are free for those who try it.
+const WARY_STANDING: u32 = 200;
 
 impl Plan {
     pub fn draw(seed: u64) -> Plan {
@@ -97,6 +124,7 @@ impl Plan {
         let mut rooms_rng = StdRng::seed_from_u64(seed ^ ROOMS_SEED);
         let has_rooms = rooms_rng.random_range(0..4) == 0;
         let visitors = rooms_rng.random_range(3..=10);
+        let mut wary_rng = StdRng::seed_from_u64(seed ^ WARY_SEED);
         let drawn = Plan {
             seed,
             nodes,
@@ -142,14 +170,16 @@ impl Plan {
             rooms: 0,
             visitors,
             operators: StdRng::seed_from_u64(seed ^ OPERATORS_SEED).random_bool(0.7),
+            rotates_key: wary_rng.random_bool(0.5),
+            wary: wary_rng.random_bool(0.5),
+            scarce: wary_rng.random_bool(0.5),
+            per_minute: None,
         };
-        Plan {
-            rooms: match has_rooms {
-                true => rooms_rng.random_range(1..=drawn.sales),
-                false => 0,
-            },
-            ..drawn
-        }
+        let rooms = match has_rooms {
+            true => rooms_rng.random_range(1..=drawn.sales),
+            false => 0,
+        };
+        Plan { rooms, ..drawn }.in_its_house()
     }
 
     /// The same with a waiting room before every sale.
@@ -158,6 +188,7 @@ impl Plan {
             rooms: self.sales,
             ..self
         }
+        .in_its_house()
     }
 
     /// Power cuts of all nodes at once under load, again and again, while syncs are slow: the plan
@@ -205,7 +236,76 @@ impl Plan {
             safety: Duration::from_secs(30),
             between_ms: 2_000,
             rooms: 0,
+            scarce: false,
             ..drawn
+        }
+    }
+
+    /// Nobody runs the rooms, and what only comes with an operator is not there either.
+    pub fn without_operators(self) -> Plan {
+        Plan {
+            operators: false,
+            ..self
+        }
+    }
+
+    fn has_operators(&self) -> bool {
+        self.operators && self.rooms > 0
+    }
+
+    /// Whether the key that signs passes changes while they are good.
+    pub fn rotates_key(&self) -> bool {
+        self.has_operators() && self.rotates_key
+    }
+
+    pub fn is_wary(&self) -> bool {
+        self.has_operators() && self.wary
+    }
+
+    /// What has to come to pass besides the faults.
+    pub fn deeds(&self) -> Vec<Deed> {
+        use Deed::*;
+        let mut deeds = Vec::new();
+        if self.has_operators() {
+            deeds.extend([Pause, Resume, Close, Reopen, Move, Remove]);
+            let mut rooms = self.room_ids();
+            if rooms.any(|sale| room::draw(self, sale).waits_for_beacon) {
+                deeds.push(Beacon);
+            }
+        }
+        if self.rotates_key() {
+            deeds.extend([RotateKey, SecondKey]);
+        }
+        if self.is_wary() {
+            deeds.extend([Suspect, Prove, Slow, Hoard]);
+        }
+        if self.is_scarce() {
+            deeds.extend([PassOver, ComeFirst]);
+        }
+        deeds
+    }
+
+    /// Whether parties at a waiting room come to find too little left.
+    fn is_scarce(&self) -> bool {
+        self.rooms > 0 && self.scarce && !self.is_wary()
+    }
+
+    fn in_its_house(self) -> Plan {
+        let (rows, standing) = match self.is_scarce() {
+            true => SCARCE,
+            false => (self.rows, self.standing),
+        };
+        Plan {
+            rows,
+            standing,
+            ..self
+        }
+    }
+
+    pub fn standing(&self) -> u32 {
+        match self.is_wary() {
+            true => self.standing + WARY_STANDING,
+            false => self.standing,
         }
     }
 
@@ -252,6 +352,13 @@ impl Plan {
                     ..cluster::log::Config::default()
                 },
                 ..cluster::Config::default()
+            },
+            partners: grpc::Config {
+                risk: match self.is_wary() {
+                    true => WARY,
+                    false => grpc::Config::default().risk,
+                },
+                ..grpc::Config::default()
             },
             partner_address: partner_address(id),
             ..Settings::default()
@@ -304,18 +411,20 @@ impl fmt::Display for Plan {
             self.replicas,
             self.sale_groups,
             self.sales,
-            self.rows * 10 + self.standing as usize,
+            self.rows * 10 + self.standing() as usize,
             self.workers,
             self.sessions_percent,
             match self.rooms {
                 0 => String::new(),
                 rooms => format!(
-                    "{rooms} waiting rooms{} for {} and company, ",
+                    "{rooms} waiting rooms{}{}{} for {} and company, ",
                     if self.operators {
                         " with an operator"
                     } else {
                         ""
                     },
+                    if self.rotates_key() { ", two keys" } else { "" },
+                    if self.is_wary() { ", wary" } else { "" },
                     self.visitors
                 ),
             },

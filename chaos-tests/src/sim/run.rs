@@ -7,11 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::deed;
 use super::entropy::without_entropy;
-use super::fault::{Counts, Kind};
+use super::fault::{self, Kind};
 use super::nemesis::Nemesis;
 use super::operator::Operator;
 use super::plan::Plan;
+use super::retelling;
 use super::setup;
 use super::shop::Shop;
 use super::trace::Trace;
@@ -23,7 +25,8 @@ use super::world::{SHOP, World};
 pub struct Outcome {
     pub seed: u64,
     pub violations: Vec<String>,
-    pub counts: Counts,
+    pub faults: fault::Counts,
+    pub deeds: deed::Counts,
     pub simulated: Duration,
     /// Calls of buyers, retries and reads too.
     pub commands: u64,
@@ -92,7 +95,8 @@ fn run_here(plan: Plan, file: Option<&Path>) -> std::io::Result<Outcome> {
     Ok(Outcome {
         seed: plan.seed,
         violations: course.violations,
-        counts: course.counts,
+        faults: course.faults,
+        deeds: course.deeds,
         simulated: course.simulated,
         commands: course.commands,
         done: course.done,
@@ -105,7 +109,8 @@ fn run_here(plan: Plan, file: Option<&Path>) -> std::io::Result<Outcome> {
 #[derive(Default)]
 struct Course {
     violations: Vec<String>,
-    counts: Counts,
+    faults: fault::Counts,
+    deeds: deed::Counts,
     simulated: Duration,
     commands: u64,
     done: usize,
@@ -121,7 +126,8 @@ impl Course {
         let ledger = shop.ledger();
         self.commands = ledger.calls;
         self.done = ledger.done_since(0);
-        self.counts.add(Kind::DuplicateCall, ledger.duplicates);
+        self.faults.add(Kind::DuplicateCall, ledger.duplicates);
+        self.deeds.merge(&ledger.deeds);
         lived
     }
 
@@ -130,13 +136,17 @@ impl Course {
         let mut operator = Operator::new(plan, shop);
         let lived = self.struggle(world, plan, shop, &mut nemesis, &mut operator);
         let (counts, found) = nemesis.report(world);
-        self.counts.merge(&counts);
+        self.faults.merge(&counts);
         self.violations.extend(found);
+        self.deeds.merge(operator.counts());
         lived?;
         let replicas = self.settle(world)?;
         self.audit(world, shop)?;
         let found = verdict::judge(plan, &replicas, &shop.ledger());
         self.violations.extend(found);
+        let retold = retelling::retell(&world.witness.entries(), &replicas);
+        self.deeds.merge(&retold.deeds);
+        self.violations.extend(retold.compare(&replicas));
         Ok(())
     }
 
@@ -151,8 +161,12 @@ impl Course {
     ) -> Result<(), String> {
         let safety = world.elapsed() + plan.safety;
         nemesis.plays_until(safety);
+        operator.plays_until(safety);
+        let is_owed = |nemesis: &Nemesis, operator: &Operator, world: &World| {
+            !nemesis.missing(world).is_empty() || operator.owes()
+        };
         while world.elapsed() < safety
-            || (world.elapsed() < safety + OVERTIME && !nemesis.missing(world).is_empty())
+            || (world.elapsed() < safety + OVERTIME && is_owed(nemesis, operator, world))
         {
             nemesis.strike(world);
             operator.tend(world);

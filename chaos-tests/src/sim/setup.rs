@@ -150,7 +150,7 @@ async fn create_here(hands: &Hands, plan: &Plan, sale: u64, group: GroupId) -> b
     let Some(group) = hands.cluster.group(group) else {
         return false;
     };
-    let venue = venue(plan.rows, plan.standing);
+    let venue = venue(plan.rows, plan.standing());
     let rules = SaleRules::default();
     let layout = Bytes::from_static(b"no layout");
     let created = hands.sales.create(

@@ -12,6 +12,7 @@ mod outside;
 mod places;
 mod request;
 mod session;
+mod suspects;
 mod tokens;
 mod unary;
 mod visitor;
@@ -105,6 +106,12 @@ impl Shop {
             let shop = self.clone();
             tokio::spawn(async move {
                 outside::come(&shop, number as u64, sale).await;
+                shop.inner.working.fetch_sub(1, Ordering::Relaxed);
+            });
+            self.inner.working.fetch_add(1, Ordering::Relaxed);
+            let shop = self.clone();
+            tokio::spawn(async move {
+                suspects::come(&shop, number as u64, sale).await;
                 shop.inner.working.fetch_sub(1, Ordering::Relaxed);
             });
         }

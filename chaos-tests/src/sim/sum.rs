@@ -1,10 +1,15 @@
-//! What many seeds came to: violations, how often each fault happened, how much time was simulated.
+//! What many seeds came to: violations, how often each fault and deed happened, how much time was
+//! simulated.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use super::fault::{Counts, Kind};
+use serde_json::{Map, Value, json};
+
+use super::counts::{Counts, Named};
+use super::deed::Deed;
+use super::fault::Kind;
 use super::plan::Plan;
 use super::run::Outcome;
 
@@ -14,15 +19,112 @@ pub struct Sum {
     pub violations: u64,
     /// Seeds that failed, in sequence.
     pub failed: BTreeSet<u64>,
-    pub counts: Counts,
-    /// In how many seeds each kind was enabled and did not happen: the run ended before it could.
-    missed: Counts,
-    /// Kinds that some plan had.
-    enabled: BTreeSet<Kind>,
+    pub faults: Tally<Kind>,
+    pub deeds: Tally<Deed>,
     pub simulated: Duration,
     /// Time of the threads that simulated.
     pub took: Duration,
     pub commands: u64,
+}
+
+/// What happened of what might have.
+#[derive(Clone, Debug)]
+pub struct Tally<K: Ord> {
+    pub counts: Counts<K>,
+    /// In how many seeds each kind was enabled and did not happen: the run ended before it could.
+    missed: Counts<K>,
+    /// Kinds that some plan had.
+    enabled: BTreeSet<K>,
+}
+
+impl<K: Ord> Default for Tally<K> {
+    fn default() -> Tally<K> {
+        Tally {
+            counts: Counts::default(),
+            missed: Counts::default(),
+            enabled: BTreeSet::new(),
+        }
+    }
+}
+
+/// As one process tells it to another.
+type TallyFigures = (Vec<(String, u64)>, Vec<(String, u64)>, Vec<String>);
+
+impl<K: Named> Tally<K> {
+    fn add(&mut self, enabled: &[K], counts: &Counts<K>) {
+        self.counts.merge(counts);
+        self.enabled.extend(enabled);
+        for kind in enabled {
+            self.missed.add(*kind, u64::from(counts.of(*kind) == 0));
+        }
+    }
+
+    fn merge(&mut self, other: &Tally<K>) {
+        let Tally {
+            counts,
+            missed,
+            enabled,
+        } = other;
+        self.counts.merge(counts);
+        self.missed.merge(missed);
+        self.enabled.extend(enabled);
+    }
+
+    fn figures(&self) -> TallyFigures {
+        let named = |counts: &Counts<K>| -> Vec<_> {
+            let counts = counts.iter();
+            counts
+                .map(|(kind, times)| (kind.name().to_owned(), times))
+                .collect()
+        };
+        let enabled = self.enabled.iter().map(|kind| kind.name().to_owned());
+        (named(&self.counts), named(&self.missed), enabled.collect())
+    }
+
+    fn read(figures: TallyFigures) -> Option<Tally<K>> {
+        let counts = |named: Vec<(String, u64)>| -> Option<Counts<K>> {
+            let mut counts = Counts::default();
+            for (name, times) in named {
+                counts.add(K::by_name(&name)?, times);
+            }
+            Some(counts)
+        };
+        let (counted, missed, enabled) = figures;
+        let enabled = enabled.iter().map(|name| K::by_name(name));
+        Some(Tally {
+            counts: counts(counted)?,
+            missed: counts(missed)?,
+            enabled: enabled.collect::<Option<_>>()?,
+        })
+    }
+
+    /// What was enabled and never happened: such a set proves less than it says.
+    pub fn never_happened(&self) -> Vec<K> {
+        let enabled = self.enabled.iter().copied();
+        enabled.filter(|kind| self.counts.of(*kind) == 0).collect()
+    }
+
+    fn json(&self) -> Map<String, Value> {
+        let counts = self.counts.iter();
+        let named = counts.map(|(kind, times)| (kind.name().to_owned(), times.into()));
+        named.collect()
+    }
+}
+
+impl<K: Named> fmt::Display for Tally<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (kind, times) in self.counts.iter() {
+            write!(f, "{:>25} {times}", kind.name())?;
+            match self.missed.of(kind) {
+                0 => writeln!(f)?,
+                seeds => writeln!(f, ", not in {seeds} seeds that had it enabled")?,
+            }
+        }
+        for kind in self.never_happened() {
+            writeln!(f, "{:>25} was enabled and NEVER HAPPENED", kind.name())?;
+        }
+        Ok(())
+    }
 }
 
 impl Sum {
@@ -32,12 +134,8 @@ impl Sum {
         if !outcome.violations.is_empty() {
             self.failed.insert(outcome.seed);
         }
-        self.counts.merge(&outcome.counts);
-        self.enabled.extend(&plan.faults);
-        for kind in &plan.faults {
-            self.missed
-                .add(*kind, u64::from(outcome.counts.of(*kind) == 0));
-        }
+        self.faults.add(&plan.faults, &outcome.faults);
+        self.deeds.add(&plan.deeds(), &outcome.deeds);
         self.simulated += outcome.simulated;
         self.took += took;
         self.commands += outcome.commands;
@@ -48,9 +146,8 @@ impl Sum {
             seeds,
             violations,
             failed,
-            counts,
-            missed,
-            enabled,
+            faults,
+            deeds,
             simulated,
             took,
             commands,
@@ -58,9 +155,8 @@ impl Sum {
         self.seeds += seeds;
         self.violations += violations;
         self.failed.extend(failed);
-        self.counts.merge(counts);
-        self.missed.merge(missed);
-        self.enabled.extend(enabled);
+        self.faults.merge(faults);
+        self.deeds.merge(deeds);
         self.simulated += *simulated;
         self.took += *took;
         self.commands += commands;
@@ -68,18 +164,12 @@ impl Sum {
 
     /// On one line, for `read` in another process.
     pub fn figures(&self) -> String {
-        let named = |counts: &Counts| -> Vec<_> {
-            let counts = counts.iter();
-            counts.map(|(kind, times)| (kind.name(), times)).collect()
-        };
-        let enabled: Vec<_> = self.enabled.iter().map(|kind| kind.name()).collect();
-        serde_json::json!([
+        json!([
             self.seeds,
             self.violations,
             self.failed,
-            named(&self.counts),
-            named(&self.missed),
-            enabled,
+            self.faults.figures(),
+            self.deeds.figures(),
             self.simulated.as_micros() as u64,
             self.took.as_micros() as u64,
             self.commands,
@@ -92,35 +182,31 @@ impl Sum {
             u64,
             u64,
             BTreeSet<u64>,
-            Vec<(String, u64)>,
-            Vec<(String, u64)>,
-            Vec<String>,
+            TallyFigures,
+            TallyFigures,
             u64,
             u64,
             u64,
         );
-        let (seeds, violations, failed, counted, missed, enabled, simulated, took, commands): Figures =
+        let (seeds, violations, failed, faults, deeds, simulated, took, commands): Figures =
             serde_json::from_str(figures).ok()?;
         Some(Sum {
             seeds,
             violations,
             failed,
-            counts: read_counts(counted)?,
-            missed: read_counts(missed)?,
-            enabled: enabled
-                .iter()
-                .filter_map(|name| Kind::by_name(name))
-                .collect(),
+            faults: Tally::read(faults)?,
+            deeds: Tally::read(deeds)?,
             simulated: Duration::from_micros(simulated),
             took: Duration::from_micros(took),
             commands,
         })
     }
 
-    /// Faults that were enabled and never happened: such a set proves less than it says.
-    pub fn never_happened(&self) -> Vec<Kind> {
-        let enabled = self.enabled.iter().copied();
-        enabled.filter(|kind| self.counts.of(*kind) == 0).collect()
+    /// Names of the faults and the deeds that were enabled and never happened.
+    pub fn never_happened(&self) -> Vec<&'static str> {
+        let faults = self.faults.never_happened().into_iter().map(Kind::name);
+        let deeds = self.deeds.never_happened().into_iter().map(Deed::name);
+        faults.chain(deeds).collect()
     }
 
     pub fn is_good(&self) -> bool {
@@ -136,23 +222,15 @@ impl Sum {
     }
 
     pub fn json(&self) -> String {
-        let faults: serde_json::Map<String, serde_json::Value> = self
-            .counts
-            .iter()
-            .map(|(kind, times)| (kind.name().to_owned(), times.into()))
-            .collect();
-        let names: Vec<_> = self
-            .never_happened()
-            .iter()
-            .map(|kind| kind.name())
-            .collect();
-        let json = serde_json::json!({
+        let faults = self.faults.json();
+        let json = json!({
             "seeds": self.seeds,
             "violations": self.violations,
             "failed_seeds": self.failed,
-            "faults": faults,
             "kinds": faults.len(),
-            "never_happened": names,
+            "faults": faults,
+            "deeds": self.deeds.json(),
+            "never_happened": self.never_happened(),
             "sim_hours": self.sim_hours(),
             "speedup": self.speedup(),
             "commands": self.commands,
@@ -161,29 +239,13 @@ impl Sum {
     }
 }
 
-fn read_counts(named: Vec<(String, u64)>) -> Option<Counts> {
-    let mut counts = Counts::default();
-    for (name, times) in named {
-        counts.add(Kind::by_name(&name)?, times);
-    }
-    Some(counts)
-}
-
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (kind, times) in self.counts.iter() {
-            write!(f, "{:>24} {times}", kind.name())?;
-            match self.missed.of(kind) {
-                0 => writeln!(f)?,
-                seeds => writeln!(f, ", not in {seeds} seeds that had it enabled")?,
-            }
-        }
-        for kind in self.never_happened() {
-            writeln!(f, "{:>24} was enabled and NEVER HAPPENED", kind.name())?;
-        }
         write!(
             f,
-            "{} seeds, {} violations, {:.2} h simulated at {:.0} times real time a thread, {} calls",
+            "{}{}{} seeds, {} violations, {:.2} h simulated at {:.0} times real time a thread, {} calls",
+            self.faults,
+            self.deeds,
             self.seeds,
             self.violations,
             self.sim_hours(),
@@ -194,5 +256,28 @@ impl fmt::Display for Sum {
             write!(f, "\nfailed: {:?}", self.failed)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that happened, one that did not, and one that was not enabled.
+    #[test]
+    fn a_deed_that_never_happened_fails_the_set_as_a_fault_does() {
+        let mut counts = Counts::default();
+        counts.add(Deed::Pause, 2);
+        let mut sum = Sum::default();
+        sum.deeds.add(&[Deed::Pause], &counts);
+        assert!(sum.is_good());
+        let mut told = Sum::read(&sum.figures()).expect("its own figures");
+        sum.deeds.add(&[Deed::Pause, Deed::Resume], &counts);
+        assert!(!sum.is_good(), "nobody resumed");
+        assert_eq!(sum.never_happened(), ["resume_room"]);
+        assert!(sum.to_string().contains("NEVER HAPPENED"));
+        told.merge(&Sum::read(&sum.figures()).expect("its own figures"));
+        assert_eq!(told.never_happened(), ["resume_room"]);
+        assert_eq!(told.deeds.counts.of(Deed::Pause), 6);
     }
 }

@@ -33,6 +33,7 @@ struct Entry {
     term: Term,
     digest: u64,
     first: String,
+    payload: Bytes,
 }
 
 impl Witness {
@@ -48,6 +49,15 @@ impl Witness {
 
     pub fn violations(&self) -> Vec<String> {
         self.lock().violations.clone()
+    }
+
+    /// What was delivered anywhere, in the sequence of each group's log.
+    pub fn entries(&self) -> Vec<(u64, Bytes)> {
+        let seen = self.lock();
+        let entries = seen.entries.iter();
+        entries
+            .map(|((_, index), entry)| (*index, entry.payload.clone()))
+            .collect()
     }
 
     /// Entries delivered, on all replicas together.
@@ -79,6 +89,7 @@ impl Witness {
                     term,
                     digest,
                     first,
+                    payload: entry.payload.clone(),
                 };
                 seen.entries.insert((group, index), entry);
             }
@@ -88,6 +99,7 @@ impl Witness {
                     term: other_term,
                     digest: other,
                     first,
+                    payload: _,
                 } = known;
                 let found = format!(
                     "index {index} of group {group}: {host} applied term {term} {digest:016x}, \

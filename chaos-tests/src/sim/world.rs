@@ -85,6 +85,7 @@ impl World {
         let software = Software {
             computer,
             settings: self.plan.settings(id),
+            is_wary: self.plan.is_wary(),
             seed: self.plan.seed,
             trace: self.trace.clone(),
             witness: self.witness.clone(),

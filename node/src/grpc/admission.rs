@@ -35,6 +35,7 @@ use crate::access::challenge::Asked;
 use crate::access::enqueue::Gate;
 use crate::access::pass::{self, Claims, Forged};
 use crate::access::risk::{Comer, Verdict};
+use crate::bugs::{Bug, planted};
 use crate::trace::CallSpan;
 use board::Boards;
 pub use reader::Rooms;
@@ -112,8 +113,12 @@ impl Partners {
             return Ok(());
         };
         let now_ms = self.wall.now_ms();
+        let mut secret = key.secret;
+        if planted(Bug::ChallengeOfNode) {
+            secret[0] ^= self.tracer.node_id() as u8;
+        }
         let is_met = self.challenge.is_met(&Asked {
-            secret: &key.secret,
+            secret: &secret,
             event: comer.event,
             visitor: comer.visitor,
             hardness,
@@ -123,8 +128,8 @@ impl Partners {
         match is_met {
             true => Ok(()),
             false => {
-                let (secret, event) = (&key.secret, comer.event);
-                let challenge = self.challenge.ask(secret, event, comer.visitor, now_ms);
+                let event = comer.event;
+                let challenge = self.challenge.ask(&secret, event, comer.visitor, now_ms);
                 Err(status::challenge_required(&challenge, hardness))
             }
         }
@@ -204,7 +209,9 @@ impl AdmissionService for Admission {
             Verdict::Prove { hardness } => partners.challenged(&comer, hardness, &message)?,
             Verdict::Slow { hardness } => {
                 partners.challenged(&comer, hardness, &message)?;
-                message.priority_class = SLOW_CLASS;
+                if !planted(Bug::SlowIsWelcome) {
+                    message.priority_class = SLOW_CLASS;
+                }
             }
         }
         let stamp = Stamp::of(&caller);

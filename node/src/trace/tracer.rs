@@ -239,7 +239,7 @@ impl Tracer {
         }
     }
 
-    pub(super) fn node_id(&self) -> u64 {
+    pub(crate) fn node_id(&self) -> u64 {
         self.inner.node_id
     }
 

@@ -97,6 +97,8 @@ pub fn impatient(plan: &mut Plan) {
 pub fn queued(plan: &mut Plan) {
     plan.times = FAST;
     plan.rooms = plan.sales;
+    plan.rotates_key = false;
+    plan.wary = false;
     plan.visitors = 24;
     plan.workers = 2;
     plan.rest_ms = 40;
@@ -108,6 +110,18 @@ pub fn run(plan: &mut Plan) {
     plan.operators = true;
 }
 
+/// As above, with a second key that signs passes.
+pub fn rekeyed(plan: &mut Plan) {
+    run(plan);
+    plan.rotates_key = true;
+}
+
+/// As above, at nodes that are wary.
+pub fn wary(plan: &mut Plan) {
+    run(plan);
+    plan.wary = true;
+}
+
 /// As above, where mostly too little is left for a party.
 pub fn scarce(plan: &mut Plan) {
     queued(plan);
@@ -115,7 +129,14 @@ pub fn scarce(plan: &mut Plan) {
     plan.standing = 4;
 }
 
-/// As above, while a leader that is none any more takes itself for one for as long as possible.
+/// As above, and so slowly that many wait behind a party that was passed over when seats come back.
+pub fn scarce_and_slow(plan: &mut Plan) {
+    scarce(plan);
+    plan.visitors = 40;
+    plan.per_minute = Some(120);
+}
+
+/// As `run`, while a leader that is none any more takes itself for one for as long as possible.
 pub fn claimed(plan: &mut Plan) {
     run(plan);
     plan.times = SLOW;

@@ -20,21 +20,37 @@ use crate::sim::plan::Plan;
 use crate::sim::shop::admission::PARTY_MAX;
 use crate::sim::world::World;
 
+/// Where there is a lane of those who come like bots, it is the first.
+pub const SLOW_LANE: u8 = 0;
 /// The partner that sells, and its channel.
 pub const SHOP: u16 = 1;
 /// The partner that only brings visitors, and its channel.
 pub const CLUB: u16 = 2;
 const SEED: u64 = 0x726f_6f6d_7300_0001;
 
+/// The class of those who come like bots.
+pub const SLOW_CLASS: u8 = 255;
+
 /// A key of its own for each seed.
 pub fn pass_key(seed: u64, now_ms: u64) -> Change {
     let mut rng = StdRng::seed_from_u64(seed ^ SEED);
+    put(PassKey::new(rng.random(), BEGIN_MS + now_ms))
+}
+
+/// The key that comes after it.
+pub fn second_pass_key(seed: u64, made_at_ms: u64) -> PassKey {
+    let mut rng = StdRng::seed_from_u64(seed ^ SEED ^ 1);
+    PassKey::new(rng.random(), BEGIN_MS + made_at_ms)
+}
+
+/// The change that makes a key known.
+pub fn put(key: PassKey) -> Change {
     let PassKey {
         key_id,
         secret,
         public,
         made_at_ms,
-    } = PassKey::new(rng.random(), BEGIN_MS + now_ms);
+    } = key;
     let key = StoredKey {
         key_id,
         secret,
@@ -61,8 +77,12 @@ impl PartnerKeys {
         let mut rng = StdRng::seed_from_u64(plan.seed ^ SEED ^ sale << 16);
         let mut key = || PassKey::new(rng.random(), BEGIN_MS);
         let keys = [key(), key()];
-        let [own_room, enqueue] = keys.map(|key| rng.random_bool(0.5).then_some(key));
-        PartnerKeys { own_room, enqueue }
+        let [own_room, enqueue] = keys.map(|key| (rng.random_bool(0.5), key));
+        PartnerKeys {
+            // Who hoards comes with its tokens.
+            own_room: (own_room.0 || plan.is_wary()).then_some(own_room.1),
+            enqueue: enqueue.0.then_some(enqueue.1),
+        }
     }
 }
 
@@ -87,9 +107,22 @@ pub fn trusts(plan: &Plan, sale: u64) -> impl Iterator<Item = Change> {
 
 /// Visitors may come at once or soon, and are let in while faults strike.
 pub fn arm(world: &mut World, plan: &Arc<Plan>, sale: u64) -> Result<(), String> {
-    let mut rng = StdRng::seed_from_u64(plan.seed ^ SEED ^ sale << 8);
+    let mut room = draw(plan, sale);
     let now_ms = BEGIN_MS + world.now.ms();
-    let lobby_at_ms = now_ms + rng.random_range(0..2_000);
+    room.lobby_at_ms += now_ms;
+    room.open_at_ms += now_ms;
+    repeat(world, "the room is armed", |world| {
+        let room = room.clone();
+        world.answer(FIRST, STEP_LIMIT, move |hands| async move {
+            is_done(&hands, sale, Command::OpenRoom(Box::new(room))).await
+        })
+    })
+}
+
+/// The room of a sale; its times count from when it is armed.
+pub fn draw(plan: &Plan, sale: u64) -> RoomPlan {
+    let mut rng = StdRng::seed_from_u64(plan.seed ^ SEED ^ sale << 8);
+    let lobby_at_ms = rng.random_range(0..2_000);
     let gathers_ms = rng.random_range(2_000..=plan.safety.as_millis() as u64 / 2);
     let mut room = RoomPlan {
         lobby_at_ms,
@@ -101,14 +134,20 @@ pub fn arm(world: &mut World, plan: &Arc<Plan>, sale: u64) -> Result<(), String>
         ceilings: ceilings(&mut rng),
         lanes: lanes(&mut rng),
     };
+    if let Some(per_minute) = plan.per_minute {
+        room.ceilings.per_minute = Some(per_minute);
+    }
     // Somebody has to make it known.
     room.waits_for_beacon = plan.operators && rng.random_bool(0.4);
-    repeat(world, "the room is armed", |world| {
-        let room = room.clone();
-        world.answer(FIRST, STEP_LIMIT, move |hands| async move {
-            is_done(&hands, sale, Command::OpenRoom(Box::new(room))).await
-        })
-    })
+    if plan.is_wary() {
+        let slow = LaneRules {
+            channel: None,
+            class: Some(SLOW_CLASS),
+            weight: 1,
+        };
+        room.lanes.insert(0, slow);
+    }
+    room
 }
 
 fn ceilings(rng: &mut StdRng) -> Ceilings {

@@ -186,14 +186,15 @@ impl Shop {
     }
 
     /// Who refuses tells the revision it decided on: never one before what anybody was told of when
-    /// the call was made. Only that a sale wants a pass is told without a proof: it never changes.
+    /// the call was made. Only that a sale wants a pass is told without a proof, because it never changes,
+    /// and that a pass is none, which the sale is not asked.
     pub(super) fn check_refusal(&self, node: NodeId, sale: u64, known: u64, status: &Status) {
         let info = status.get_details_error_info();
         let revision = info.and_then(|info| info.metadata.get("revision")?.parse::<u64>().ok());
         let why = reason(status).unwrap_or_default();
         if let Some(revision) = revision
             && revision < known
-            && why != "QUEUE_REQUIRED"
+            && !matches!(why.as_str(), "QUEUE_REQUIRED" | "PASS_INVALID")
         {
             self.ledger().violations.push(format!(
                 "sale {sale}: n{node} refused a call ({why}) on revision {revision}, {known} was told before"

@@ -1,7 +1,7 @@
 //! What visitors of waiting rooms were told. Any node answers from its own copy, a moment old, so what
 //! is told later may be older; but a number, a place and a pass, once told, are told so for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use domain::room::merkle::Hash;
@@ -94,6 +94,8 @@ pub struct GuestBook {
     pub passes: BTreeMap<(u64, u32), String>,
     /// Tickets that tokens of the shop's own room are good for, by sale and visitor.
     pub tokens: BTreeMap<(u64, u128), u32>,
+    /// Who came with a device that is counted, by sale and visitor.
+    pub suspects: BTreeSet<(u64, u128)>,
     /// By sale.
     pub notices: BTreeMap<u64, Notice>,
     /// Beacons that were told to be made known, by sale.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::guests::GuestBook;
+use crate::sim::deed;
 
 /// What a buyer asks of a sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +139,8 @@ pub struct Ledger {
     pub orders: BTreeMap<(u64, u128), Option<OrderSeen>>,
     pub seats: BTreeMap<u64, SeatsSeen>,
     pub guests: GuestBook,
+    /// What visitors met.
+    pub deeds: deed::Counts,
 }
 
 impl Ledger {

@@ -13,6 +13,7 @@ use domain::room::{Census, Reason, VisitorPhase};
 
 use super::Replica;
 use crate::sim::setup::CLUB;
+use crate::sim::setup::room::{SLOW_CLASS, SLOW_LANE};
 use crate::sim::shop::admission::party_of;
 use crate::sim::shop::guests::{Guest, GuestBook, LineTold};
 use crate::sim::shop::wires::Partner;
@@ -25,6 +26,8 @@ pub struct RoomSeen {
     /// Seats and places that are free.
     pub free: u32,
     pub pass_tickets: u16,
+    /// Where those stand who came like bots, if they have a lane.
+    pub slow_lane: Option<u8>,
     /// Whether anybody waits for whom that is enough.
     pub finds_enough: bool,
     pub evidence: Evidence,
@@ -48,6 +51,7 @@ impl RoomSeen {
             census: room.census(),
             free: sale.counts().free,
             pass_tickets: room.plan().pass_tickets,
+            slow_lane: slow_lane(room.plan()),
             finds_enough: room.may_let_in(sale.counts().free),
             evidence: room.evidence(),
             lines: room.lines(),
@@ -134,6 +138,13 @@ fn wrong_room(sale: u64, room: &RoomSeen, guests: &GuestBook) -> Vec<String> {
             wrong.push(format!("number {number} {why}: {told:?}, {line:?}"));
         }
     }
+    let is_slow = |line: &&Line| room.slow_lane == Some(line.lane);
+    let is_suspect = |line: &&Line| guests.suspects.contains(&(sale, line.visitor.0));
+    let slow = room.lines.iter().filter(is_slow);
+    wrong.extend(
+        slow.filter(|line| !is_suspect(line))
+            .map(|line| format!("{line:?} waits among the slow, and came like anybody")),
+    );
     wrong.extend(wrong_notice(&room.evidence, sale, guests));
     for (buyer, bought) in &room.bought {
         let token = guests.tokens.get(&(sale, *buyer)).copied();
@@ -145,6 +156,11 @@ fn wrong_room(sale: u64, room: &RoomSeen, guests: &GuestBook) -> Vec<String> {
         }
     }
     wrong
+}
+
+fn slow_lane(plan: &domain::room::Plan) -> Option<u8> {
+    let first = plan.lanes.get(usize::from(SLOW_LANE))?;
+    (first.class == Some(SLOW_CLASS)).then_some(SLOW_LANE)
 }
 
 fn wrong_guest(room: &RoomSeen, guest: &Guest, there: &[usize]) -> Option<&'static str> {
