@@ -118,11 +118,11 @@ impl SaleHandle {
 
     /// A live hold on this replica's copy.
     pub async fn hold(&self, id: HoldId) -> Result<Option<Hold>, ReadFailure> {
-        self.ask(|reply| Read::Hold(id, reply)).await
+        self.ask(|reply| Read::Hold(id, reply)).await?
     }
 
     pub async fn order(&self, id: OrderId) -> Result<Option<Order>, ReadFailure> {
-        self.ask(|reply| Read::Order(id, reply)).await
+        self.ask(|reply| Read::Order(id, reply)).await?
     }
 
     /// The whole state, for rebuilding what is derived from it.
@@ -133,21 +133,22 @@ impl SaleHandle {
     /// Where visitors stand on this replica's copy; `None`: the sale has no room.
     pub async fn places(&self, visitors: Vec<VisitorId>) -> Result<Option<Places>, ReadFailure> {
         self.ask_room(|reply| ReadRoom::Places(visitors, reply))
-            .await
+            .await?
     }
 
     /// The waiting room, if the sale has one.
     pub async fn room(&self) -> Result<Option<RoomReport>, ReadFailure> {
-        self.ask_room(ReadRoom::Report).await
+        self.ask_room(ReadRoom::Report).await?
     }
 
     /// What anybody may check the room by.
     pub async fn published(&self) -> Result<Option<Published>, ReadFailure> {
-        self.ask_room(ReadRoom::Published).await
+        self.ask_room(ReadRoom::Published).await?
     }
 
     pub async fn proof(&self, visitor: VisitorId) -> Result<Option<Proof>, ReadFailure> {
-        self.ask_room(|reply| ReadRoom::Proof(visitor, reply)).await
+        self.ask_room(|reply| ReadRoom::Proof(visitor, reply))
+            .await?
     }
 
     pub(crate) async fn room_look(&self) -> Result<Option<RoomLook>, ReadFailure> {

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::change_log::WatchFailure;
+use super::handle::ReadFailure;
 use super::journal::Body;
 use super::room::{Places, Proof, Published, RoomLook, RoomReport};
 use super::view::{Exported, Figures, SeatsView, Summary};
@@ -45,8 +46,8 @@ pub(crate) enum Read {
     /// Answered with `None` where the sale does not lead or is frozen.
     Figures(oneshot::Sender<Option<Figures>>),
     Layout(oneshot::Sender<Bytes>),
-    Hold(HoldId, oneshot::Sender<Option<Hold>>),
-    Order(OrderId, oneshot::Sender<Option<Order>>),
+    Hold(HoldId, Found<Hold>),
+    Order(OrderId, Found<Order>),
     Changes {
         after: Revision,
         reply: oneshot::Sender<Result<Arc<[Change]>, WatchFailure>>,
@@ -54,12 +55,17 @@ pub(crate) enum Read {
     Export(oneshot::Sender<Option<Exported>>),
 }
 
+/// Who asked is told what there is, or that there is none; and of a frozen sale neither, because nobody
+/// knows.
+pub(crate) type Found<T> = oneshot::Sender<Result<Option<T>, ReadFailure>>;
+
 /// Answered with `None` where there is no room.
 pub(crate) enum ReadRoom {
-    Places(Vec<VisitorId>, oneshot::Sender<Option<Places>>),
-    Report(oneshot::Sender<Option<RoomReport>>),
-    Published(oneshot::Sender<Option<Published>>),
-    Proof(VisitorId, oneshot::Sender<Option<Proof>>),
+    Places(Vec<VisitorId>, Found<Places>),
+    Report(Found<RoomReport>),
+    Published(Found<Published>),
+    Proof(VisitorId, Found<Proof>),
+    /// As well where the sale does not lead or is frozen.
     Look(oneshot::Sender<Option<RoomLook>>),
 }
 

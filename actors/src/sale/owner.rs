@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::answering::fail_calls;
 use super::change_log::ChangeLog;
-use super::handle::Shared;
+use super::handle::{ReadFailure, Shared};
 use super::in_flight::{InFlight, InFlights};
 use super::journal::{Body, Frozen, Journal};
 use super::message::{Creation, Message, Note, Read, SalePart};
@@ -355,16 +355,17 @@ impl Owner {
             }
             (Read::Hold(id, reply), State::Live { sale, .. }) => {
                 let due = |deadline_ms: u64| deadline_ms <= sale.now_ms();
-                let _ = reply.send(sale.hold(id).filter(|hold| !due(hold.deadline_ms)).cloned());
+                let hold = sale.hold(id).filter(|hold| !due(hold.deadline_ms));
+                let _ = reply.send(Ok(hold.cloned()));
             }
             (Read::Hold(_, reply), State::Frozen(_)) => {
-                let _ = reply.send(None);
+                let _ = reply.send(Err(ReadFailure::Frozen));
             }
             (Read::Order(id, reply), State::Live { sale, .. }) => {
-                let _ = reply.send(sale.order(id).cloned());
+                let _ = reply.send(Ok(sale.order(id).cloned()));
             }
             (Read::Order(_, reply), State::Frozen(_)) => {
-                let _ = reply.send(None);
+                let _ = reply.send(Err(ReadFailure::Frozen));
             }
             (Read::Changes { after, reply }, _) => {
                 let _ = reply.send(self.change_log.after(after));

@@ -9,6 +9,7 @@ use domain::room::merkle::Hash;
 use domain::room::shuffle::{Evidence, Line};
 use domain::room::{Census, LaneRules, Plan, Room, RoomPhase, Status};
 
+use super::handle::ReadFailure;
 use super::message::ReadRoom;
 use super::owner::{Owner, State};
 use super::turnstile::Passed;
@@ -107,20 +108,28 @@ impl Owner {
         // Who asked may have given up; nothing depends on it here.
         match read {
             ReadRoom::Places(visitors, reply) => {
-                let _ = reply.send(self.places(&visitors));
+                let _ = reply.send(self.found(self.places(&visitors)));
             }
             ReadRoom::Report(reply) => {
-                let _ = reply.send(self.room_report());
+                let _ = reply.send(self.found(self.room_report()));
             }
             ReadRoom::Published(reply) => {
-                let _ = reply.send(self.published());
+                let _ = reply.send(self.found(self.published()));
             }
             ReadRoom::Proof(visitor, reply) => {
-                let _ = reply.send(self.proof(visitor));
+                let _ = reply.send(self.found(self.proof(visitor)));
             }
             ReadRoom::Look(reply) => {
                 let _ = reply.send(self.room_look());
             }
+        }
+    }
+
+    /// Of a frozen sale nobody knows.
+    fn found<T>(&self, found: Option<T>) -> Result<Option<T>, ReadFailure> {
+        match self.state.is_frozen() {
+            true => Err(ReadFailure::Frozen),
+            false => Ok(found),
         }
     }
 

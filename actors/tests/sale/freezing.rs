@@ -3,7 +3,8 @@ use std::time::Duration;
 use actors::Config;
 use actors::codec::answer::{Answer, FailureReason};
 use actors::faults::Faults;
-use domain::ids::{IdempotencyKey, SaleId};
+use actors::sale::ReadFailure;
+use domain::ids::{HoldId, IdempotencyKey, OrderId, SaleId, VisitorId};
 use domain::rejection::Rejection;
 use domain::rules::SaleRules;
 
@@ -87,6 +88,15 @@ async fn a_panic_while_changing_freezes_that_sale_alone_until_it_is_released() {
         sale.seats(false).await.is_err(),
         "a half-changed sale is never read"
     );
+    // Nobody may be told that an order or a room is not there: they are.
+    let frozen_read = ReadFailure::Frozen;
+    assert_eq!(sale.hold(HoldId(1)).await, Err(frozen_read));
+    assert_eq!(sale.order(OrderId(1)).await, Err(frozen_read));
+    let places = sale.places(vec![VisitorId(1)]).await;
+    assert_eq!(places.err(), Some(frozen_read));
+    assert_eq!(sale.room().await.err(), Some(frozen_read));
+    assert_eq!(sale.published().await.err(), Some(frozen_read));
+    assert_eq!(sale.proof(VisitorId(1)).await.err(), Some(frozen_read));
     let frost = sale
         .summary()
         .await
