@@ -3,7 +3,6 @@
 
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -84,10 +83,6 @@ class Drill:
             return None
         return read if len(read) == NODES and all("http" in config for config in read) else None
 
-    def has_sold(self):
-        """Its crowd has gone, and what they bought was audited."""
-        return "until Ctrl-C" in Path(self.words.name).read_text()
-
     def read_event(self):
         """Its id, once the crowd is let in."""
         if self.has_doors and "Doors open" not in Path(self.words.name).read_text():
@@ -166,15 +161,6 @@ class Drill:
             [program or self.onsale, "serve", "--config", self.data / f"node-{node}.toml"],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ | dict(env),
         )
-
-    def change(self, node, setting, value):
-        """One line of a node's file."""
-        file = self.data / f"node-{node}.toml"
-        text, many = re.subn(rf"(?m)^{setting} = .*$", f"{setting} = {value}", file.read_text())
-        if many != 1:
-            raise LookupError(setting)
-        file.write_text(text)
-        self.say(f"node-{node}.toml: {setting} = {value}")
 
     def slow_sync(self, node, ms):
         """Holds up each sync of the log by so long, with strace at the thread that syncs."""
