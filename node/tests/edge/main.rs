@@ -8,4 +8,5 @@ mod metrics;
 mod node;
 mod overload;
 mod refusals;
+mod series;
 mod tracing;
