@@ -29,6 +29,7 @@ mod mailbox;
 pub mod metrics;
 pub mod sale;
 pub mod sales;
+pub mod size;
 pub mod trace;
 
 pub use config::Config;

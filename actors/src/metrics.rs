@@ -3,13 +3,14 @@
 
 use std::array;
 
-use domain::change::{Change, Fact};
+use domain::change::{Change, Fact, SeatState};
 use domain::outcome::Outcome;
 use domain::rejection::Rejection;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use proto::channel::v1::RejectionReason;
 
 use crate::codec::rejection::pack;
+use crate::size::Size;
 
 /// Reasons of rejections, by their durable numbers; 0 is none.
 const REASONS: usize = 50;
@@ -24,9 +25,16 @@ pub struct SaleMetrics {
     batch_commands: Histogram,
     frozen: IntGauge,
     actors_failed: IntCounter,
+    /// In the sequence of `Size::ALL`.
+    by_size: [OfSize; 3],
+}
+
+/// Of events of one size.
+struct OfSize {
     /// By number of the reason.
     refusals: [IntCounter; REASONS],
     holds_placed: IntCounter,
+    holds_split: IntCounter,
     holds_expired: IntCounter,
     holds_released: IntCounter,
     orders_placed: IntCounter,
@@ -80,35 +88,7 @@ impl SaleMetrics {
                 "onsale_sale_actors_failed_total",
                 "Actors of sales and waiting rooms that ended by a fault of their own",
             )?,
-            refusals: refusals(registry)?,
-            holds_placed: counter(
-                "onsale_sale_holds_placed_total",
-                "Holds placed in sales this node leads",
-            )?,
-            holds_expired: counter(
-                "onsale_sale_holds_expired_total",
-                "Holds that nobody paid for in time, in sales this node leads",
-            )?,
-            holds_released: counter(
-                "onsale_sale_holds_released_total",
-                "Holds given back, in sales this node leads",
-            )?,
-            orders_placed: counter(
-                "onsale_sale_orders_placed_total",
-                "Holds that became orders, in sales this node leads",
-            )?,
-            orders_cancelled: counter(
-                "onsale_sale_orders_cancelled_total",
-                "Orders cancelled, in sales this node leads",
-            )?,
-            seats_held: counter(
-                "onsale_sale_seats_held_total",
-                "Seats of the holds placed in sales this node leads",
-            )?,
-            seats_sold: counter(
-                "onsale_sale_seats_sold_total",
-                "Seats of the orders placed in sales this node leads",
-            )?,
+            by_size: BySize::new(registry)?.of_all(),
         })
     }
 
@@ -131,30 +111,42 @@ impl SaleMetrics {
     }
 
     /// A caller of this node's sale is told no.
-    pub(crate) fn observe_refusal(&self, rejection: Rejection) {
-        if let Some(counter) = self.refusals.get(usize::from(pack(rejection).reason)) {
+    pub(crate) fn observe_refusal(&self, size: Size, rejection: Rejection) {
+        let refusals = &self.of(size).refusals;
+        if let Some(counter) = refusals.get(usize::from(pack(rejection).reason)) {
             counter.inc();
         }
     }
 
     /// What a batch changed, on the leader.
-    pub(crate) fn observe_changes(&self, changes: &[Change]) {
+    pub(crate) fn observe_changes(&self, size: Size, changes: &[Change]) {
         let mut count = ChangeCount::default();
         for change in changes {
             count.add(&change.fact);
         }
+        let of_size = self.of(size);
         for (counter, by) in [
-            (&self.holds_placed, count.holds_placed),
-            (&self.holds_expired, count.holds_expired),
-            (&self.holds_released, count.holds_released),
-            (&self.orders_placed, count.orders_placed),
-            (&self.orders_cancelled, count.orders_cancelled),
-            (&self.seats_held, count.seats_held),
-            (&self.seats_sold, count.seats_sold),
+            (&of_size.holds_placed, count.holds_placed),
+            (&of_size.holds_split, count.holds_split),
+            (&of_size.holds_expired, count.holds_expired),
+            (&of_size.holds_released, count.holds_released),
+            (&of_size.orders_placed, count.orders_placed),
+            (&of_size.orders_cancelled, count.orders_cancelled),
+            (&of_size.seats_held, count.seats_held),
+            (&of_size.seats_sold, count.seats_sold),
         ] {
             if by > 0 {
                 counter.inc_by(by);
             }
+        }
+    }
+
+    fn of(&self, size: Size) -> &OfSize {
+        let [small, middle, large] = &self.by_size;
+        match size {
+            Size::Small => small,
+            Size::Middle => middle,
+            Size::Large => large,
         }
     }
 
@@ -171,18 +163,88 @@ impl SaleMetrics {
     }
 }
 
-fn refusals(registry: &Registry) -> Result<[IntCounter; REASONS], prometheus::Error> {
-    let refusals = IntCounterVec::new(
-        Opts::new(
-            "onsale_sale_refusals_total",
-            "Calls refused by sales this node leads, by the reason that callers are told",
-        ),
-        &["reason"],
-    )?;
-    registry.register(Box::new(refusals.clone()))?;
-    Ok(array::from_fn(|number| {
-        refusals.with_label_values(&[reason_label(number).as_str()])
-    }))
+/// The metrics of which there is one for each size.
+struct BySize {
+    refusals: IntCounterVec,
+    holds_placed: IntCounterVec,
+    holds_split: IntCounterVec,
+    holds_expired: IntCounterVec,
+    holds_released: IntCounterVec,
+    orders_placed: IntCounterVec,
+    orders_cancelled: IntCounterVec,
+    seats_held: IntCounterVec,
+    seats_sold: IntCounterVec,
+}
+
+impl BySize {
+    fn new(registry: &Registry) -> Result<BySize, prometheus::Error> {
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counters.clone()))?;
+            Result::<_, prometheus::Error>::Ok(counters)
+        };
+        let of_size = |name: &str, help: &str| counters(name, help, &["size"]);
+        Ok(BySize {
+            refusals: counters(
+                "onsale_sale_refusals_total",
+                "Calls refused by sales this node leads, by the reason that callers are told",
+                &["size", "reason"],
+            )?,
+            holds_placed: of_size(
+                "onsale_sale_holds_placed_total",
+                "Holds placed in sales this node leads",
+            )?,
+            holds_split: of_size(
+                "onsale_sale_holds_split_total",
+                "Holds placed whose seats are not all side by side, in sales this node leads",
+            )?,
+            holds_expired: of_size(
+                "onsale_sale_holds_expired_total",
+                "Holds that nobody paid for in time, in sales this node leads",
+            )?,
+            holds_released: of_size(
+                "onsale_sale_holds_released_total",
+                "Holds given back, in sales this node leads",
+            )?,
+            orders_placed: of_size(
+                "onsale_sale_orders_placed_total",
+                "Holds that became orders, in sales this node leads",
+            )?,
+            orders_cancelled: of_size(
+                "onsale_sale_orders_cancelled_total",
+                "Orders cancelled, in sales this node leads",
+            )?,
+            seats_held: of_size(
+                "onsale_sale_seats_held_total",
+                "Seats of the holds placed in sales this node leads",
+            )?,
+            seats_sold: of_size(
+                "onsale_sale_seats_sold_total",
+                "Seats of the orders placed in sales this node leads",
+            )?,
+        })
+    }
+
+    fn of_all(&self) -> [OfSize; 3] {
+        Size::ALL.map(|size| {
+            let of = |counters: &IntCounterVec| counters.with_label_values(&[size.name()]);
+            OfSize {
+                refusals: array::from_fn(|number| {
+                    let reason = reason_label(number);
+                    self.refusals
+                        .with_label_values(&[size.name(), reason.as_str()])
+                }),
+                holds_placed: of(&self.holds_placed),
+                holds_split: of(&self.holds_split),
+                holds_expired: of(&self.holds_expired),
+                holds_released: of(&self.holds_released),
+                orders_placed: of(&self.orders_placed),
+                orders_cancelled: of(&self.orders_cancelled),
+                seats_held: of(&self.seats_held),
+                seats_sold: of(&self.seats_sold),
+            }
+        })
+    }
 }
 
 /// `sold_out` of `REJECTION_REASON_SOLD_OUT`.
@@ -215,7 +277,10 @@ impl OutcomeCount {
 /// Changes of one batch, likewise.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct ChangeCount {
+    /// Of the hold that is being told: its seats are told run by run, before it is.
+    runs: u64,
     holds_placed: u64,
+    holds_split: u64,
     holds_expired: u64,
     holds_released: u64,
     orders_placed: u64,
@@ -229,6 +294,8 @@ impl ChangeCount {
         match fact {
             Fact::HoldPlaced { seats, .. } => {
                 self.holds_placed += 1;
+                self.holds_split += u64::from(self.runs > 1);
+                self.runs = 0;
                 self.seats_held += u64::from(*seats);
             }
             Fact::HoldExpired { .. } => self.holds_expired += 1,
@@ -238,8 +305,8 @@ impl ChangeCount {
                 self.seats_sold += u64::from(*seats);
             }
             Fact::OrderCancelled { .. } => self.orders_cancelled += 1,
-            Fact::SeatsChanged { .. }
-            | Fact::PhaseChanged { .. }
+            Fact::SeatsChanged { to, .. } => self.runs += u64::from(*to == SeatState::Held),
+            Fact::PhaseChanged { .. }
             | Fact::RulesSet
             | Fact::HoldExtended { .. }
             | Fact::SaleReopened { .. } => {}
@@ -251,7 +318,8 @@ impl ChangeCount {
 mod tests {
     use std::collections::BTreeSet;
 
-    use domain::ids::{HoldId, OrderId, Revision};
+    use domain::ids::{BuyerId, ChannelId, HoldId, OrderId, PartnerId, Revision};
+    use domain::outcome::SeatRun;
 
     use super::*;
 
@@ -273,19 +341,45 @@ mod tests {
             at_ms: 1,
             fact,
         };
-        metrics.observe_changes(&[
+        let held = |first| Fact::SeatsChanged {
+            run: SeatRun {
+                section: 0,
+                first,
+                count: 1,
+            },
+            from: SeatState::Free,
+            to: SeatState::Held,
+        };
+        let placed = |hold| Fact::HoldPlaced {
+            hold: HoldId(hold),
+            buyer: BuyerId(1),
+            partner: PartnerId(1),
+            channel: ChannelId(1),
+            seats: 1,
+            deadline_ms: 9,
+        };
+        let changes = [
+            fact(held(1)),
+            fact(placed(3)),
+            fact(held(2)),
+            fact(held(4)),
+            fact(placed(4)),
             fact(Fact::HoldExpired { hold: HoldId(1) }),
             fact(Fact::OrderPlaced {
                 order: OrderId(1),
                 hold: HoldId(2),
                 seats: 4,
             }),
-        ]);
-        metrics.observe_refusal(Rejection::RoomClosed);
-        assert_eq!(metrics.holds_expired.get(), 1);
-        assert_eq!(metrics.orders_placed.get(), 1);
-        assert_eq!(metrics.seats_sold.get(), 4);
-        assert_eq!(metrics.holds_placed.get(), 0);
-        assert_eq!(metrics.refusals[REASONS - 1].get(), 1);
+        ];
+        metrics.observe_changes(Size::Middle, &changes);
+        metrics.observe_refusal(Size::Large, Rejection::RoomClosed);
+        let [small, middle, large] = &metrics.by_size;
+        assert_eq!(middle.holds_expired.get(), 1);
+        assert_eq!(middle.orders_placed.get(), 1);
+        assert_eq!(middle.seats_sold.get(), 4);
+        assert_eq!(middle.holds_placed.get(), 2);
+        assert_eq!(middle.holds_split.get(), 1);
+        assert_eq!(large.refusals[REASONS - 1].get(), 1);
+        assert_eq!(small.orders_placed.get(), 0);
     }
 }

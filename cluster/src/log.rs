@@ -230,10 +230,13 @@ impl Log {
     }
 
     /// How long the present write has taken so far, if one is under way: waiting for a segment,
-    /// writing, syncing.
+    /// writing, syncing. While the disk is full nothing is under way: room is waited for, and no sync.
     pub fn writing_for(&self) -> Option<Duration> {
-        let since = self.inner.shared.lock().writing_since;
-        since.map(|since| since.elapsed())
+        let state = self.inner.shared.lock();
+        if state.full && state.wants_segment {
+            return None;
+        }
+        state.writing_since.map(|since| since.elapsed())
     }
 
     /// The disk has no room for the next segment: proposals are refused before the present one is

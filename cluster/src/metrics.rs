@@ -17,6 +17,7 @@ pub struct ClusterMetrics {
     term: IntGaugeVec,
     commit_index: IntGaugeVec,
     apply_index: IntGaugeVec,
+    snapshot_index: IntGaugeVec,
     in_flight: IntGaugeVec,
     elections_won: IntCounterVec,
     pre_votes: IntCounterVec,
@@ -45,6 +46,10 @@ impl ClusterMetrics {
             term: gauge("onsale_raft_term", "The group's term as seen here.")?,
             commit_index: gauge("onsale_raft_commit_index", "Last committed entry.")?,
             apply_index: gauge("onsale_raft_apply_index", "Last entry handed over.")?,
+            snapshot_index: gauge(
+                "onsale_raft_snapshot_index",
+                "Last entry that this replica's snapshot stands for; the log is kept from a little before it.",
+            )?,
             in_flight: gauge(
                 "onsale_raft_in_flight_entries",
                 "Entries proposed here and without an outcome.",
@@ -78,6 +83,7 @@ impl ClusterMetrics {
             term: self.term.with_label_values(&label),
             commit_index: self.commit_index.with_label_values(&label),
             apply_index: self.apply_index.with_label_values(&label),
+            snapshot_index: self.snapshot_index.with_label_values(&label),
             in_flight: self.in_flight.with_label_values(&label),
             elections_won: self.elections_won.with_label_values(&label),
             pre_votes: self.pre_votes.with_label_values(&label),
@@ -104,6 +110,7 @@ pub(crate) struct GroupMetrics {
     term: IntGauge,
     commit_index: IntGauge,
     apply_index: IntGauge,
+    snapshot_index: IntGauge,
     in_flight: IntGauge,
     elections_won: IntCounter,
     pre_votes: IntCounter,
@@ -133,6 +140,10 @@ impl GroupMetrics {
 
     pub(crate) fn count_digest_mismatch(&self) {
         self.digest_mismatches.inc();
+    }
+
+    pub(crate) fn set_snapshot(&self, index: u64) {
+        self.snapshot_index.set(gauge(index));
     }
 
     pub(crate) fn set_progress(

@@ -38,6 +38,9 @@ def draw(ask, began, ended, folder):
             if panel["type"] == "row":
                 figure.text(place[0], place[1], panel["title"], fontsize=13, weight="bold")
                 continue
+            if panel["type"] == "text":
+                figure.text(place[0], place[1], panel["options"]["content"], fontsize=9, wrap=True)
+                continue
             axes = figure.add_axes(place)
             found = [(target, ask(target["expr"])) for target in panel["targets"]]
             if panel["type"] == "stat":

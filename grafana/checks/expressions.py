@@ -36,12 +36,12 @@ def boards():
 
 
 def panels():
-    """All panels but rows, with their board's file."""
+    """All panels that show something measured, with their board's file."""
     return [
         (file, panel)
         for file, board in boards()
         for panel in board["panels"]
-        if panel["type"] != "row"
+        if panel["type"] not in ("row", "text")
     ]
 
 

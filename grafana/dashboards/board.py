@@ -90,6 +90,12 @@ def panel(title, good, targets, unit="short", steps=NONE, runbook=None, kind="ti
     }
 
 
+def text(words, width=WIDTH, height=4):
+    """Words for whoever looks at the board, in Markdown."""
+    return {"type": "text", "title": "", "options": {"mode": "markdown", "content": words},
+            "gridPos": {"w": width, "h": height}}
+
+
 def row(title):
     return {"type": "row", "title": title, "collapsed": False, "panels": [],
             "gridPos": {"w": WIDTH, "h": 1}}

@@ -9,10 +9,10 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from boards import cluster, night, node, partners, room  # noqa: E402
+from boards import cluster, night, node, orders, partners, room  # noqa: E402
 
 HERE = Path(__file__).parent
-BOARDS = [night.BOARD, room.BOARD, cluster.BOARD, node.BOARD, partners.BOARD]
+BOARDS = [night.BOARD, room.BOARD, orders.BOARD, cluster.BOARD, node.BOARD, partners.BOARD]
 
 
 def main():

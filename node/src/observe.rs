@@ -10,11 +10,10 @@ mod metrics;
 mod process;
 mod ration;
 mod rounds;
-mod size;
 
+pub use actors::size::Size;
 pub use health::Health;
 pub use metrics::LedMetrics;
 pub use process::Process;
 pub use ration::Ration;
 pub use rounds::{Source, look};
-pub use size::Size;

@@ -2,6 +2,7 @@
 
 #![cfg(feature = "otlp")]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,19 @@ impl TraceService for Receiver {
         self.0.send(request.into_inner()).expect("the test waits");
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
+}
+
+async fn receiver() -> (
+    SocketAddr,
+    mpsc::UnboundedReceiver<ExportTraceServiceRequest>,
+) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (received, requests) = mpsc::unbounded_channel();
+    let service = TraceServiceServer::new(Receiver(received));
+    let server = Server::builder().add_service(service);
+    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    (address, requests)
 }
 
 fn tracer(endpoint: &str) -> (Tracer, prometheus::Registry) {
@@ -79,12 +93,7 @@ fn spans(registry: &prometheus::Registry, fate: &str) -> u64 {
 
 #[tokio::test]
 async fn a_collector_gets_the_spans_as_they_were() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (received, mut requests) = mpsc::unbounded_channel();
-    let service = TraceServiceServer::new(Receiver(received));
-    let server = Server::builder().add_service(service);
-    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    let (address, mut requests) = receiver().await;
     let (tracer, registry) = tracer(&format!("http://{address}"));
     call(&tracer);
 
@@ -163,4 +172,86 @@ async fn a_collector_that_is_away_costs_spans_and_no_time() {
         .await
         .expect("all are counted");
     assert_eq!(spans(&registry, "told"), 0);
+}
+
+#[tokio::test]
+async fn what_waits_is_told_before_the_node_goes() {
+    let (address, mut requests) = receiver().await;
+    let (tracer, registry) = tracer(&format!("http://{address}"));
+    for _ in 0..600 {
+        call(&tracer);
+    }
+    assert!(tracer.flush(Duration::from_secs(20)).await);
+    assert_eq!(spans(&registry, "told"), 600 * 6);
+    let mut told = 0;
+    while let Ok(request) = requests.try_recv() {
+        told += request.resource_spans[0].scope_spans[0].spans.len();
+    }
+    assert_eq!(told, 600 * 6);
+    assert!(tracer.flush(Duration::from_secs(20)).await, "of nothing");
+}
+
+#[tokio::test]
+async fn a_collector_that_does_not_answer_keeps_no_node() {
+    // Takes connections and says nothing.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tracer, _) = tracer(&format!("http://{address}"));
+    call(&tracer);
+    let begun = std::time::Instant::now();
+    assert!(!tracer.flush(Duration::from_millis(200)).await);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{begun:?}");
+}
+
+/// A real process, asked once and told to go at once.
+#[tokio::test]
+async fn a_node_that_leaves_tells_what_it_traced_last() {
+    let (address, mut requests) = receiver().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = || {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        free.local_addr().expect("has one").port()
+    };
+    let http = format!("127.0.0.1:{}", port());
+    let config = format!(
+        "[node]\nid = 1\ndata_dir = {:?}\npeer_address = \"127.0.0.1:{}\"\n\
+         partner_address = \"127.0.0.1:{}\"\nhttp_address = {http:?}\n\
+         [http]\noperator_key = \"0123456789abcdef0123456789abcdef\"\n\
+         [trace]\notlp_endpoint = \"http://{address}\"\n",
+        folder.path().join("data"),
+        port(),
+        port(),
+    );
+    let file = folder.path().join("node.toml");
+    std::fs::write(&file, config).expect("is written");
+    let mut node = std::process::Command::new(env!("CARGO_BIN_EXE_onsale"))
+        .args(["serve", "--config"])
+        .arg(&file)
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("starts");
+    let asked = tokio::task::spawn_blocking(move || {
+        let until = std::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let answer = ureq::get(format!("http://{http}/v1/nodes"))
+                .header("authorization", "Bearer 0123456789abcdef0123456789abcdef")
+                .header("traceparent", PARENT)
+                .call();
+            match answer {
+                Ok(_) => return true,
+                Err(_) if std::time::Instant::now() > until => return false,
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    });
+    let asked = asked.await.expect("asks");
+    // SAFETY: a signal to a process of this test.
+    unsafe { libc::kill(node.id() as i32, libc::SIGTERM) };
+    let left = tokio::task::spawn_blocking(move || node.wait());
+    let left = left.await.expect("waits").expect("ends");
+    assert!(asked && left.success());
+    let request = requests.recv().await.expect("was told");
+    let span = &request.resource_spans[0].scope_spans[0].spans[0];
+    assert_eq!(span.parent_span_id, 0x00f067aa0ba902b7_u64.to_be_bytes());
 }

@@ -258,7 +258,13 @@ fn check_deadlines(sale: &Sale, claim: &mut Claim<'_>) {
 }
 
 fn check_usage(sale: &Sale, claim: &mut Claim<'_>) {
-    let (counted, kept) = (sale.counted_usage().sorted(), sale.usage.sorted());
+    let (counted, kept) = (sale.counted_usage(), &sale.usage);
+    claim(
+        "cancelled orders",
+        counted.cancelled_orders() == kept.cancelled_orders(),
+        format!("{} {}", counted.cancelled_orders(), kept.cancelled_orders()),
+    );
+    let (counted, kept) = (counted.sorted(), kept.sorted());
     claim(
         "seats per buyer and channel",
         counted == kept,

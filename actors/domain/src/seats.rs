@@ -192,12 +192,43 @@ impl Seats {
     }
 
     /// The general-admission section with this index in the venue.
+    /// Free seats with no free seat beside them, where there are seats beside them: whoever comes in company
+    /// cannot use them.
+    pub(crate) fn orphans(&self) -> u32 {
+        let stretches = self.layout.stretches.iter();
+        let in_company = stretches.filter(|stretch| stretch.len > 1);
+        in_company
+            .map(|stretch| self.orphans_of(stretch))
+            .fold(0, u32::saturating_add)
+    }
+
+    fn orphans_of(&self, stretch: &Stretch) -> u32 {
+        let first = stretch.word as usize;
+        let words = usize::from(stretch.len).div_ceil(64);
+        let words = self.words.get(first..first.saturating_add(words));
+        let mut alone = 0_u32;
+        let mut before = 0;
+        let mut words = words.unwrap_or_default().iter().peekable();
+        while let Some(word) = words.next() {
+            let free = free_plane(word);
+            let after = words.peek().map_or(0, |word| free_plane(word));
+            let beside = (free << 1 | before >> 63) | (free >> 1 | after << 63);
+            alone = alone.saturating_add((free & !beside).count_ones());
+            before = free;
+        }
+        alone
+    }
+
     pub(crate) fn general(&self, section: u16) -> Option<&General> {
         match self.layout.sections.get(usize::from(section))? {
             Section::General { number } => self.generals.get(*number as usize),
             Section::Seated { .. } => None,
         }
     }
+}
+
+fn free_plane(word: &Word) -> u64 {
+    word.get(SeatState::Free as usize).copied().unwrap_or(0)
 }
 
 fn shift_general(general: &mut General, moved: u32, from: SeatState, to: SeatState) {

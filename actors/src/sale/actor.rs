@@ -20,6 +20,7 @@ use super::owner::{Owner, State, Surroundings};
 use super::time::SaleTime;
 use crate::admission::Flow;
 use crate::mailbox::{Begin, Inbox, Mailbox};
+use crate::size::Size;
 
 /// What a sale actor begins with.
 pub(crate) struct Birth {
@@ -111,6 +112,7 @@ pub(crate) async fn spawn(
         group,
         shared: Arc::clone(&shared),
         creation,
+        size: state.size().unwrap_or(Size::Small),
         state,
         change_log,
         applied_index,

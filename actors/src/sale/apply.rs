@@ -82,7 +82,9 @@ impl Owner {
             return;
         }
         if self.term.is_some() {
-            self.around.metrics.observe_changes(&self.changes);
+            self.around
+                .metrics
+                .observe_changes(self.size, &self.changes);
         }
         self.change_log.push(&self.changes);
         self.around.feed.offer(self.id, &self.changes);
@@ -122,7 +124,7 @@ impl Owner {
                     Applied::Decided(outcome) => {
                         count.add(&outcome);
                         if tells && let Outcome::Rejected(rejection) = outcome {
-                            self.around.metrics.observe_refusal(rejection);
+                            self.around.metrics.observe_refusal(self.size, rejection);
                         }
                         if watches && let Some(buyer) = buyer_of(bytes) {
                             self.turnstile.pass(sale, before, buyer, &outcome);

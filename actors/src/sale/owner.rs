@@ -32,6 +32,7 @@ use crate::config::Config;
 use crate::faults::Faults;
 use crate::feed::FeedSender;
 use crate::metrics::SaleMetrics;
+use crate::size::Size;
 use crate::trace::Stage;
 
 /// What every sale of a node is given.
@@ -53,6 +54,8 @@ pub(crate) struct Owner {
     pub(super) shared: Arc<Shared>,
     pub(super) creation: Arc<Creation>,
     pub(super) state: State,
+    /// The event's. Of a sale that is frozen from the start it is told when it is released.
+    pub(super) size: Size,
     pub(super) change_log: ChangeLog,
     pub(super) applied_index: u64,
     /// Leading, in this term.
@@ -336,6 +339,7 @@ impl Owner {
     /// The gauge counts the replicas that are frozen here.
     pub(super) fn set_state(&mut self, state: State) {
         let was_frozen = self.state.is_frozen();
+        self.size = state.size().unwrap_or(self.size);
         self.state = state;
         match (was_frozen, self.state.is_frozen()) {
             (false, true) => self.around.metrics.observe_frozen(),
@@ -410,6 +414,7 @@ impl Owner {
             phase: sale.phase(),
             counts: sale.counts(),
             oversold_seats: sale.oversold_seats(),
+            orphan_seats: sale.orphan_seats(),
             channel_seats: sale.channel_seats().to_vec(),
             room: self.room_view(),
         })
@@ -460,6 +465,14 @@ impl Owner {
 impl State {
     pub fn is_frozen(&self) -> bool {
         matches!(self, State::Frozen(_))
+    }
+
+    /// `None` while it is frozen.
+    pub fn size(&self) -> Option<Size> {
+        match self {
+            State::Live { sale, .. } => Some(Size::of(&sale.counts())),
+            State::Frozen(_) => None,
+        }
     }
 
     /// Where the sale's own time stands.

@@ -93,7 +93,7 @@ impl Owner {
             }
         }
         for rejection in told {
-            self.around.metrics.observe_refusal(rejection);
+            self.around.metrics.observe_refusal(self.size, rejection);
         }
         true
     }

@@ -59,6 +59,7 @@ pub struct Figures {
     pub phase: Phase,
     pub counts: Counts,
     pub oversold_seats: u64,
+    pub orphan_seats: u32,
     /// Seats held and sold by channel, sorted.
     pub channel_seats: Vec<(ChannelId, u32)>,
     /// `None`: the sale has no waiting room.

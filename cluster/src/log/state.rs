@@ -105,6 +105,8 @@ pub struct State {
     pub failure: Option<Failure>,
     /// When the write that is under way began.
     pub writing_since: Option<Instant>,
+    /// It waits for the next segment.
+    pub wants_segment: bool,
     /// The disk has no room for the next segment.
     pub full: bool,
     recent: VecDeque<Recent>,

@@ -105,7 +105,14 @@ impl Writer {
         }
         self.begin(write);
         if !self.fits(write, first_len(pending)) {
-            self.rotate().await.map_err(|e| ("taking a segment", e))?;
+            self.shared.lock().wants_segment = true;
+            let rotated = self.rotate().await;
+            {
+                let mut state = self.shared.lock();
+                state.wants_segment = false;
+                state.writing_since = Some(Instant::now());
+            }
+            rotated.map_err(|e| ("taking a segment", e))?;
             self.begin(write);
             if !self.fits(write, first_len(pending)) {
                 let why = "an entry is larger than a segment";

@@ -163,6 +163,7 @@ impl<R: AsyncRuntime> Watch<R> {
             applied,
             self.outstanding.len(),
         );
+        self.metrics.set_snapshot(index(&metrics.snapshot));
         // Caught up once is enough: later lag is lag, not recovery.
         let heard = metrics.current_leader.is_some() && metrics.cluster_committed.is_some();
         if heard && applied >= index(&metrics.cluster_committed) {

@@ -1,5 +1,7 @@
 //! Segments: rotation, removal, what keeps them, and a disk without room.
 
+use std::time::Duration;
+
 use cluster::disk::memory::{Faults, MemoryDisk};
 use cluster::types::Vote;
 use openraft::storage::RaftLogStorage;
@@ -89,10 +91,16 @@ async fn a_full_disk_is_told_and_writing_goes_on_when_there_is_room() {
         index += 1;
         tokio::task::yield_now().await;
     }
-    append(&mut store, entries(1, index, 1)).await.unwrap();
+    // Until the segment in use is full as well.
+    let more = tokio::spawn(async move {
+        for index in index..index + 500 {
+            append(&mut store, entries(1, index, 1)).await.unwrap();
+        }
+    });
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(!more.is_finished());
+    assert_eq!(log.writing_for(), None, "room is waited for, and no sync");
     disk.set_faults(Faults::default());
-    for index in index + 1..index + 50 {
-        append(&mut store, entries(1, index, 1)).await.unwrap();
-    }
+    more.await.unwrap();
     assert!(!log.is_full());
 }

@@ -50,6 +50,9 @@ BOARD = board("onsale-cluster", "Cluster", "Groups, leaders, lag, the log.", [
     panel("How many entries are under way?", "Below 8 a group; at it the group is at its limit.",
           [("max by (instance) (onsale_raft_in_flight_entries{%s})" % HERE, "{{instance}}, most of a group")],
           steps=above(yellow=8), runbook="slow-answers-burn"),
+    panel("How much log is behind the last snapshot?", "Goes up and falls to 0; only up means that snapshots fail.",
+          [("max by (group) (onsale_raft_commit_index{%s} - onsale_raft_snapshot_index{%s})" % (HERE, HERE), "group {{group}}, entries")],
+          runbook="disk-filling"),
     panel("In which term are the groups?", "Level; a step is an election.",
           [("max by (group) (onsale_raft_term)", "group {{group}}")], runbook="leadership-restless"),
 ])

@@ -40,7 +40,7 @@ BOARD = board("onsale-partners", "Partners", "What partners call and what they a
            ("sum by (instance) (rate(onsale_gateway_repeated_calls_total{%s}[$__rate_interval]))" % HERE, "{{instance}} sent again")],
           unit="ops", steps=above(yellow=1), runbook="calls-shed"),
     panel("Why are buyers told no?", "What is in the way of buyers, and not of partners: no bug, no reused key.",
-          [("sum by (reason) (rate(onsale_sale_refusals_total{%s}[$__rate_interval])) > 0" % HERE, "{{reason}}")],
+          [("sum by (reason) (rate(onsale_sale_refusals_total{%s,size=~\"$size\"}[$__rate_interval])) > 0" % HERE, "{{reason}}")],
           unit="ops", stacked=True),
     panel("Which channels sell?", "Each as its quota and its crowd let expect; none stands still while others grow.",
           [("sum by (channel) (onsale_sale_channel_seats{channel=~\"$channel\"})", "channel {{channel}}")], stacked=True),

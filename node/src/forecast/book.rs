@@ -216,6 +216,7 @@ mod tests {
                 ..Counts::default()
             },
             oversold_seats: 0,
+            orphan_seats: 0,
             channel_seats: Vec::new(),
             room: None,
         }

@@ -12,6 +12,7 @@ use tower::{Layer, Service};
 
 use super::metrics::{Method, RpcMetrics};
 use super::slow_calls::SlowCalls;
+use crate::access::Door;
 use crate::trace::{CallSpan, STATE_HEADER, TRACE_HEADER, Tracer, Value, context};
 
 /// Something under way; counted when it is dropped.
@@ -47,16 +48,36 @@ impl Drop for Counted {
 pub struct Meter {
     metrics: Arc<RpcMetrics>,
     tracer: Tracer,
+    door: Door,
     slow_calls: Arc<SlowCalls>,
 }
 
 impl Meter {
-    pub fn new(metrics: Arc<RpcMetrics>, tracer: Tracer, slow_calls: SlowCalls) -> Meter {
+    pub fn new(
+        metrics: Arc<RpcMetrics>,
+        tracer: Tracer,
+        door: Door,
+        slow_calls: SlowCalls,
+    ) -> Meter {
         Meter {
             metrics,
             tracer,
+            door,
             slow_calls: Arc::new(slow_calls),
         }
+    }
+
+    /// A caller without a key is nobody, and not told of. It is looked at here and not by the answer's
+    /// code: a message that cannot be read is refused before anybody asks for the key.
+    fn trace(&self, method: Method, headers: &http::HeaderMap) -> Option<Arc<CallSpan>> {
+        if !method.is_partners() {
+            return None;
+        }
+        let header = |name: &str| headers.get(name)?.to_str().ok();
+        let is_known = || self.door.partner(header("authorization")).is_ok();
+        let state = || header(STATE_HEADER);
+        let parent = header(TRACE_HEADER);
+        self.tracer.call_of(method.label(), parent, state, is_known)
     }
 }
 
@@ -93,14 +114,7 @@ where
     fn call(&mut self, mut request: http::Request<Q>) -> Self::Future {
         let method = Method::of(request.uri().path());
         let parent = request.headers().get(TRACE_HEADER).cloned();
-        let traced = match method.is_partners() {
-            true => {
-                let parent = parent.as_ref().and_then(|parent| parent.to_str().ok());
-                let state = || request.headers().get(STATE_HEADER)?.to_str().ok();
-                self.meter.tracer.call(method.label(), parent, state)
-            }
-            false => None,
-        };
+        let traced = self.meter.trace(method, request.headers());
         if let Some(traced) = &traced {
             request.extensions_mut().insert(Arc::clone(traced));
         }
@@ -155,11 +169,8 @@ where
     }
 }
 
-/// Says in the answer where it is found; a caller without a key is nobody, and not told of.
+/// Says in the answer where it is found.
 fn finish(traced: &CallSpan, code: Code, headers: &mut http::HeaderMap) {
-    if code == Code::Unauthenticated {
-        return traced.forget();
-    }
     traced.note("rpc.grpc.status_code", Value::Number(code as u64));
     if let Ok(parent) = http::HeaderValue::try_from(traced.traceparent()) {
         headers.insert(TRACE_HEADER, parent);

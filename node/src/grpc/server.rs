@@ -92,6 +92,7 @@ pub async fn serve(
         .layer(Meter::new(
             partners.metrics.clone(),
             partners.tracer.clone(),
+            partners.door.clone(),
             SlowCalls::new(config.slow_call),
         ))
         .layer(DateLayer::new(partners.wall.clone()))

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use actors::sale::Figures;
+use actors::size::Size;
 use domain::ids::ChannelId;
 use domain::rejection::Phase;
 use domain::room::{Census, RoomPhase};
@@ -13,9 +14,9 @@ use prometheus::{
 };
 
 use super::channels::ChannelMetrics;
-use super::size::Size;
 
 const SEAT_STATES: [&str; 4] = ["free", "held", "sold", "blocked"];
+const ORDER_STATES: [&str; 2] = ["paid", "cancelled"];
 const ROOM_STATES: [&str; 4] = ["gathering", "awaits_beacon", "open", "paused"];
 const VISITOR_STATES: [&str; 2] = ["waiting", "at_the_desk"];
 const VISITOR_EVENTS: [&str; 6] = ["joined", "released", "served", "no_show", "left", "removed"];
@@ -38,7 +39,9 @@ pub struct LedMetrics {
 struct OfSize {
     sales: IntGauge,
     seats: [IntGauge; 4],
+    orphans: IntGauge,
     holds: IntGauge,
+    orders: [IntGauge; 2],
     rooms: [IntGauge; 4],
     visitors: [IntGauge; 2],
     visitor_events: [IntCounter; 6],
@@ -67,7 +70,10 @@ pub struct OfSizeTotals {
     pub sales: u64,
     /// Free, held, sold, blocked.
     pub seats: [u64; 4],
+    pub orphans: u64,
     pub holds: u64,
+    /// Paid, cancelled.
+    pub orders: [u64; 2],
     /// Gathering, awaiting a beacon, open, paused.
     pub rooms: [u64; 4],
     /// Waiting, at the desk.
@@ -116,7 +122,11 @@ impl Totals {
         for (sum, seats) in of_size.seats.iter_mut().zip(seats) {
             *sum += u64::from(seats);
         }
+        of_size.orphans += u64::from(figures.orphan_seats);
         of_size.holds += counts.holds as u64;
+        let paid = counts.orders.saturating_sub(counts.orders_cancelled);
+        of_size.orders[0] += paid as u64;
+        of_size.orders[1] += counts.orders_cancelled as u64;
         let Some(room) = &figures.room else { return };
         let census = &room.census;
         let state = match room.phase {
@@ -130,7 +140,8 @@ impl Totals {
         of_size.visitors[1] += census.at_the_desk;
         of_size.capacity += capacity;
         let lets_in = room.lets_in() && !room.is_paused && census.waiting > 0;
-        if lets_in {
+        // With nothing left the law's last word stands, and nobody is let in.
+        if lets_in && room.free > 0 {
             of_size.target += target;
         }
         let Some(Before { census: before, .. }) = before else {
@@ -177,7 +188,9 @@ fn steps(census: &Census) -> [u64; 6] {
 struct BySize {
     sales: IntGaugeVec,
     seats: IntGaugeVec,
+    orphans: IntGaugeVec,
     holds: IntGaugeVec,
+    orders: IntGaugeVec,
     rooms: IntGaugeVec,
     visitors: IntGaugeVec,
     visitor_events: IntCounterVec,
@@ -216,10 +229,20 @@ impl BySize {
                 "Seats of the sales this node leads, by state, standing places included.",
                 &["size", "state"],
             )?,
+            orphans: gauges(
+                "onsale_sale_orphan_seats",
+                "Free seats with no free seat beside them, in sales this node leads.",
+                &["size"],
+            )?,
             holds: gauges(
                 "onsale_sale_holds_active",
                 "Holds that are alive in sales this node leads.",
                 &["size"],
+            )?,
+            orders: gauges(
+                "onsale_sale_orders",
+                "Orders of the sales this node leads, by state.",
+                &["size", "state"],
             )?,
             rooms: gauges(
                 "onsale_queue_rooms",
@@ -234,7 +257,7 @@ impl BySize {
             visitor_events,
             target: rates(
                 "onsale_queue_outflow_target_per_second",
-                "Visitors a second that open rooms with visitors waiting aim to let in, in sales this node leads.",
+                "Visitors a second that open rooms with visitors waiting and seats free aim to let in, in sales this node leads.",
             )?,
             capacity: rates(
                 "onsale_queue_capacity_per_second",
@@ -248,7 +271,9 @@ impl BySize {
         OfSize {
             sales: self.sales.with_label_values(&[size]),
             seats: SEAT_STATES.map(|state| self.seats.with_label_values(&[size, state])),
+            orphans: self.orphans.with_label_values(&[size]),
             holds: self.holds.with_label_values(&[size]),
+            orders: ORDER_STATES.map(|state| self.orders.with_label_values(&[size, state])),
             rooms: ROOM_STATES.map(|state| self.rooms.with_label_values(&[size, state])),
             visitors: VISITOR_STATES.map(|state| self.visitors.with_label_values(&[size, state])),
             visitor_events: VISITOR_EVENTS
@@ -263,7 +288,9 @@ impl OfSize {
     fn tell(&self, totals: &OfSizeTotals) {
         self.sales.set(gauge(totals.sales));
         set_all(&self.seats, &totals.seats);
+        self.orphans.set(gauge(totals.orphans));
         self.holds.set(gauge(totals.holds));
+        set_all(&self.orders, &totals.orders);
         set_all(&self.rooms, &totals.rooms);
         set_all(&self.visitors, &totals.visitors);
         for (counter, by) in self.visitor_events.iter().zip(totals.visitor_events) {
@@ -369,9 +396,12 @@ mod tests {
                 held: 2,
                 sold: 3,
                 holds: 1,
+                orders: 5,
+                orders_cancelled: 2,
                 ..Counts::default()
             },
             oversold_seats: 0,
+            orphan_seats: 1,
             channel_seats: vec![(ChannelId(1), 3), (ChannelId(2), 2)],
             room: Some(RoomView {
                 applied_index: 1,
@@ -402,6 +432,8 @@ mod tests {
         let [small, middle, large] = totals.by_size;
         assert_eq!(small.sales, 2);
         assert_eq!(small.seats, [51, 4, 6, 0]);
+        assert_eq!(small.orders, [6, 4]);
+        assert_eq!(small.orphans, 2);
         assert_eq!(small.rooms, [0, 0, 2, 0]);
         assert_eq!(small.visitors, [87, 5]);
         assert_eq!(small.visitor_events, [10, 20, 0, 0, 0, 0]);
@@ -425,6 +457,15 @@ mod tests {
         totals.add(&closed, Some(&Before::of(&room(0, 9, 0, 5))), 0, 0);
         totals.add(&closed, Some(&Before::of(&closed)), 0, 0);
         assert_eq!(totals.phase_changes, [0, 0, 1]);
+    }
+
+    #[test]
+    fn nobody_is_meant_to_come_in_where_nothing_is_left() {
+        let mut totals = Totals::default();
+        totals.add(&room(9, 1, 0, 0), None, 60_000, 0);
+        assert_eq!(totals.by_size[0].target, 0);
+        totals.add(&room(9, 1, 0, 1), None, 60_000, 0);
+        assert_eq!(totals.by_size[0].target, 60_000);
     }
 
     #[test]

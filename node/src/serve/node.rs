@@ -36,6 +36,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// The log and the replicas stop within this, or are left as they are: they survive a crash.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
+/// What waits to be told to a collector of traces has this long.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
 /// Batches of changes that may wait for the index.
 const FEED_MAX: usize = 4096;
 
@@ -56,6 +59,7 @@ pub async fn run(config: Config, logs: Logs) -> anyhow::Result<()> {
         mut beginning,
         going_down,
         leaving,
+        tracer,
     } = running;
     let mut has_begun = false;
     let failure = loop {
@@ -84,6 +88,9 @@ pub async fn run(config: Config, logs: Logs) -> anyhow::Result<()> {
         http.stop().await;
         // What is left of partners' calls after this has had its deadline.
         let _drained = timeout(DRAIN + Duration::from_secs(1), &mut partners).await;
+        if !tracer.flush(FLUSH_LIMIT).await {
+            tracing::warn!("not all spans were told: the collector does not take them in time");
+        }
         let _stopped = timeout(STOP_LIMIT, cluster.shutdown()).await;
         tracing::info!("left");
     };
@@ -103,6 +110,7 @@ struct Running {
     going_down: watch::Sender<bool>,
     /// True makes the node unready.
     leaving: watch::Sender<bool>,
+    tracer: Tracer,
 }
 
 impl Running {
@@ -159,7 +167,7 @@ impl Running {
             tracer: tracer.clone(),
         });
         let http = Http::start(
-            http_settings(&config, &components, tracer),
+            http_settings(&config, &components, tracer.clone()),
             Arc::new(admin),
             Arc::clone(&components.net),
             registry,
@@ -173,6 +181,7 @@ impl Running {
             partners,
             going_down,
             leaving,
+            tracer,
         })
     }
 }

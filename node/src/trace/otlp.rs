@@ -1,9 +1,11 @@
 //! Spans to a collector: OTLP over gRPC, in batches, from a bounded queue. A collector that is slow or
 //! away costs spans, which are counted, and nothing else: no call waits, nothing is kept or tried again.
+//! What waits when the node leaves is told before it goes (`flush`).
 
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures::future::BoxFuture;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
@@ -12,7 +14,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as Told, Status};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tonic::transport::{Channel, Endpoint};
 
 use super::metrics::TraceMetrics;
@@ -32,7 +34,13 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 const SAMPLED: u32 = 1;
 
 pub struct Collector {
-    queue: mpsc::Sender<TracePart>,
+    queue: mpsc::Sender<Queued>,
+}
+
+enum Queued {
+    Part(TracePart),
+    /// All before it are to be told at once; answered when they were, or are dropped.
+    Flush(oneshot::Sender<()>),
 }
 
 impl Collector {
@@ -52,8 +60,43 @@ impl Collector {
 impl Sink for Collector {
     fn tell(&self, part: TracePart, metrics: &TraceMetrics) {
         let spans = part.spans.len();
-        if self.queue.try_send(part).is_err() {
+        if self.queue.try_send(Queued::Part(part)).is_err() {
             metrics.observe_dropped(spans);
+        }
+    }
+
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let (flushed, is_flushed) = oneshot::channel();
+            if self.queue.send(Queued::Flush(flushed)).await.is_ok() {
+                // An error means that nobody exports any more.
+                let _ = is_flushed.await;
+            }
+        })
+    }
+}
+
+/// What travels together, and who waits for it.
+#[derive(Default)]
+struct Batch {
+    parts: Vec<TracePart>,
+    flushed: Option<oneshot::Sender<()>>,
+}
+
+impl Batch {
+    fn take(&mut self, queued: Queued) {
+        match queued {
+            Queued::Part(part) => self.parts.push(part),
+            Queued::Flush(flushed) => self.flushed = Some(flushed),
+        }
+    }
+
+    async fn gather(&mut self, queue: &mut mpsc::Receiver<Queued>) {
+        while self.parts.len() < BATCH
+            && self.flushed.is_none()
+            && let Some(queued) = queue.recv().await
+        {
+            self.take(queued);
         }
     }
 }
@@ -61,40 +104,49 @@ impl Sink for Collector {
 async fn export(
     channel: Channel,
     node_id: u64,
-    mut queued: mpsc::Receiver<TracePart>,
+    mut queue: mpsc::Receiver<Queued>,
     metrics: TraceMetrics,
 ) {
     let mut client = TraceServiceClient::new(channel);
-    let mut parts = Vec::new();
     let mut is_away = false;
-    while queued.recv_many(&mut parts, BATCH).await > 0 {
-        let more = async {
-            while parts.len() < BATCH
-                && let Some(part) = queued.recv().await
-            {
-                parts.push(part);
-            }
-        };
+    while let Some(first) = queue.recv().await {
+        let mut batch = Batch::default();
+        batch.take(first);
         // What came until then is told.
-        let _time_is_over = tokio::time::timeout(GATHER, more).await;
-        let spans = parts.iter().map(|part| part.spans.len()).sum();
-        let request = request(node_id, std::mem::take(&mut parts));
-        match client.export(request).await {
-            Ok(answer) => {
-                let refused = answer.into_inner().partial_success;
-                let refused = refused.map_or(0, |some| some.rejected_spans.max(0) as usize);
-                metrics.observe_told(spans - refused.min(spans));
-                metrics.observe_dropped(refused.min(spans));
-                is_away = false;
+        let _time_is_over = tokio::time::timeout(GATHER, batch.gather(&mut queue)).await;
+        if !batch.parts.is_empty() {
+            tell(&mut client, node_id, batch.parts, &metrics, &mut is_away).await;
+        }
+        if let Some(flushed) = batch.flushed {
+            // Who waited may have gone.
+            let _ = flushed.send(());
+        }
+    }
+}
+
+async fn tell(
+    client: &mut TraceServiceClient<Channel>,
+    node_id: u64,
+    parts: Vec<TracePart>,
+    metrics: &TraceMetrics,
+    is_away: &mut bool,
+) {
+    let spans = parts.iter().map(|part| part.spans.len()).sum();
+    match client.export(request(node_id, parts)).await {
+        Ok(answer) => {
+            let refused = answer.into_inner().partial_success;
+            let refused = refused.map_or(0, |some| some.rejected_spans.max(0) as usize);
+            metrics.observe_told(spans - refused.min(spans));
+            metrics.observe_dropped(refused.min(spans));
+            *is_away = false;
+        }
+        Err(status) => {
+            metrics.observe_dropped(spans);
+            if !*is_away {
+                let why = status.message();
+                tracing::warn!(why, "spans are dropped: the collector does not take them");
             }
-            Err(status) => {
-                metrics.observe_dropped(spans);
-                if !is_away {
-                    let why = status.message();
-                    tracing::warn!(why, "spans are dropped: the collector does not take them");
-                }
-                is_away = true;
-            }
+            *is_away = true;
         }
     }
 }

@@ -4,12 +4,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use actors::trace::Context;
 use cluster::components::WallClock;
+use futures::future::BoxFuture;
 use prometheus::Registry;
 use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::call::CallSpan;
 use super::context::{self, Parent};
@@ -21,6 +23,11 @@ use crate::observe::Ration;
 /// Where spans go. Called when a call has ended: it never blocks.
 pub trait Sink: Send + Sync + 'static {
     fn tell(&self, part: TracePart, metrics: &TraceMetrics);
+
+    /// Ends when what was told before has arrived, or is given up.
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -112,6 +119,14 @@ impl Tracer {
         let _again = self.inner.sink.set(sink);
     }
 
+    /// Before the node goes: what waits to be told is told, or left after `limit`. Whether it was.
+    pub async fn flush(&self, limit: Duration) -> bool {
+        match self.inner.sink.get() {
+            Some(sink) => timeout(limit, sink.flush()).await.is_ok(),
+            None => true,
+        }
+    }
+
     pub fn metrics(&self) -> &TraceMetrics {
         &self.inner.metrics
     }
@@ -140,9 +155,21 @@ impl Tracer {
         parent: Option<&str>,
         state: impl FnOnce() -> Option<&'a str>,
     ) -> Option<Arc<CallSpan>> {
+        self.call_of(name, parent, state, || true)
+    }
+
+    /// The same where a caller may be nobody, which is asked only of a call that would be traced, and
+    /// before it takes anything.
+    pub fn call_of<'a>(
+        &self,
+        name: &'static str,
+        parent: Option<&str>,
+        state: impl FnOnce() -> Option<&'a str>,
+        is_known: impl FnOnce() -> bool,
+    ) -> Option<Arc<CallSpan>> {
         let parent = parent.and_then(context::read);
         let is_asked = parent.is_some_and(|parent| parent.is_sampled);
-        if !is_asked && !self.draws() {
+        if !(is_asked || self.draws()) || !is_known() {
             return None;
         }
         let context = || match parent {

@@ -9,4 +9,5 @@ mod metrics;
 mod node;
 mod overload;
 mod refusals;
+mod series;
 mod tracing;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use cluster::components::{Net, WallClock};
 use onsale::config::Config;
-use onsale::load::call::Id;
+use onsale::load::call::{Call, Id};
 use onsale::load::connect::{self, Bearer, MachineClock, Tcp};
 use onsale::load::keys::Keys;
-use onsale::local::api::{self, NewEvent};
+use onsale::load::unary::{self, Sales};
+use onsale::local::api::{self, Api, NewEvent};
 use onsale::local::{Local, Profile, Settings, metrics};
 use onsale::plan;
 use prost::Message as _;
@@ -18,6 +19,7 @@ use proto::channel::v1::{GetSeatMapRequest, SeatMap};
 use serde_json::Value;
 use tonic::Request;
 use tonic::service::Interceptor as _;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
 /// More than buyers are at any time.
@@ -148,6 +150,18 @@ impl Node {
     /// What the node has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.local.nodes()[0].log).expect("has a log")
+    }
+
+    pub fn api(&self) -> Api {
+        self.local.api()
+    }
+
+    /// One unary call to the event, by whom this key belongs to.
+    pub async fn ask_with(&self, key: &str, idempotency_key: Id, call: &Call) {
+        let bearer = Bearer::new(key).expect("a key is text");
+        let sales = Sales::new(InterceptedService::new(self.channel().await, bearer));
+        let done = unary::send(sales, self.event, idempotency_key, call).await;
+        done.expect("is done");
     }
 
     pub fn http_address(&self) -> String {

@@ -9,8 +9,10 @@ use proto::channel::v1::session_service_client::SessionServiceClient;
 use proto::channel::v1::*;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request};
+use tonic_prost::ProstCodec;
 
 use super::cluster::{self, Town};
 use super::house::{EVENT, House};
@@ -208,6 +210,32 @@ async fn a_refused_call_says_how_and_a_caller_without_a_key_is_not_told_of() {
     let code = Value::Number(Code::InvalidArgument as u64);
     assert_eq!(says(call, "rpc.grpc.status_code"), Some(code));
     assert!(!call.is_failed, "the fault is the caller's");
+}
+
+#[tokio::test]
+async fn nobodys_unreadable_message_takes_no_trace() {
+    /// Of a hold's request the event is a number.
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Unreadable {
+        #[prost(string, tag = "1")]
+        event_id: String,
+    }
+    let house = House::open(5, 5).await;
+    let mut calls = tonic::client::Grpc::new(house.channel.clone());
+    let path = PathAndQuery::from_static("/onsale.channel.v1.SalesService/PlaceHold");
+    let message = || Unreadable {
+        event_id: "tonight".into(),
+    };
+    for asked in [Request::new(message()), house.ask(message())] {
+        let is_nobody = asked.metadata().get("authorization").is_none();
+        calls.ready().await.expect("is up");
+        let codec: ProstCodec<Unreadable, PlaceHoldResponse> = ProstCodec::default();
+        let refused = calls.unary(traced(asked, true), path.clone(), codec).await;
+        let refused = refused.expect_err("cannot be read");
+        assert_ne!(refused.code(), Code::Unauthenticated);
+        assert_eq!(told_parent(refused.metadata()).is_none(), is_nobody);
+    }
+    assert_eq!(house.told.parts(1).await.len(), 1, "the partner's");
 }
 
 #[tokio::test]

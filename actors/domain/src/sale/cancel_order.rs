@@ -35,6 +35,7 @@ impl Sale {
             self.shift_seats(seats.as_slice(), SeatState::Sold, SeatState::Free, changes);
         }
         self.usage.give_back(buyer, channel, seats.seats());
+        self.usage.count_cancelled();
         self.emit(changes, Fact::OrderCancelled { order: id });
         Ok(self.done(0, seats))
     }

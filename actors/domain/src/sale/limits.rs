@@ -26,6 +26,7 @@ pub(crate) struct Usage {
     buyers: IdTable<u32>,
     /// Seats held and sold, sorted by channel; a channel once there stays.
     channels: Vec<(ChannelId, u32)>,
+    cancelled_orders: usize,
 }
 
 /// By buyer and by channel, those with no seats left out.
@@ -37,6 +38,7 @@ impl Usage {
             counts_buyers: rules.buyer_limit > 0,
             buyers: IdTable::new(seed),
             channels: Vec::new(),
+            cancelled_orders: 0,
         }
     }
 
@@ -101,6 +103,14 @@ impl Usage {
         }
     }
 
+    pub(crate) fn count_cancelled(&mut self) {
+        self.cancelled_orders = self.cancelled_orders.saturating_add(1);
+    }
+
+    pub(crate) fn cancelled_orders(&self) -> usize {
+        self.cancelled_orders
+    }
+
     pub(crate) fn of_buyer(&self, buyer: BuyerId) -> u32 {
         self.buyers.get(buyer.0).copied().unwrap_or(0)
     }
@@ -136,12 +146,11 @@ impl Sale {
         for KeptHold { hold, .. } in self.holds.iter() {
             usage.take(hold.buyer, hold.channel, hold.seats.seats());
         }
-        for order in self
-            .orders
-            .iter()
-            .filter(|order| order.state == OrderState::Paid)
-        {
-            usage.take(order.buyer, order.channel, order.seats.seats());
+        for order in self.orders.iter() {
+            match order.state {
+                OrderState::Paid => usage.take(order.buyer, order.channel, order.seats.seats()),
+                OrderState::Cancelled => usage.count_cancelled(),
+            }
         }
         usage
     }

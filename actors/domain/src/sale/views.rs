@@ -22,6 +22,7 @@ pub struct Counts {
     pub holds: usize,
     /// Cancelled ones included.
     pub orders: usize,
+    pub orders_cancelled: usize,
     /// Outcomes in the idempotency table.
     pub remembered: usize,
 }
@@ -56,6 +57,7 @@ impl Sale {
             blocked: self.seats_in(SeatState::Blocked),
             holds: self.holds.len(),
             orders: self.orders.len(),
+            orders_cancelled: self.usage.cancelled_orders(),
             remembered: self.memory.len(),
         }
     }
@@ -77,6 +79,11 @@ impl Sale {
             taken.saturating_sub(general.capacity.into())
         });
         beyond.fold(twice, u64::saturating_add)
+    }
+
+    /// Free seats with no free seat beside them, where there are seats beside them.
+    pub fn orphan_seats(&self) -> u32 {
+        self.seats.orphans()
     }
 
     /// When log time alone changes something next, Unix milliseconds: a hold expires, the room opens,
@@ -137,7 +144,40 @@ impl Sale {
 mod tests {
     use super::*;
     use crate::ids::BuyerId;
-    use crate::venue::SectionPlan;
+    use crate::outcome::SeatRun;
+    use crate::venue::{RowPlan, SeatPlan, SectionPlan};
+
+    #[test]
+    fn seats_left_alone_are_counted() {
+        let row = |seats: usize| RowPlan {
+            seats: vec![SeatPlan::default(); seats],
+        };
+        let venue = Venue {
+            sections: vec![SectionPlan::Seated {
+                focal_x: 0,
+                focal_y: 0,
+                // The first of 130 spans words; a row of one seat is nobody's company.
+                rows: vec![row(130), row(3), row(1)],
+            }],
+        };
+        let mut sale = Sale::new(&venue, SaleRules::default(), 1).expect("a valid venue");
+        assert_eq!(sale.orphan_seats(), 0);
+        let mut take = |first, count| {
+            let run = SeatRun {
+                section: 0,
+                first,
+                count,
+            };
+            sale.seats.shift(run, SeatState::Free, SeatState::Held);
+            sale.orphan_seats()
+        };
+        assert_eq!(take(1, 1), 1, "the first");
+        assert_eq!(take(62, 1), 1);
+        assert_eq!(take(64, 1), 2, "the last of a word");
+        assert_eq!(take(66, 1), 3, "the second of a word");
+        assert_eq!(take(128, 1), 4, "the last of the row");
+        assert_eq!(take(131, 1), 6, "both beside it");
+    }
 
     #[test]
     fn seats_given_twice_are_seen() {

@@ -1,5 +1,5 @@
 //! How large an event is: the class by which figures of sales are told apart, where a series for each
-//! event would be too many.
+//! event would be too many. It stays the same for as long as the event is there.
 
 use domain::sale::Counts;
 

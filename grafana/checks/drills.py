@@ -1,0 +1,203 @@
+"""One drill for each fault: causes it, waits for its alarms, does what their pages say, and waits until it is
+over as the pages tell it."""
+
+import os
+import resource
+import signal
+import subprocess
+
+LET_IN = 'sum(rate(onsale_queue_visitor_events_total{event="released"}[15s]))'
+SMALL = {"seats": 600, "visitors": 600, "seconds": 5}
+
+
+def majority_lost(drill):
+    """Two of three nodes are killed: GroupWithoutLeader, NodeDown, SellErrorsBurn*."""
+    drill.until("onsale:answers:rate5m", lambda rate: rate > 0.5)
+    _, leader = drill.group()
+    stays = 1 + leader % 3
+    for node in {1, 2, 3} - {stays}:
+        drill.kill(node)
+    drill.until_burns("GroupWithoutLeader", "NodeDown", seconds=90)
+    drill.show("onsale_node_ready")
+    drill.ctl("nodes", "list", node=stays)
+    for node in {1, 2, 3} - {stays}:
+        drill.start(node)
+    drill.until_over("GroupWithoutLeader", "NodeDown")
+    drill.until("sum by (group) (onsale_raft_leader)", lambda leaders: leaders == 1)
+    drill.until_burns("SellErrorsBurnFast", "SellErrorsBurnSlow", seconds=60)
+    drill.show('sum by (ending) (onsale_gateway_undecided_calls_total{entry=~"unary|session"}) > 0')
+    drill.ctl("groups", "list")
+    drill.until_over("SellErrorsBurnFast", "SellErrorsBurnSlow", seconds=600)
+
+
+def alone_after_start(drill):
+    """All nodes are killed and one is started: NodeNotReady."""
+    for node in 1, 2, 3:
+        drill.kill(node)
+    drill.start(2)
+    drill.until_burns("NodeNotReady")
+    drill.show("onsale_node_ready")
+    shell(drill, f"curl -s -w ' %{{http_code}}\\n' http://{drill.http[1]}/readyz")
+    drill.others()
+    drill.start(1)
+    drill.until_over("NodeNotReady")
+    drill.until('onsale_node_ready', lambda ready: ready == 1)
+    shell(drill, f"curl -s -w ' %{{http_code}}\\n' http://{drill.http[1]}/readyz")
+
+
+def slow_disk(drill):
+    """Each sync of two nodes takes long: FsyncSlow, SlowAnswersBurn*."""
+    drill.until("onsale:answers:rate5m", lambda rate: rate > 0.5)
+    group, leader = drill.group()
+    follower = 1 + leader % 3
+    drill.slow_sync(leader, 400)
+    drill.slow_sync(follower, 400)
+    drill.until_burns("FsyncSlow", "SlowAnswersBurnFast", "SlowAnswersBurnSlow", seconds=300)
+    drill.show("histogram_quantile(0.99, sum by (instance, le) (rate(onsale_log_fsync_seconds_bucket[2m])))")
+    shell(drill, "command -v iostat pidstat; pidstat -d 1 1 | head -8")
+    drill.slow_sync(follower, 0)
+    drill.ctl("groups", "transfer", group, str(follower))
+    drill.until('histogram_quantile(0.99, sum by (le) (rate(onsale_gateway_answer_seconds_bucket{entry=~"unary|session"}[15s])))',
+                lambda seconds: seconds < 0.25, 60)
+    drill.say("its leadership moved away, partners wait no longer, though one disk is still slow")
+    drill.slow_sync(leader, 0)
+    drill.until_over("FsyncSlow", "SlowAnswersBurnFast", "SlowAnswersBurnSlow", seconds=600)
+
+
+def room_stalled(drill):
+    """A room whose ceiling is 0: QueueStalled."""
+    drill.until_burns("QueueStalled")
+    drill.show("onsale_queue_stalled_rooms > 0")
+    drill.ctl("queue", "show", drill.event)
+    drill.ctl("queue", "set", drill.event, "--per-minute", "none")
+    drill.until(LET_IN, lambda rate: rate > 1)
+    drill.until_over("QueueStalled")
+
+
+def leadership_moves(drill):
+    """Leadership is handed round: LeadershipRestless."""
+    group, leader = drill.group()
+    for turn in range(1, 8):
+        to = 1 + (leader + turn) % 3
+        drill.ctl("groups", "transfer", group, str(to))
+        drill.until(f'sum(onsale_raft_leader{{group="{group}"}})', lambda leaders: leaders == 1)
+    drill.until_burns("LeadershipRestless")
+    drill.show("sum by (instance) (increase(onsale_raft_elections_won_total[5m]))")
+    drill.until_over("LeadershipRestless", seconds=780)
+
+
+def disk_filling(drill):
+    """Something else takes the room on a disk: DiskFilling."""
+    folder = drill.small_disk(2, 800)
+    drill.wait(60, "is ready", drill.is_ready)
+    room = os.statvfs(folder)
+    fill(drill, folder / "else", room.f_bavail * room.f_frsize - int(0.12 * room.f_blocks * room.f_frsize))
+    drill.until_burns("DiskFilling", seconds=420, node=2)
+    drill.show("onsale_node_disk_free_bytes / onsale_node_disk_bytes")
+    for group in ("0", drill.group()[0]):
+        drill.ctl("groups", "snapshot", group, node=2)
+    drill.stop(2)
+    shell(drill, f"rm -rf {folder}/index")
+    drill.start(2)
+    drill.until("onsale_index_sales_missing", lambda missing: missing == 0)
+    shell(drill, f"rm {folder}/else")
+    drill.until_over("DiskFilling", node=2)
+
+
+def disk_full(drill):
+    """A follower's disk has no byte left while much is sold: DiskFull."""
+    _, leader = drill.group()
+    follower = 1 + leader % 3
+    folder = drill.small_disk(follower, 800)
+    drill.wait(60, "is ready", drill.is_ready)
+    room = os.statvfs(folder)
+    fill(drill, folder / "else", room.f_blocks * room.f_frsize)
+    drill.until_burns("DiskFull", seconds=400)
+    drill.show("onsale_log_disk_full")
+    drill.show("onsale_node_ready")
+    drill.ctl("groups", "list")
+    drill.others()
+    shell(drill, f"rm {folder}/else")
+    drill.until_over("DiskFull")
+    drill.show("onsale_log_disk_full")
+
+
+def index_broken(drill):
+    """A file stands where the index wants its folder: IndexDown."""
+    drill.stop(2)
+    shell(drill, f"rm -rf {drill.data}/node-2/index && touch {drill.data}/node-2/index")
+    drill.start(2)
+    drill.until_burns("IndexDown", seconds=500)
+    drill.show("onsale_index_up")
+    drill.ctl("orders", "list", node=2)
+    drill.ctl("orders", "list", node=1)
+    drill.stop(2)
+    shell(drill, f"rm -r {drill.data}/node-2/index")
+    drill.start(2)
+    drill.until_over("IndexDown")
+    drill.until("onsale_index_up", lambda up: up == 1)
+
+
+def files_few(drill):
+    """A limit just above what is open: FilesRunningOut."""
+    pid = drill.pid(2)
+    shell(drill, f"ls /proc/{pid}/fd | wc -l; ss -tn state established | wc -l")
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    few = int(len(os.listdir(f"/proc/{pid}/fd")) * 1.1)
+    drill.say(f"node 2 may open {few} files")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, before[1]))
+    drill.until_burns("FilesRunningOut", seconds=300)
+    drill.show("process_open_fds / process_max_fds")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    drill.until_over("FilesRunningOut")
+    drill.show("process_open_fds / process_max_fds")
+
+
+def node_stopped(drill):
+    """A node's process is stopped for a while, as a machine that is paused: NodeDown."""
+    drill.until("onsale:answers:rate5m", lambda rate: rate > 0.5)
+    _, leader = drill.group()
+    drill.signal(leader, signal.SIGSTOP)
+    drill.until_burns("NodeDown", seconds=100)
+    drill.until("min(sum by (group) (onsale_raft_leader))", lambda leaders: leaders == 1)
+    drill.ctl("nodes", "list", node=1 + leader % 3)
+    drill.ctl("groups", "list", node=1 + leader % 3)
+    drill.signal(leader, signal.SIGCONT)
+    drill.until_over("NodeDown")
+    drill.until("onsale_node_ready", lambda ready: ready == 1)
+
+
+# By name: what is done, and the crowd it is done to.
+DRILLS = {
+    "majority-lost": (majority_lost, {"seconds": 600}),
+    "alone-after-start": (alone_after_start, SMALL),
+    "slow-disk": (slow_disk, {"seconds": 900}),
+    "room-stalled": (room_stalled, {"load": ["bench", "--workload", "queue", "--visitors", "5000", "--watchers", "10",
+                                             "--concurrency", "1", "--sessions", "1", "--seconds", "240"]}),
+    "leadership-moves": (leadership_moves, SMALL),
+    "disk-filling": (disk_filling, SMALL),
+    "disk-full": (disk_full, {"load": ["bench", "--concurrency", "64", "--seconds", "900"]}),
+    "index-broken": (index_broken, SMALL),
+    "files-few": (files_few, SMALL),
+    "node-stopped": (node_stopped, {"seconds": 300}),
+}
+
+
+def shell(drill, command):
+    drill.say(f"$ {command}")
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    for line in (done.stdout + done.stderr).rstrip().splitlines()[:10]:
+        drill.say(f"    {line}")
+
+
+def fill(drill, file, size):
+    """As much of `size` bytes as there is room for, to the last page."""
+    taken, step = 0, size
+    with file.open("wb") as out:
+        while step >= 4096 and taken < size:
+            try:
+                os.posix_fallocate(out.fileno(), taken, min(step, size - taken))
+                taken += min(step, size - taken)
+            except OSError:
+                step //= 2
+    drill.say(f"{file.name} takes {taken >> 20} MiB of the disk")

@@ -1,0 +1,54 @@
+"""Orders: what was paid for, what was given back, through whom. Of money the engine knows nothing yet."""
+
+from board import above, board, panel, text
+
+SIZE = 'size=~"$size"'
+HERE = 'instance=~"$node"'
+
+
+def rate(name):
+    return "sum(rate(onsale_sale_%s_total{%s}[$__rate_interval]))" % (name, SIZE)
+
+
+# Why a confirmation is refused; the other reasons are those of holds.
+LATE = "hold_expired|hold_released|hold_confirmed|unknown_hold|hold_of_another_partner"
+OF_ORDERS = "order_cancelled|unknown_order|order_of_another_partner"
+
+BOARD = board("onsale-orders", "Orders and money", "Orders: what was paid for, what was given back, through whom.", [
+    text("**What is not here.** An order is made when a partner confirms a hold with the reference of its payment. "
+         "The money itself is the partner's: the engine has no amounts, no refunds, no tickets and no ledger yet, so "
+         "nothing here tells of callbacks, refunds, reconciliation or tickets that were paid and not issued. "
+         "These come with payments.", height=3),
+    panel("How many orders are there?", "Paid grows while it sells; cancelled stays far below.",
+          [("sum by (state) (onsale_sale_orders{%s})" % SIZE, "{{state}}")]),
+    panel("How fast are orders made?", "Follows the holds within a minute or two; not 0 while seats are free.",
+          [(rate("orders_placed"), "made"), (rate("holds_placed"), "holds")],
+          unit="ops", runbook="sell-errors-burn"),
+    panel("How many are cancelled?", "Far below what is made; a step is somebody's decision.",
+          [(rate("orders_cancelled"), "cancelled")], unit="ops"),
+    panel("How many of the holds that end are paid?", "Most; falls when people cannot pay.",
+          [("%s / (%s + %s + %s)" % (rate("orders_placed"), rate("orders_placed"), rate("holds_expired"),
+                                     rate("holds_released")), "paid")],
+          unit="percentunit"),
+    panel("How many seats has an order?", "Between 1 and the limit of a buyer; level.",
+          [("%s / %s" % (rate("seats_sold"), rate("orders_placed")), "seats an order")]),
+    panel("Which events' orders are these?", "As was planned for the night.",
+          [("sum by (size) (onsale_sale_orders{%s,state=\"paid\"})" % SIZE, "{{size}}")], stacked=True),
+    panel("Which channels have the seats?", "Each as its quota and its crowd let expect.",
+          [("sum by (channel) (onsale_sale_channel_seats{channel=~\"$channel\"})", "channel {{channel}}")],
+          stacked=True),
+    panel("Why is a confirmation refused?", "Few, and expired ones: the buyer was too late. Others are a partner's bug.",
+          [("sum by (reason) (rate(onsale_sale_refusals_total{%s,reason=~\"%s|%s\"}[$__rate_interval]))"
+            % (SIZE, LATE, OF_ORDERS), "{{reason}}")], unit="ops"),
+    panel("How long does a confirmation take?", "99 of 100 under 250 ms; those in sessions are on the board Partners.",
+          [("histogram_quantile(0.99, sum by (le, method) (rate(onsale_rpc_seconds_bucket{%s,method=~\"confirm_hold|cancel_order\"}[$__rate_interval])) > 0)" % HERE,
+            "{{method}}")],
+          unit="s", steps=above(yellow=0.1, red=0.25), runbook="slow-answers-burn"),
+    panel("Can orders be searched?", "All are in the index: 0, or falling to it.",
+          [("onsale_index_lag_changes{%s}" % HERE, "{{instance}} changes behind"),
+           ("onsale_index_sales_missing{%s}" % HERE, "{{instance}} sales missing")],
+          steps=above(red=100000), runbook="index-lag", width=12),
+    panel("Is any seat in two orders?", "0, always.",
+          [("max(onsale_sale_oversold_seats)", "seats too many")],
+          steps=above(red=1), runbook="seats-oversold", kind="stat", width=4),
+])
