@@ -63,7 +63,7 @@ fn forged(text: &[u8]) {
         "another text is taken"
     );
     let token = read_token(&key().public, text, EVENT, VISITOR);
-    let class = std::str::from_utf8(text).map(|text| enter(text));
+    let class = std::str::from_utf8(text).map(enter);
     if text != good().as_bytes() {
         assert!(token.is_err(), "another text is a token");
         // Without any text nobody comes in either.

@@ -111,7 +111,7 @@ async fn watch(
     let mut line: VecDeque<Id> = line_up(event, &visitors, ids).await?.into();
     // Parties for which too little was left when their turn came: they may still be let in.
     let mut passed: Vec<Id> = Vec::new();
-    while !(line.is_empty() && passed.is_empty()) && !tell.is_closed() {
+    while !tell.is_closed() && (!line.is_empty() || !passed.is_empty()) {
         let before = passed.len();
         let window = passed.drain(..).chain(line.iter().take(BATCH).copied());
         let window: Vec<Id> = window.collect();

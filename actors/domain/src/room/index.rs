@@ -79,6 +79,10 @@ type Block = [Bucket; 1 << BLOCK_BITS];
 
 #[derive(Clone, Debug, Default)]
 struct Segment {
+    #[expect(
+        clippy::vec_box,
+        reason = "a vector of blocks would double them, and copy all, when it grows"
+    )]
     blocks: Vec<Box<Block>>,
     len: u32,
 }
