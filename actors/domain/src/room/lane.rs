@@ -210,9 +210,8 @@ impl Lane {
         passes: &mut u32,
     ) -> Option<u32> {
         // Whoever was passed over stands before all whose turn has not come.
-        let passed = self.first_passed(left);
-        if passed.is_some() && !planted(Bug::PassedOverLast) {
-            return passed;
+        if let Some(place) = self.first_passed(left) {
+            return Some(place);
         }
         let shuffle = self.shuffle?;
         while (self.cursor as usize) < self.members.len() {
@@ -232,7 +231,7 @@ impl Lane {
             }
             self.cursor = self.cursor.saturating_add(1);
         }
-        passed
+        None
     }
 
     /// Takes out the visitor at a place that `turn` told.
