@@ -84,6 +84,4 @@ deliberate_bugs! {
     SnapshotUnsynced => "a snapshot is not synced",
     /// As above, of a snapshot that a leader sent.
     InstalledUnsynced => "an installed snapshot is not synced",
-    /// Passes of the key before are good for nothing from one moment to the next.
-    OldKeyDropped => "a new key ends all passes of the one before",
 }

@@ -72,8 +72,6 @@ bugs! {
         PauseNotInSnapshot => "snapshots forget that a room is paused",
         /// A party for which exactly enough is left has to wait.
         PassedOverNeedlessly => "a party is passed over without need",
-        /// Whoever was passed over waits until nobody behind is left for whom there is enough.
-        PassedOverLast => "who was passed over is let in last",
     }
 }
 

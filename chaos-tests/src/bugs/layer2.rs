@@ -84,9 +84,6 @@ impl Bug {
                 Domain::PassedOverUntold | Domain::PassedOverNeedlessly => {
                     Ground::Shaped(&[Kind::KillLeader], shape::scarce)
                 }
-                Domain::PassedOverLast => {
-                    Ground::Shaped(&[Kind::KillLeader], shape::scarce_and_slow)
-                }
                 Domain::PauseNotInSnapshot | Domain::TokenUnspent | Domain::RemovalUntold => {
                     Ground::Shaped(&[Kind::KillLeader], shape::run)
                 }
@@ -106,7 +103,6 @@ impl Bug {
                 TruncatedAtDamage => Ground::Faults(&[Kind::LogBitFlip, Kind::KillLeader]),
                 DiscardedIsFailed => Ground::Shaped(&[Kind::LeaderDeposed], shape::hurried),
                 BarrierLate => Ground::Faults(&[Kind::KillNode]),
-                OldKeyDropped => Ground::Shaped(&[Kind::KillLeader], shape::rekeyed),
                 InstalledUnsynced => Ground::Faults(&[Kind::PowerCutOne, Kind::PowerCutAll]),
             },
             Bug::Actors(bug) => match bug {

@@ -79,8 +79,6 @@ pub struct Plan {
     pub wary: bool,
     /// With rooms: there is so little that parties find too little left.
     pub scarce: bool,
-    /// So many visitors are let in a minute at most, instead of what each room draws.
-    pub per_minute: Option<u32>,
 }
 
 /// Set for all nodes of all runs.
@@ -173,7 +171,6 @@ impl Plan {
             rotates_key: wary_rng.random_bool(0.5),
             wary: wary_rng.random_bool(0.5),
             scarce: wary_rng.random_bool(0.5),
-            per_minute: None,
         };
         let rooms = match has_rooms {
             true => rooms_rng.random_range(1..=drawn.sales),

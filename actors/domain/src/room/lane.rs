@@ -218,15 +218,9 @@ impl Lane {
     ) -> Option<Next> {
         let shuffle = self.shuffle?;
         // Whoever was passed over stands before all whose turn has not come.
-        let passed = match self.first_passed(left) {
-            Some(place) => {
-                let number = self.members.number(shuffle.rank(place))?;
-                Some(Next { place, number })
-            }
-            None => None,
-        };
-        if passed.is_some() && !planted(Bug::PassedOverLast) {
-            return passed;
+        if let Some(place) = self.first_passed(left) {
+            let number = self.members.number(shuffle.rank(place))?;
+            return Some(Next { place, number });
         }
         while self.cursor < self.members.len() {
             let place = self.cursor;
@@ -245,7 +239,7 @@ impl Lane {
             }
             self.cursor = self.cursor.saturating_add(1);
         }
-        passed
+        None
     }
 
     /// Takes out the visitor whom `turn` told.

@@ -110,12 +110,6 @@ pub fn run(plan: &mut Plan) {
     plan.operators = true;
 }
 
-/// As above, with a second key that signs passes.
-pub fn rekeyed(plan: &mut Plan) {
-    run(plan);
-    plan.rotates_key = true;
-}
-
 /// As above, at nodes that are wary.
 pub fn wary(plan: &mut Plan) {
     run(plan);
@@ -127,13 +121,6 @@ pub fn scarce(plan: &mut Plan) {
     queued(plan);
     plan.rows = 3;
     plan.standing = 4;
-}
-
-/// As above, and so slowly that many wait behind a party that was passed over when seats come back.
-pub fn scarce_and_slow(plan: &mut Plan) {
-    scarce(plan);
-    plan.visitors = 40;
-    plan.per_minute = Some(120);
 }
 
 /// As `run`, while a leader that is none any more takes itself for one for as long as possible.

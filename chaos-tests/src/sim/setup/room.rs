@@ -134,9 +134,6 @@ pub fn draw(plan: &Plan, sale: u64) -> RoomPlan {
         ceilings: ceilings(&mut rng),
         lanes: lanes(&mut rng),
     };
-    if let Some(per_minute) = plan.per_minute {
-        room.ceilings.per_minute = Some(per_minute);
-    }
     // Somebody has to make it known.
     room.waits_for_beacon = plan.operators && rng.random_bool(0.4);
     if plan.is_wary() {
