@@ -37,8 +37,9 @@ pub(crate) fn rejection_words(rejection: Rejection) -> [u64; 3] {
         OnlyInTestMode => [10, 0, 0],
         RulesInvalid => [11, 0, 0],
         NotOnSale { phase } => [12, phase as u64, 0],
-        SeatTaken { seat, count } => [13, seat_word(seat), u64::from(count)],
-        SeatBlocked { seat, count } => [14, seat_word(seat), u64::from(count)],
+        // Which they are follows from the state, which has a digest of its own.
+        SeatTaken { seat, count, .. } => [13, seat_word(seat), u64::from(count)],
+        SeatBlocked { seat, count, .. } => [14, seat_word(seat), u64::from(count)],
         SeatNotFree { seat } => [15, seat_word(seat), 0],
         SeatNotBlocked { seat } => [16, seat_word(seat), 0],
         NotEnoughAdjacent { longest, free } => [17, u64::from(longest), u64::from(free)],

@@ -47,14 +47,18 @@ pub enum Rejection {
     NotOnSale {
         phase: Phase,
     },
-    /// Seats that are held or sold: the first of them and how many.
+    /// Seats of one line that are held or sold: the first of them, how many, and which. Bit n of `which`
+    /// is the n-th seat behind the first, in the sequence they were asked for; it ends with the 63rd.
     SeatTaken {
         seat: SeatRef,
         count: u16,
+        which: u64,
     },
+    /// As `SeatTaken`.
     SeatBlocked {
         seat: SeatRef,
         count: u16,
+        which: u64,
     },
     /// Only for `BlockSeats` and `UnblockSeats`: the seat is not in the state that needs.
     SeatNotFree {

@@ -494,10 +494,14 @@ fn told(hall: &Hall, outcome: &Outcome) -> String {
 fn refusal(hall: &Hall, rejection: Rejection) -> String {
     let seat = |seat: SeatRef| hall.full_name(seat);
     match rejection {
-        Rejection::SeatTaken { seat: first, count } => {
+        Rejection::SeatTaken {
+            seat: first, count, ..
+        } => {
             format!("{} is taken, {count} in all", seat(first))
         }
-        Rejection::SeatBlocked { seat: first, count } => {
+        Rejection::SeatBlocked {
+            seat: first, count, ..
+        } => {
             format!("{} is blocked, {count} in all", seat(first))
         }
         Rejection::SeatNotFree { seat: first } => format!("{} is not free", seat(first)),

@@ -15,7 +15,7 @@ pub struct Packed {
 }
 
 /// `a` and `b` by reason: TOO_MANY_SEATS asked, max; PHASE_FORBIDS and NOT_ON_SALE phase;
-/// SEAT_TAKEN and SEAT_BLOCKED how many; NOT_ENOUGH_ADJACENT longest, free; SOLD_OUT free | held
+/// SEAT_TAKEN and SEAT_BLOCKED how many, which; NOT_ENOUGH_ADJACENT longest, free; SOLD_OUT free | held
 /// << 32, next deadline; LIMIT_PER_BUYER limit, already; CHANNEL_QUOTA left; EXTENSION_TOO_LONG
 /// latest deadline; LOBBY_NOT_OPEN when it does; VISITOR_REMOVED the reason; PASS_SPENT left.
 pub fn pack(rejection: Rejection) -> Packed {
@@ -55,8 +55,14 @@ pub fn pack(rejection: Rejection) -> Packed {
         OnlyInTestMode => plain(10),
         RulesInvalid => plain(11),
         NotOnSale { phase } => numbers(12, phase_number(phase), 0),
-        SeatTaken { seat, count } => at_seat(13, seat, count),
-        SeatBlocked { seat, count } => at_seat(14, seat, count),
+        SeatTaken { seat, count, which } => Packed {
+            b: which,
+            ..at_seat(13, seat, count)
+        },
+        SeatBlocked { seat, count, which } => Packed {
+            b: which,
+            ..at_seat(14, seat, count)
+        },
         SeatNotFree { seat } => at_seat(15, seat, 0),
         SeatNotBlocked { seat } => at_seat(16, seat, 0),
         NotEnoughAdjacent { longest, free } => numbers(17, longest.into(), free.into()),
@@ -138,10 +144,12 @@ pub fn unpack(packed: Packed) -> Option<Rejection> {
         13 => SeatTaken {
             seat,
             count: a as u16,
+            which: b,
         },
         14 => SeatBlocked {
             seat,
             count: a as u16,
+            which: b,
         },
         15 => SeatNotFree { seat },
         16 => SeatNotBlocked { seat },

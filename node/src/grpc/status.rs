@@ -153,12 +153,17 @@ pub fn not_taken(why: NotTaken) -> Status {
     }
 }
 
-pub fn bad_request(violations: Vec<FieldViolation>) -> Status {
-    let message = violations
+/// Fields that cannot be taken, for a person to read.
+pub fn said(violations: &[FieldViolation]) -> String {
+    violations
         .iter()
         .map(|violation| format!("{}: {}", violation.field, violation.description))
         .collect::<Vec<_>>()
-        .join("; ");
+        .join("; ")
+}
+
+pub fn bad_request(violations: Vec<FieldViolation>) -> Status {
+    let message = said(&violations);
     let mut details = ErrorDetails::with_bad_request(violations);
     details.set_error_info(
         failure_name(FailureReason::BadRequest),
@@ -261,9 +266,12 @@ pub fn describe(rejection: Rejection) -> (Code, &'static str, Metadata) {
             ("seat", seat.seat.to_string()),
         ]
     };
-    let seats = |first: domain::ids::SeatRef, count: u16| {
+    let seats = |first: domain::ids::SeatRef, count: u16, which: u64| {
+        let offsets = (0..64).filter(|at| which >> at & 1 == 1);
+        let offsets: Vec<String> = offsets.map(|at: u32| at.to_string()).collect();
         let mut metadata = seat(first);
         metadata.push(("count", count.to_string()));
+        metadata.push(("offsets", offsets.join(",")));
         metadata
     };
     match rejection {
@@ -309,14 +317,16 @@ pub fn describe(rejection: Rejection) -> (Code, &'static str, Metadata) {
             "the event is not on sale",
             vec![("phase", phase_name(phase))],
         ),
-        SeatTaken { seat, count } => (
+        SeatTaken { seat, count, which } => (
             FailedPrecondition,
             "seats are held or sold",
-            seats(seat, count),
+            seats(seat, count, which),
         ),
-        SeatBlocked { seat, count } => {
-            (FailedPrecondition, "seats are blocked", seats(seat, count))
-        }
+        SeatBlocked { seat, count, which } => (
+            FailedPrecondition,
+            "seats are blocked",
+            seats(seat, count, which),
+        ),
         SeatNotFree { seat: taken } => (FailedPrecondition, "the seat is not free", seat(taken)),
         SeatNotBlocked { seat: open } => {
             (FailedPrecondition, "the seat is not blocked", seat(open))

@@ -285,13 +285,13 @@ fn rejection_row(rejection: Rejection) -> Row {
             "the event is not on sale",
             vec![n("phase", &phase_text(phase))],
         ),
-        Rejection::SeatTaken { seat, count } => row(
+        Rejection::SeatTaken { seat, count, .. } => row(
             409,
             "SEAT_TAKEN",
             "seats are held or sold: the first of them and how many",
             with(of_seat(seat), n("count", &count)),
         ),
-        Rejection::SeatBlocked { seat, count } => row(
+        Rejection::SeatBlocked { seat, count, .. } => row(
             409,
             "SEAT_BLOCKED",
             "seats are blocked: the first of them and how many",

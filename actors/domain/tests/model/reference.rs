@@ -654,6 +654,7 @@ impl Reference {
                         return Err(Rejection::SeatTaken {
                             seat: *seat,
                             count: taken.len() as u16,
+                            which: which(&chosen, &taken),
                         });
                     }
                     let blocked = in_state(&[State::Blocked]);
@@ -661,6 +662,7 @@ impl Reference {
                         return Err(Rejection::SeatBlocked {
                             seat: *seat,
                             count: blocked.len() as u16,
+                            which: which(&chosen, &blocked),
                         });
                     }
                     for seat in &chosen {
@@ -775,4 +777,12 @@ impl Reference {
         holds.sort();
         holds.into_iter().map(|(_, id)| HoldId(id)).collect()
     }
+}
+
+/// The bits of those seats among the chosen ones, from the first of them on.
+fn which(chosen: &[SeatRef], those: &[SeatRef]) -> u64 {
+    let from_first = chosen.iter().skip_while(|seat| !those.contains(seat));
+    let bits = from_first.take(64).enumerate();
+    bits.filter(|(_, seat)| those.contains(seat))
+        .fold(0, |bits, (at, _)| bits | 1 << at)
 }

@@ -131,17 +131,25 @@ impl Reference {
 
     fn check_chosen(&self, chosen: &[SeatRef]) -> Result<(), Rejection> {
         let first_in = |wanted: &[State]| {
-            let mut found = chosen.iter().filter(|seat| {
-                self.state(**seat)
-                    .is_ok_and(|state| wanted.contains(&state))
-            });
-            found.next().map(|seat| (*seat, 1 + found.count() as u16))
+            let found = |seat: &SeatRef| {
+                let state = self.state(*seat);
+                state.is_ok_and(|state| wanted.contains(&state))
+            };
+            let first = chosen.iter().position(found)?;
+            let (mut count, mut which) = (0, 0);
+            for (behind, seat) in chosen[first..].iter().enumerate() {
+                if found(seat) {
+                    count += 1;
+                    which |= if behind < 64 { 1 << behind } else { 0 };
+                }
+            }
+            Some((chosen[first], count, which))
         };
-        if let Some((seat, count)) = first_in(&[State::Held, State::Sold]) {
-            return Err(Rejection::SeatTaken { seat, count });
+        if let Some((seat, count, which)) = first_in(&[State::Held, State::Sold]) {
+            return Err(Rejection::SeatTaken { seat, count, which });
         }
         match first_in(&[State::Blocked]) {
-            Some((seat, count)) => Err(Rejection::SeatBlocked { seat, count }),
+            Some((seat, count, which)) => Err(Rejection::SeatBlocked { seat, count, which }),
             None => Ok(()),
         }
     }

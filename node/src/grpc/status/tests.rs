@@ -49,6 +49,7 @@ fn what_is_in_the_way_is_named() {
             seat: 41,
         },
         count: 2,
+        which: 0b101,
     };
     let status = rejected(taken, NOW_MS);
     let details = status.get_error_details();
@@ -58,6 +59,10 @@ fn what_is_in_the_way_is_named() {
     assert_eq!(info.metadata["section"], "3");
     assert_eq!(info.metadata["seat"], "41");
     assert_eq!(info.metadata["count"], "2");
+    assert_eq!(
+        info.metadata["offsets"], "0,2",
+        "of the asked ones from it on"
+    );
     assert_eq!(info.metadata["retry"], "with_other_seats");
 }
 

@@ -36,10 +36,12 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::SeatTaken {
             seat: SEAT,
             count: 2,
+            which: 0b101,
         },
         Rejection::SeatBlocked {
             seat: SEAT,
             count: 1,
+            which: 1,
         },
         Rejection::SeatNotFree { seat: SEAT },
         Rejection::SeatNotBlocked { seat: SEAT },
@@ -114,6 +116,7 @@ fn a_rejection_says_what_is_in_the_way() {
     let problem = Problem::rejected(Rejection::SeatTaken {
         seat: SEAT,
         count: 2,
+        which: 0b101,
     });
     assert_eq!(problem.status, 409);
     assert_eq!(problem.retry, "with_other_seats");

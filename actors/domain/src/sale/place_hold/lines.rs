@@ -16,6 +16,22 @@ pub(in crate::sale) enum Offer {
     Apart(SplitPlan),
 }
 
+/// Chosen seats that cannot be had.
+struct InTheWay {
+    first_at: u32,
+    seat: SeatRef,
+    count: u16,
+    which: u64,
+}
+
+impl InTheWay {
+    fn add(&mut self, at: u32) {
+        self.count = self.count.saturating_add(1);
+        let behind = at.saturating_sub(self.first_at);
+        self.which |= 1_u64.checked_shl(behind).unwrap_or(0);
+    }
+}
+
 impl Sale {
     /// Picks seats for every line; on rejection the caller gives up what was picked.
     #[inline]
@@ -139,22 +155,36 @@ impl Sale {
         Ok(())
     }
 
-    /// Whether all chosen seats are free; names the first that is taken, else the first blocked.
+    /// Whether all chosen seats are free; names those that are taken, else those that are blocked.
     pub(in crate::sale) fn check_chosen(&self, seats: &[SeatRef]) -> Result<(), Rejection> {
-        let mut taken: Option<(SeatRef, u16)> = None;
-        let mut blocked: Option<(SeatRef, u16)> = None;
-        for seat in seats {
+        let mut taken: Option<InTheWay> = None;
+        let mut blocked: Option<InTheWay> = None;
+        for (at, seat) in (0_u32..).zip(seats) {
             let found = match self.seats.state(*seat) {
                 Some(SeatState::Free) => continue,
                 Some(SeatState::Blocked) => &mut blocked,
                 Some(SeatState::Held | SeatState::Sold) | None => &mut taken,
             };
-            let (_, count) = found.get_or_insert((*seat, 0));
-            *count = count.saturating_add(1);
+            found
+                .get_or_insert(InTheWay {
+                    first_at: at,
+                    seat: *seat,
+                    count: 0,
+                    which: 0,
+                })
+                .add(at);
         }
         match (taken, blocked) {
-            (Some((seat, count)), _) => Err(Rejection::SeatTaken { seat, count }),
-            (None, Some((seat, count))) => Err(Rejection::SeatBlocked { seat, count }),
+            (Some(taken), _) => Err(Rejection::SeatTaken {
+                seat: taken.seat,
+                count: taken.count,
+                which: taken.which,
+            }),
+            (None, Some(blocked)) => Err(Rejection::SeatBlocked {
+                seat: blocked.seat,
+                count: blocked.count,
+                which: blocked.which,
+            }),
             (None, None) => Ok(()),
         }
     }
