@@ -80,6 +80,11 @@ impl Cluster {
         self.inner.published.version()
     }
 
+    /// Bytes that one proposal may have on this node, and on others with the same configuration.
+    pub fn entry_bytes_max(&self) -> usize {
+        self.inner.log.entry_bytes_max()
+    }
+
     /// The local replica of a group.
     pub fn group(&self, id: GroupId) -> Option<Arc<dyn Group>> {
         self.inner.replicas.get(id).map(|replica| replica.handle())

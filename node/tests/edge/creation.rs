@@ -128,3 +128,25 @@ fn block_a_seat(plan: &mut Plan) {
     let seat = rows.find_map(|row| row.seats.first_mut());
     seat.expect("there are seats").category = "blocked".into();
 }
+
+#[test]
+fn a_plan_longer_than_an_entry_of_the_log_is_refused_and_the_node_goes_on() {
+    let node = Node::start(|config| {
+        config.log.segment_mib = 1;
+        config.raft.entry_bytes_max = 64 << 10;
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let large = written(folder.path(), "large.json", &plan::bowl(100_000));
+    let small = written(folder.path(), "small.json", &plan::bowl(500));
+    let with = |plan| Creation {
+        key: id_at(MachineClock.now_ms()),
+        plan,
+        rules: &[],
+    };
+    for _ in 0..2 {
+        let said = with(&large).ask(&node).expect_err("is refused");
+        assert!(said.contains("longer than an entry"), "{said}");
+    }
+    assert_eq!(listed(&node), [], "nothing is left of it");
+    with(&small).ask(&node).expect("is created");
+}

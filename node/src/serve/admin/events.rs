@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use self::blueprint::Blueprint;
 use super::Admin;
 use super::reads::frost as frost_text;
-use super::refusals::{map_failed, no_leader, unfinished};
+use super::refusals::{map_failed, no_leader, too_large, unfinished};
 use crate::http::api::{Answer, NewEvent};
 use crate::http::bodies::SEATS_MAX;
 use crate::http::problem::{Problem, Reason};
@@ -35,6 +35,10 @@ impl Admin {
     pub(super) async fn create(&self, event: NewEvent) -> Answer<views::EventSummary> {
         let sale_id = sale_id(event.key);
         let blueprint = self.draw(&event).await?;
+        let bytes_max = self.parts.cluster.entry_bytes_max();
+        if blueprint.entry_bytes > bytes_max {
+            return Err(too_large(blueprint.entry_bytes, bytes_max).into());
+        }
         let entry = self.reserve(sale_id, &event).await?;
         let group = entry.group;
         let cluster = &self.parts.cluster;

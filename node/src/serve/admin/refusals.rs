@@ -58,14 +58,7 @@ impl Admin {
                 "the disk of the group's leader is full; nothing was created",
             )
             .into(),
-            CreateFailure::TooLarge { bytes, bytes_max } => Problem::new(
-                Reason::TooLarge,
-                "the plan is longer than an entry of the log may be: shorter texts, or a larger \
-                 log.segment_mib on every node",
-            )
-            .with("bytes", bytes)
-            .with("max", bytes_max)
-            .into(),
+            CreateFailure::TooLarge { bytes, bytes_max } => too_large(bytes, bytes_max).into(),
             CreateFailure::Busy => Problem::new(Reason::Busy, "the group's queue is full").into(),
             CreateFailure::Unknown => Problem::unknown_outcome().into(),
         }
@@ -83,6 +76,17 @@ impl Admin {
             AdminFailure::Map(failure) => map_failed(failure),
         }
     }
+}
+
+/// A plan that no entry of the log can hold.
+pub(super) fn too_large(bytes: usize, bytes_max: usize) -> Problem {
+    Problem::new(
+        Reason::TooLarge,
+        "the plan is longer than an entry of the log may be: shorter texts, or a larger \
+         log.segment_mib on every node",
+    )
+    .with("bytes", bytes)
+    .with("max", bytes_max)
 }
 
 pub(super) fn no_leader() -> Refusal {

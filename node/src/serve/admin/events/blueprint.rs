@@ -15,9 +15,14 @@ use crate::http::api::NewEvent;
 use crate::http::problem::{Problem, Reason};
 use crate::plan::{self, Options, PlanFault};
 
+/// More than the fields around them take.
+const ENTRY_AROUND: usize = 256;
+
 pub(super) struct Blueprint {
     pub venue: Venue,
     pub layout: Bytes,
+    /// What its creation takes in the log.
+    pub entry_bytes: usize,
     /// What the plan keeps off sale.
     pub blocked: Vec<SeatRef>,
     /// Every replica builds its tables with it; partners do not know it. Another plan or other
@@ -45,7 +50,14 @@ impl Blueprint {
                 fault => Problem::new(Reason::InvalidPlan, fault.to_string()),
             },
         )?;
+        let parts = [
+            layout.len(),
+            venue::to_proto(&imported.venue).encoded_len(),
+            rules::to_proto(&event.rules).encoded_len(),
+            ENTRY_AROUND,
+        ];
         Ok(Blueprint {
+            entry_bytes: parts.iter().sum(),
             venue: imported.venue,
             layout,
             blocked: imported.blocked,
