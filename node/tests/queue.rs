@@ -133,7 +133,7 @@ fn a_room_on_three_nodes() {
     api.arm_queue(event, &queue()).expect("the room is armed");
 
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
+    let by_flood = runtime.block_on(async {
         let wall: Arc<dyn WallClock> = Arc::new(MachineClock);
         let mut keys = Keys::new(7, &wall);
         let crowd = Partner::new(&local, &crowd_key, &mut keys, CROWD);
@@ -146,6 +146,7 @@ fn a_room_on_three_nodes() {
         strangers_are_told_nothing(event, &crowd, &club).await;
         a_flood_is_challenged(event, &crowd, &mut keys).await;
         by_session(event, &crowd, &mut keys).await;
+        let by_flood = a_flood_by_session_is_challenged(event, &crowd, &mut keys).await;
         let without = crowd.hold(event, keys.make(), crowd.ids[0], "", 1).await;
         assert_eq!(without, Err(RejectionReason::NotOnSale));
 
@@ -165,11 +166,12 @@ fn a_room_on_three_nodes() {
         who_lets_holds_go_is_challenged(event, &crowd, &mut keys, &admitted[2]).await;
         buys_once(event, &crowd, &mut keys, *visitor, pass).await;
         watched_until_the_end(&api, event, &crowd, &before).await;
+        by_flood
     });
 
     let file = api.evidence(event).expect("the evidence is published");
     let verdict = Evidence::verify(&file, None).expect("is true");
-    let came = CROWD + MEMBERS + FLOOD + BY_SESSION;
+    let came = CROWD + MEMBERS + FLOOD + BY_SESSION + by_flood;
     assert_eq!(verdict.lobby as usize, came);
     assert!(verdict.released > 0);
     assert_eq!(verdict.removed, 1, "one left");
@@ -295,14 +297,86 @@ async fn a_flood_is_challenged(event_id: u64, crowd: &Partner, keys: &mut Keys) 
     let details = refused.get_error_details();
     let asked = details.error_info().expect("a reason");
     assert_eq!(asked.reason, "CHALLENGE_REQUIRED");
-    let (challenge, visitor_id) = (&asked.metadata["challenge"], u128::from_be_bytes(visitor));
-    let hardness: u32 = asked.metadata["hardness"].parse().expect("a number");
-    let answer = (0_u64..)
-        .map(u64::to_be_bytes)
-        .find(|answer| ProofOfWork::zero_bits(challenge, VisitorId(visitor_id), answer) >= hardness)
-        .expect("there is one");
+    let hardness = asked.metadata["hardness"].parse().expect("a number");
+    let answer = solve(&asked.metadata["challenge"], visitor, hardness);
     join.proof_of_work = answer.to_vec().into();
     node.join(join).await.expect("the work is done");
+}
+
+/// The answers to one message of a session, by call.
+async fn converse(
+    crowd: &Partner,
+    message: SessionRequest,
+) -> (BTreeMap<u32, Told>, BTreeMap<u32, String>) {
+    let (requests, queued) = tokio::sync::mpsc::channel(1);
+    requests.send(message).await.expect("is sent");
+    let mut session = crowd.session.clone();
+    let stream = tokio_stream::wrappers::ReceiverStream::new(queued);
+    let mut answers = session.session(stream).await.expect("opens").into_inner();
+    drop(requests);
+    let (mut nested, mut packed) = (BTreeMap::new(), BTreeMap::new());
+    while let Some(response) = answers.message().await.expect("answers") {
+        for result in response.results {
+            nested.insert(result.call_id, result.result.expect("says"));
+        }
+        for answer in Answers::new(&response.packed) {
+            let answer = answer.expect("is sound");
+            packed.insert(answer.call_id, format!("{:?}", answer.outcome));
+        }
+    }
+    (nested, packed)
+}
+
+/// Joins with one device in one message of a session; returns how many came in, one of them by
+/// meeting what was asked of it.
+async fn a_flood_by_session_is_challenged(
+    event_id: u64,
+    crowd: &Partner,
+    keys: &mut Keys,
+) -> usize {
+    let join = |call_id, visitor: &Id, answer: &[u8]| SessionCall {
+        call_id,
+        call: Some(session_call::Call::Join(JoinRequest {
+            event_id,
+            visitor: visitor.to_vec().into(),
+            device_hash: b"one device".to_vec().into(),
+            proof_of_work: answer.to_vec().into(),
+            ..JoinRequest::default()
+        })),
+    };
+    let flood: Vec<Id> = (0..2 * FLOOD).map(|_| keys.make()).collect();
+    let calls = (0..)
+        .zip(&flood)
+        .map(|(at, visitor)| join(at, visitor, &[]));
+    let message = SessionRequest {
+        calls: calls.collect(),
+        ..SessionRequest::default()
+    };
+    let (told, _) = converse(crowd, message).await;
+    let came = told.values().filter(|told| matches!(told, Told::Done(_)));
+    let came = came.count();
+    let last = flood.len() as u32 - 1;
+    let Told::Challenge(asked) = &told[&last] else {
+        panic!("{told:?}");
+    };
+    let visitor = &flood[last as usize];
+    let answer = solve(&asked.challenge, *visitor, asked.hardness);
+    let message = SessionRequest {
+        calls: vec![join(1, visitor, &answer)],
+        ..SessionRequest::default()
+    };
+    let (told, _) = converse(crowd, message).await;
+    assert!(matches!(told[&1], Told::Done(_)), "{told:?}");
+    came + 1
+}
+
+/// The work that a challenge asks for.
+fn solve(challenge: &str, visitor: Id, hardness: u32) -> [u8; 8] {
+    let visitor = VisitorId(u128::from_be_bytes(visitor));
+    (0_u64..)
+        .map(u64::to_be_bytes)
+        .find(|answer| ProofOfWork::zero_bits(challenge, visitor, answer) >= hardness)
+        .expect("there is one")
 }
 
 /// Joining, asking and showing passes over the session stream, as messages and packed.
@@ -350,22 +424,7 @@ async fn by_session(event_id: u64, crowd: &Partner, keys: &mut Keys) {
         ],
         packed: writer.take(),
     };
-    let (requests, queued) = tokio::sync::mpsc::channel(4);
-    requests.send(first).await.expect("is sent");
-    let mut session = crowd.session.clone();
-    let stream = tokio_stream::wrappers::ReceiverStream::new(queued);
-    let mut answers = session.session(stream).await.expect("opens").into_inner();
-    drop(requests);
-    let (mut nested, mut packed) = (BTreeMap::new(), BTreeMap::new());
-    while let Some(response) = answers.message().await.expect("answers") {
-        for result in response.results {
-            nested.insert(result.call_id, result.result.expect("says"));
-        }
-        for answer in Answers::new(&response.packed) {
-            let answer = answer.expect("is sound");
-            packed.insert(answer.call_id, format!("{:?}", answer.outcome));
-        }
-    }
+    let (nested, packed) = converse(crowd, first).await;
     assert!(packed[&1].starts_with("Done"), "{packed:?}");
     let invalid = format!("reason: {}", RejectionReason::PassInvalid as i32);
     assert!(packed[&2].contains(&invalid), "{packed:?}");

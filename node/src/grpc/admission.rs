@@ -1,6 +1,7 @@
 //! `AdmissionService`: who comes to a waiting room, where they stand, and their passes.
 
 mod board;
+mod entry;
 mod forecast;
 mod reader;
 mod told;
@@ -31,17 +32,12 @@ use super::meter::Counted;
 use super::metrics::Method;
 use super::place::{self, Copy, Place};
 use super::{Entrance, Lane, Partners, Reader, deadline, status, unary};
-use crate::access::challenge::Asked;
 use crate::access::enqueue::Gate;
-use crate::access::pass::{self, Claims, Forged};
-use crate::access::risk::{Comer, Verdict};
-use crate::bugs::{Bug, planted};
+use crate::access::pass::{self, Claims};
 use crate::trace::CallSpan;
 use board::Boards;
+pub use entry::Obstacle;
 pub use reader::Rooms;
-
-/// The class of those who come like bots: a lane of its own if the room has one, else everybody's.
-const SLOW_CLASS: u32 = 255;
 
 /// Visitors of one batch.
 pub const VISITORS_MAX: usize = 1000;
@@ -88,59 +84,24 @@ impl Admission {
     }
 }
 
-/// An address's or a device's hash as it is counted; what is too long for one is refused with the rest.
-fn mark(hash: &[u8]) -> Option<u128> {
-    let mut padded = [0; 16];
-    padded.get_mut(..hash.len())?.copy_from_slice(hash);
-    (!hash.is_empty()).then_some(u128::from_be_bytes(padded))
-}
-
-impl Partners {
-    /// Refuses what is no event before anything is noted of who comes to it.
-    fn knows(&self, event: SaleId) -> Result<(), Status> {
-        let whereabouts = &self.whereabouts;
-        match whereabouts.replica(event).is_some() || whereabouts.event(event).is_some() {
-            true => Ok(()),
-            false => Err(status::failed(FailureReason::UnknownEvent, 0)),
-        }
-    }
-
-    /// Whether a challenge is met; else what it is.
-    fn challenged(&self, comer: &Comer, hardness: u8, message: &JoinRequest) -> Result<(), Status> {
-        let keys = self.pass_keys.pass_keys();
-        // Without a key there is no room either: the sale says so.
-        let Some(key) = keys.first() else {
-            return Ok(());
-        };
-        let now_ms = self.wall.now_ms();
-        let mut secret = key.secret;
-        if planted(Bug::ChallengeOfNode) {
-            secret[0] ^= self.tracer.node_id() as u8;
-        }
-        let is_met = self.challenge.is_met(&Asked {
-            secret: &secret,
-            event: comer.event,
-            visitor: comer.visitor,
-            hardness,
-            answer: &message.proof_of_work,
-            now_ms,
-        });
-        match is_met {
-            true => Ok(()),
-            false => {
-                let event = comer.event;
-                let challenge = self.challenge.ask(&secret, event, comer.visitor, now_ms);
-                Err(status::challenge_required(&challenge, hardness))
-            }
+impl From<Obstacle> for Status {
+    fn from(obstacle: Obstacle) -> Status {
+        match obstacle {
+            Obstacle::Malformed(violations) => status::bad_request(violations),
+            Obstacle::UnknownEvent => status::failed(FailureReason::UnknownEvent, 0),
+            Obstacle::OverLimit(over) => status::over_limit(over),
+            Obstacle::Forged => status::not_taken(NotTaken::PassInvalid),
+            Obstacle::Challenge {
+                challenge,
+                hardness,
+            } => status::challenge_required(&challenge, hardness),
         }
     }
 }
 
 /// The one visitor a request names.
 fn one(bytes: &[u8]) -> Result<VisitorId, Status> {
-    let mut violations = Violations::default();
-    let visitor = violations.visitor("visitor", bytes);
-    violations.none(visitor).map_err(status::bad_request)
+    entry::one(bytes).map_err(status::bad_request)
 }
 
 /// The visitors a request names.
@@ -185,35 +146,7 @@ impl AdmissionService for Admission {
         let until = deadline::of_call(request.metadata(), partners.config.timeout)?;
         let traced = super::traced(&request);
         let mut message = request.into_inner();
-        let visitor = one(&message.visitor)?;
-        let event = SaleId(message.event_id);
-        partners.knows(event)?;
-        let address = mark(&message.address_hash);
-        partners
-            .joins
-            .check(event, visitor, address)
-            .map_err(status::over_limit)?;
-        let (keys, now_ms) = (partners.pass_keys.as_ref(), partners.wall.now_ms());
-        input::enter(&mut message, caller.partner, keys, now_ms)
-            .map_err(|Forged| status::not_taken(NotTaken::PassInvalid))?;
-        let comer = Comer {
-            event,
-            partner: caller.partner,
-            visitor,
-            address,
-            device: mark(&message.device_hash),
-            now: Instant::now(),
-        };
-        match partners.risk.judge(&comer) {
-            Verdict::Welcome => {}
-            Verdict::Prove { hardness } => partners.challenged(&comer, hardness, &message)?,
-            Verdict::Slow { hardness } => {
-                partners.challenged(&comer, hardness, &message)?;
-                if !planted(Bug::SlowIsWelcome) {
-                    message.priority_class = SLOW_CLASS;
-                }
-            }
-        }
+        partners.let_join(caller.partner, &mut message)?;
         let stamp = Stamp::of(&caller);
         let (log_index, _) = self.decide(&message, stamp, until, traced).await?;
         Ok(Response::new(JoinResponse { log_index }))

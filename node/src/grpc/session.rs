@@ -23,12 +23,13 @@ use proto::channel::v1::session_call::Call;
 use proto::channel::v1::session_result::Result as Outcome;
 use proto::channel::v1::session_service_server::SessionService;
 use proto::channel::v1::{
-    FailureReason, SessionCall, SessionFailed, SessionRequest, SessionResponse, StatusManyRequest,
+    FailureReason, SessionCall, SessionChallenge, SessionFailed, SessionRequest, SessionResponse,
+    StatusManyRequest,
 };
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::admission::{Admission, VISITORS_MAX};
+use super::admission::{Admission, Obstacle, VISITORS_MAX};
 use super::ending::ending;
 use super::input::{self, NotTaken, Stamp, ToRecord};
 use super::meter::Counted;
@@ -172,14 +173,13 @@ impl Session {
             room = 0;
             wait_ms = millis(over.retry_after);
         }
-        let now_ms = self.partners.wall.now_ms();
         for SessionCall { call_id, mut call } in calls {
-            if let Some(Call::Join(join)) = &mut call {
-                let keys = self.partners.pass_keys.as_ref();
-                if input::enter(join, self.stamp.partner, keys, now_ms).is_err() {
-                    self.splitter.reject(call_id, Rejection::PassInvalid);
-                    continue;
-                }
+            if room > 0
+                && let Some(Call::Join(join)) = &mut call
+                && let Err(obstacle) = self.partners.let_join(self.stamp.partner, join)
+            {
+                room -= self.keep_out(call_id, obstacle);
+                continue;
             }
             let request: Option<&dyn ToRecord> = match &call {
                 Some(Call::PlaceHold(request)) => Some(request),
@@ -204,11 +204,12 @@ impl Session {
                 Some(Err(NotTaken::PassInvalid)) => {
                     self.splitter.reject(call_id, Rejection::PassInvalid);
                 }
-                None | Some(Err(NotTaken::Malformed(_))) => {
-                    self.splitter.refuse(call_id, FailureReason::BadRequest, 0);
-                }
-                Some(Ok(_)) if room == 0 => {
+                None => self.splitter.refuse(call_id, FailureReason::BadRequest, 0),
+                Some(_) if room == 0 => {
                     self.splitter.refuse(call_id, FailureReason::Busy, wait_ms);
+                }
+                Some(Err(NotTaken::Malformed(violations))) => {
+                    room -= self.keep_out(call_id, Obstacle::Malformed(violations));
                 }
                 Some(Ok(sale)) => {
                     room -= 1;
@@ -217,6 +218,40 @@ impl Session {
             }
         }
         self.submit(true);
+    }
+
+    /// Tells a partner what is in the way of a call; returns how many calls that counts for.
+    fn keep_out(&mut self, call_id: u32, obstacle: Obstacle) -> usize {
+        let (reason, retry_after_ms) = match obstacle {
+            Obstacle::Malformed(violations) => {
+                let errand = self.outbox.send_for(call_id, 1);
+                errand.answer(Outcome::Failed(SessionFailed {
+                    reason: FailureReason::BadRequest.into(),
+                    retry_after_ms: 0,
+                    detail: status::said(&violations),
+                }));
+                return 1;
+            }
+            Obstacle::UnknownEvent => (FailureReason::UnknownEvent, 0),
+            Obstacle::OverLimit(over) => (FailureReason::Busy, millis(over.retry_after)),
+            Obstacle::Forged => {
+                self.splitter.reject(call_id, Rejection::PassInvalid);
+                return 0;
+            }
+            Obstacle::Challenge {
+                challenge,
+                hardness,
+            } => {
+                let errand = self.outbox.send_for(call_id, 1);
+                errand.answer(Outcome::Challenge(SessionChallenge {
+                    challenge,
+                    hardness: hardness.into(),
+                }));
+                return 1;
+            }
+        };
+        self.splitter.refuse(call_id, reason, retry_after_ms);
+        0
     }
 
     /// Reads places beside the stream; returns how many calls that counts for.
@@ -250,6 +285,7 @@ impl Session {
                 Err(status) => Outcome::Failed(SessionFailed {
                     reason: why(&status).into(),
                     retry_after_ms: wait_ms,
+                    detail: status.message().to_owned(),
                 }),
             });
         });

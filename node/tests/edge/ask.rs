@@ -230,6 +230,7 @@ fn of_result(result: SessionResult) -> (u32, Ending) {
         Told::Done(_) => Ending::Done,
         Told::Rejected(rejected) => refused_as(rejected.reason().as_str_name(), 0),
         Told::Failed(failed) => refused_as(failed.reason().as_str_name(), failed.retry_after_ms),
+        Told::Challenge(_) => refused_as("CHALLENGE_REQUIRED", 0),
         Told::Status(_) => panic!("places, which nobody asked for"),
         Told::Unknown(_) => Ending::Unknown,
     };

@@ -99,6 +99,13 @@ fn done(became: Became) -> Result<pb::SessionDone, Status> {
             let name = name.strip_prefix("FAILURE_REASON_").unwrap_or(name);
             Err(with_reason(name, HashMap::new()))
         }
+        Became::Challenge(asked) => {
+            let metadata = HashMap::from([
+                ("challenge".to_owned(), asked.challenge),
+                ("hardness".to_owned(), asked.hardness.to_string()),
+            ]);
+            Err(with_reason("CHALLENGE_REQUIRED", metadata))
+        }
         Became::Status(_) => Err(Status::internal("places, which nobody asked for")),
         Became::Unknown(_) => Err(with_reason("UNKNOWN_OUTCOME", HashMap::new())),
     }

@@ -257,6 +257,7 @@ fn result(answer: Answer) -> Outcome {
         } => Outcome::Failed(SessionFailed {
             reason: reason.into(),
             retry_after_ms,
+            detail: String::new(),
         }),
         Answer::Unknown => Outcome::Unknown(SessionUnknown {}),
     }
