@@ -91,8 +91,11 @@ fn said(header: &[u8], claims: &[u8]) {
     if is_pass.is_err() && taken.is_err() && class.is_none() {
         return;
     }
-    let header: Value = serde_json::from_slice(header).expect("was read");
-    let claims: Value = serde_json::from_slice(claims).expect("was read");
+    // What it says beside is skipped by whoever reads it, and need not even be text.
+    let read = serde_json::from_slice::<Value>;
+    let (Ok(header), Ok(claims)) = (read(header), read(claims)) else {
+        return;
+    };
     let number = |name: &str| claims[name].as_u64();
     assert_eq!(header["alg"], "EdDSA");
     assert_eq!(number("evt"), Some(EVENT.0));
@@ -108,8 +111,8 @@ fn said(header: &[u8], claims: &[u8]) {
     let exp = number("exp");
     if let Ok(Token { ends_ms, tickets }) = taken {
         assert_eq!(exp.map(|exp| exp.saturating_mul(1000)), Some(ends_ms));
-        let max = claims.get("max").map_or(Some(1), Value::as_u64);
-        assert_eq!(max, Some(tickets.into()));
+        let signed = claims.get("max").filter(|max| !max.is_null());
+        assert_eq!(signed.map_or(Some(1), Value::as_u64), Some(tickets.into()));
     }
     if let Some(class) = class {
         assert!(exp.is_some_and(|exp| exp.saturating_mul(1000) > NOW_MS));
