@@ -222,36 +222,37 @@ impl Session {
 
     /// Tells a partner what is in the way of a call; returns how many calls that counts for.
     fn keep_out(&mut self, call_id: u32, obstacle: Obstacle) -> usize {
-        let (reason, retry_after_ms) = match obstacle {
-            Obstacle::Malformed(violations) => {
-                let errand = self.outbox.send_for(call_id, 1);
-                errand.answer(Outcome::Failed(SessionFailed {
-                    reason: FailureReason::BadRequest.into(),
-                    retry_after_ms: 0,
-                    detail: status::said(&violations),
-                }));
-                return 1;
+        let said = match obstacle {
+            Obstacle::UnknownEvent => {
+                self.splitter
+                    .refuse(call_id, FailureReason::UnknownEvent, 0);
+                return 0;
             }
-            Obstacle::UnknownEvent => (FailureReason::UnknownEvent, 0),
-            Obstacle::OverLimit(over) => (FailureReason::Busy, millis(over.retry_after)),
+            Obstacle::OverLimit(over) => {
+                let wait_ms = millis(over.retry_after);
+                self.splitter.refuse(call_id, FailureReason::Busy, wait_ms);
+                return 0;
+            }
             Obstacle::Forged => {
                 self.splitter.reject(call_id, Rejection::PassInvalid);
                 return 0;
             }
+            Obstacle::Malformed(violations) => Outcome::Failed(SessionFailed {
+                reason: FailureReason::BadRequest.into(),
+                retry_after_ms: 0,
+                detail: status::said(&violations),
+            }),
             Obstacle::Challenge {
                 challenge,
                 hardness,
-            } => {
-                let errand = self.outbox.send_for(call_id, 1);
-                errand.answer(Outcome::Challenge(SessionChallenge {
-                    challenge,
-                    hardness: hardness.into(),
-                }));
-                return 1;
-            }
+            } => Outcome::Challenge(SessionChallenge {
+                challenge,
+                hardness: hardness.into(),
+            }),
         };
-        self.splitter.refuse(call_id, reason, retry_after_ms);
-        0
+        self.partners.metrics.observe_session_refusals(1);
+        self.outbox.send_for(call_id, 1).answer(said);
+        1
     }
 
     /// Reads places beside the stream; returns how many calls that counts for.
