@@ -96,6 +96,18 @@ fn tick(solo: &Solo) -> tokio::task::JoinHandle<()> {
     })
 }
 
+/// That nothing was tried.
+async fn is_told_at_the_deadline(solo: &Solo, mut answers: Collected) {
+    let ticking = tick(solo);
+    let told = tokio::time::timeout(Duration::from_secs(10), answers.next()).await;
+    ticking.abort();
+    let late = Answer::Failed {
+        reason: FailureReason::DeadlinePassed,
+        retry_after_ms: 0,
+    };
+    assert_eq!(told.expect("is told").1, late);
+}
+
 #[tokio::test]
 async fn a_caller_in_flight_is_told_unknown_at_its_deadline() {
     let solo = Solo::start(Config::default(), Faults::default()).await;
@@ -127,15 +139,8 @@ async fn a_caller_that_waits_behind_a_stuck_proposal_is_told_at_its_deadline() {
     }
     let mut second = Vec::new();
     put_record(solo.key(), hold_one(2), &mut second);
-    let mut answers = solo.submit(&sale, second, Duration::from_millis(50));
-    let ticking = tick(&solo);
-    let told = tokio::time::timeout(Duration::from_secs(10), answers.next()).await;
-    ticking.abort();
-    let late = Answer::Failed {
-        reason: FailureReason::DeadlinePassed,
-        retry_after_ms: 0,
-    };
-    assert_eq!(told.expect("is told").1, late);
+    let answers = solo.submit(&sale, second, Duration::from_millis(50));
+    is_told_at_the_deadline(&solo, answers).await;
 }
 
 #[tokio::test]
@@ -143,23 +148,16 @@ async fn a_caller_whose_batch_finds_the_groups_queue_full_is_told_at_its_deadlin
     let solo = Solo::start(Config::default(), Faults::default()).await;
     let sale = solo.open_sale(1, 2, &SaleRules::default()).await;
     solo.commit(false);
-    // The group takes one out and waits: so the queue is filled twice.
+    // The group takes one out when it has its turn, and waits: so the queue is filled twice.
     for _ in 0..2 {
         let fill = || solo.group.propose(1, Bytes::new(), Box::new(|_| {}));
         while fill().is_ok() {}
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
     }
     let mut records = Vec::new();
     put_record(solo.key(), hold_one(1), &mut records);
-    let mut answers = solo.submit(&sale, records, Duration::from_millis(50));
-    let ticking = tick(&solo);
-    let told = tokio::time::timeout(Duration::from_secs(10), answers.next()).await;
-    ticking.abort();
-    let late = Answer::Failed {
-        reason: FailureReason::DeadlinePassed,
-        retry_after_ms: 0,
-    };
-    assert_eq!(told.expect("is told").1, late);
+    let answers = solo.submit(&sale, records, Duration::from_millis(50));
+    is_told_at_the_deadline(&solo, answers).await;
 }
 
 /// A hand-over is under way: the replica leads by its own account, and nothing can be proved.
