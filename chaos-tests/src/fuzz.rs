@@ -5,7 +5,7 @@
 //! `chaos-tests/fuzz/` gives the same functions to libFuzzer. Ticket codes and pricing rules
 //! come with what they belong to.
 
-mod admin_bodies;
+pub mod admin_bodies;
 mod answers;
 mod command_line;
 mod commands;
@@ -16,9 +16,9 @@ mod feed;
 mod layouts;
 mod log_recovery;
 mod mutate;
-mod partner_requests;
+pub mod partner_requests;
 mod passes;
-mod peer_frames;
+pub mod peer_frames;
 mod plans;
 mod sale_snapshot;
 mod samples;

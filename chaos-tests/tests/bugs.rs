@@ -10,6 +10,7 @@ use chaos_tests::bugs::{Case, ROOMS, layer1_cases, layer2_cases};
 fn finds(case: &Case, seeds: u64) {
     let found = case.find(std::slice::from_ref(&(0..seeds)));
     assert!(found.median().is_some(), "{}", case.name);
+    assert_eq!(found.false_alarms, [], "without {}", case.name);
 }
 
 #[test]

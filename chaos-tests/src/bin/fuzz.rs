@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use chaos_tests::fuzz::drive::{Until, drive, fails, from_hex, to_hex};
+use chaos_tests::fuzz::drive::{Until, drive, fails, from_hex, kept, to_hex};
 use chaos_tests::fuzz::{TARGETS, Target, target};
 use clap::Parser;
 use serde_json::json;
@@ -78,7 +78,11 @@ fn main() -> ExitCode {
     for target in chosen {
         let began = Instant::now();
         let until = Until::Time(began + Duration::from_secs(args.seconds));
-        let found = drive(target, &[], args.seed, until);
+        let kept = match kept(target.name) {
+            Ok(kept) => kept,
+            Err(error) => return told(&error.to_string()),
+        };
+        let found = drive(target, &kept, args.seed, until);
         let tried = found.as_ref().copied().unwrap_or(0);
         let crash = found.err().map(|found| {
             eprintln!("{}: {}", target.name, found.why);
@@ -123,7 +127,8 @@ fn write_corpus(targets: &[&Target], folder: &std::path::Path) -> std::io::Resul
     for target in targets {
         let folder = folder.join(target.name);
         std::fs::create_dir_all(&folder)?;
-        for (number, input) in (target.corpus)().iter().enumerate() {
+        let kept = kept(target.name)?;
+        for (number, input) in (target.corpus)().iter().chain(&kept).enumerate() {
             std::fs::write(folder.join(format!("sample-{number}")), input)?;
         }
     }

@@ -62,6 +62,9 @@ fn judge(args: &Args) -> std::io::Result<ExitCode> {
     let records = read(BufReader::new(File::open(&args.history)?))?;
     let read_s = started.elapsed().as_secs_f64();
     let (verdict, tally) = check(&records);
+    if tally.ops == 0 {
+        return Err(std::io::Error::other("there is no call to judge"));
+    }
     let (name, why) = match &verdict {
         Verdict::Legal => ("legal", None),
         Verdict::Illegal(why) => ("illegal", Some(why)),

@@ -1,11 +1,13 @@
 //! `sim`: whole clusters by seed. Prints what each seed does before it runs, and for a failure one
 //! command that repeats it and the end of its trace.
 
+use std::io::Read;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use chaos_tests::sim::fault::Kind;
@@ -52,6 +54,10 @@ struct Args {
     child: bool,
 }
 
+/// One seed may take so long; they take seconds.
+const SEED_LIMIT: Duration = Duration::from_secs(900);
+/// Between two looks whether one has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Before the figures that a child tells.
 const FIGURES: &str = "figures ";
 
@@ -71,14 +77,7 @@ fn kind(name: &str) -> Result<Kind, String> {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Some(filter) = &args.log {
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .without_time()
-            .init();
-    }
-    match simulate(&args) {
+    match listen(&args).and_then(|()| simulate(&args)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -86,6 +85,21 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Somebody always listens, if only to say no: spans that nobody was ever asked about would be offered to
+/// the `log` crate, one by one, a fourteenth of a run.
+fn listen(args: &Args) -> std::io::Result<()> {
+    let Some(filter) = &args.log else {
+        let nobody = tracing::subscriber::NoSubscriber::new();
+        return tracing::subscriber::set_global_default(nobody).map_err(std::io::Error::other);
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
+    Ok(())
 }
 
 fn simulate(args: &Args) -> std::io::Result<bool> {
@@ -129,7 +143,10 @@ fn many(args: &Args) -> std::io::Result<Sum> {
             }
             let told = child(args, seed)?;
             let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
-            sum.merge(&told);
+            match told {
+                Some(told) => sum.merge(&told),
+                None => sum.add_lost(seed),
+            }
         }
     };
     std::thread::scope(|scope| {
@@ -142,17 +159,44 @@ fn many(args: &Args) -> std::io::Result<Sum> {
     Ok(sum.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn child(args: &Args, seed: u64) -> std::io::Result<Sum> {
+/// `None` of one that ended, or had to be ended, before it told what it came to.
+fn child(args: &Args, seed: u64) -> std::io::Result<Option<Sum>> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--child", "--seed", &seed.to_string()]);
     command.args(choices(args));
-    let output = command.output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let (said, complained) = (child.stdout.take(), child.stderr.take());
+    let (said, complained) = (read_aside(said), read_aside(complained));
+    let began = Instant::now();
+    let status = loop {
+        match child.try_wait()? {
+            Some(status) => break status,
+            None if began.elapsed() > SEED_LIMIT => child.kill()?,
+            None => {}
+        }
+        std::thread::sleep(LOOK_EVERY);
+    };
+    let text = said.join().unwrap_or_default();
     let (text, figures) = text.rsplit_once(FIGURES).unwrap_or((&text, ""));
     print!("{text}");
-    Sum::read(figures).ok_or_else(|| {
-        let why = String::from_utf8_lossy(&output.stderr);
-        std::io::Error::other(format!("seed {seed} tells no figures: {why}"))
+    let told = Sum::read(figures);
+    if told.is_none() {
+        let why = complained.join().unwrap_or_default();
+        println!("--- seed {seed} FAILED: {status}, it told no figures: {why}");
+    }
+    Ok(told)
+}
+
+/// All that comes through a pipe, read beside whatever else goes on.
+fn read_aside(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // What came until then is told.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
     })
 }
 

@@ -2,7 +2,7 @@
 
 use domain::bugs::{Bug, plant};
 
-use crate::bugs::Case;
+use crate::bugs::{Case, Planted};
 use crate::layer1::run::run;
 
 /// Commands a seed: short runs find a bug in more seeds and in less time.
@@ -14,8 +14,8 @@ pub fn cases() -> Vec<Case> {
         Case {
             name: bug.name(),
             layer: "domain by seed".to_owned(),
-            hunt: Box::new(move |seed| {
-                plant(Some(bug));
+            hunt: Box::new(move |seed, planted| {
+                plant((planted == Planted::Yes).then_some(bug));
                 let found = run(seed, COMMANDS).err().map(|failure| failure.wrong);
                 plant(None);
                 found

@@ -13,7 +13,7 @@ use cluster::bugs::Bug as Replication;
 use domain::bugs::Bug as Domain;
 use onsale::bugs::Bug as Gateway;
 
-use crate::bugs::Case;
+use crate::bugs::{Case, Planted};
 use crate::sim::fault::Kind;
 use crate::sim::plan::Plan;
 use crate::sim::run::run_after;
@@ -171,23 +171,13 @@ pub fn cases(hunter: &Path) -> Vec<Case> {
         Case {
             name: bug.name(),
             layer: bug.ground().layer(),
-            hunt: Box::new(move |seed| hunt_apart(&hunter, bug.name(), seed)),
+            hunt: Box::new(move |seed, planted| match planted {
+                Planted::Yes => hunt_apart(&hunter, bug.name(), seed),
+                Planted::No => hunt_apart(&hunter, &[CONTROL, bug.name()].concat(), seed),
+            }),
         }
     };
     Bug::all().map(case).collect()
-}
-
-/// The same hunts with nothing planted: whatever one of them finds is wrong with the hunt.
-pub fn controls(hunter: &Path) -> Vec<Case> {
-    let control = |bug: Bug| {
-        let hunter = hunter.to_owned();
-        Case {
-            name: bug.name(),
-            layer: bug.ground().layer(),
-            hunt: Box::new(move |seed| hunt_apart(&hunter, &[CONTROL, bug.name()].concat(), seed)),
-        }
-    };
-    Bug::all().map(control).collect()
 }
 
 /// One seed with the bug of this name, in this process: what is wrong.

@@ -3,21 +3,44 @@
 use bytes::Bytes;
 use domain::ids::IdempotencyKey;
 use onsale::http::bodies::{
-    self, AddKey, AddPartner, CreateEvent, CreateEventQuery, Join, Rules, SEATS_MAX, SearchQuery,
-    SeatList, Transfer,
+    self, AddKey, AddPartner, ArmQueue, Beacon, CreateEvent, CreateEventQuery, DecidePrices, Join,
+    MoveQueue, ProposePrices, QueueSettings, RemoveVisitor, Rules, SEATS_MAX, SearchQuery,
+    SeatList, Transfer, Trust,
 };
 use onsale::http::problem::Problem;
 use onsale::http::timestamp;
 use serde::Deserialize;
 
-/// The first byte says which body the rest is.
+/// By name; the place is the first byte of an input.
+pub const BODIES: &[&str] = &[
+    "CreateEvent",
+    "CreateEventQuery",
+    "Rules",
+    "SeatList",
+    "AddPartner",
+    "AddKey",
+    "Join",
+    "Transfer",
+    "SearchQuery",
+    "",
+    "ArmQueue",
+    "QueueSettings",
+    "MoveQueue",
+    "Beacon",
+    "RemoveVisitor",
+    "Trust",
+    "ProposePrices",
+    "DecidePrices",
+];
+
+/// The first byte says which body the rest is; one stands for texts that are no bodies.
 pub fn run(data: &[u8]) {
     let Some((kind, json)) = data.split_first() else {
         return;
     };
     let body = Bytes::copy_from_slice(json);
     let key = IdempotencyKey(7);
-    match kind % 10 {
+    match usize::from(*kind) % BODIES.len() {
         0 => told(read::<CreateEvent<'_>>(&body), |event| {
             let event = event.into_event(key, &body, false)?;
             let plan = event.plan.as_ptr() as usize;
@@ -51,6 +74,32 @@ pub fn run(data: &[u8]) {
             let search = query.into_search(&["held", "paid"])?;
             assert!((1..=1_000).contains(&search.page_size));
             Ok(())
+        }),
+        10 => told(read::<ArmQueue>(&body), |room| {
+            let room = room.into_domain()?;
+            assert!(room.open_at_ms >= room.lobby_at_ms && !room.lanes.is_empty());
+            Ok(())
+        }),
+        11 => told(read::<QueueSettings>(&body), |_| Ok(())),
+        12 => told(read::<MoveQueue>(&body), |times| {
+            let (lobby_at_ms, open_at_ms) = times.into_domain()?;
+            assert!(open_at_ms >= lobby_at_ms);
+            Ok(())
+        }),
+        13 => told(read::<Beacon>(&body), |beacon| {
+            beacon.into_domain().map(drop)
+        }),
+        14 => told(read::<RemoveVisitor>(&body), |visitor| {
+            visitor.into_domain().map(drop)
+        }),
+        15 => told(read::<Trust>(&body), |trust| trust.into_domain().map(drop)),
+        16 => told(read::<ProposePrices>(&body), |prices| {
+            let categories = prices.into_categories()?;
+            categories.iter().for_each(|category| named(&category.name));
+            Ok(())
+        }),
+        17 => told(read::<DecidePrices>(&body), |decision| {
+            decision.into_decision().map(drop)
         }),
         _ => text(&body),
     }
@@ -113,7 +162,7 @@ pub const WORDS: &[&str] = &[
 ];
 
 pub fn corpus() -> Vec<Vec<u8>> {
-    let inputs: [(u8, &str); 12] = [
+    let inputs: [(u8, &str); 20] = [
         (
             0,
             r#"{"name":"Concert","venue":"Hall","organiser":"us","starts_at":"2026-09-01T19:30:00Z","test_mode":true,
@@ -144,6 +193,40 @@ pub fn corpus() -> Vec<Vec<u8>> {
             8,
             r#"{"event":1,"partner":2,"buyer":"00000000-0000-0000-0000-000000000001","state":"held",
                 "from":"2026-09-01","to":"2026-09-02T00:00+02:00","page":"x","page_size":10}"#,
+        ),
+        (
+            10,
+            r#"{"lobby_at":"2026-09-01T09:00:00Z","opens_at":"2026-09-01T10:00:00Z","beacon":true,"per_minute":600,
+                "at_the_desk":50,"lanes":[{"channel":2,"class":1,"weight":3},{"weight":1}]}"#,
+        ),
+        (
+            11,
+            r#"{"paused":false,"closed":true,"per_minute":null,"at_the_desk":9,"hold_ms":500,"weights":[3,1]}"#,
+        ),
+        (
+            12,
+            r#"{"lobby_at":"2026-09-01T09:00:00Z","opens_at":"2026-09-01T10:00:00Z"}"#,
+        ),
+        (
+            13,
+            r#"{"beacon":"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"}"#,
+        ),
+        (
+            14,
+            r#"{"visitor":"00000000-0000-0000-0000-000000000001","reason":7}"#,
+        ),
+        (
+            15,
+            r#"{"partner_id":4,"public_key":"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+                "purpose":"enqueue"}"#,
+        ),
+        (
+            16,
+            r#"{"categories":[{"name":"Stalls","price":5000,"floor":4000,"cap":9000,"step":500}]}"#,
+        ),
+        (
+            17,
+            r#"{"proposal_id":"0192f000-0000-7000-8000-000000000001","approve":true}"#,
         ),
         (9, "2026-09-01T19:30:00.123+02:00"),
         (9, "onsale_00010203_000102030405060708090a0b0c0d0e0f"),

@@ -2,6 +2,7 @@
 //! the binary.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -100,6 +101,26 @@ fn shrunk(target: &Target, mut input: Vec<u8>, mut why: String) -> Found {
         }
         piece = piece.div_ceil(2);
     }
+}
+
+/// Inputs on which a property of this target once did not hold, from the sources this was built of: one
+/// file each, digits of its bytes.
+pub fn kept(name: &str) -> std::io::Result<Vec<Vec<u8>>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus/fuzz")
+        .join(name);
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let files = folder.read_dir()?.map(|file| Ok(file?.path()));
+    let mut files = files.collect::<std::io::Result<Vec<_>>>()?;
+    files.sort();
+    let read = |file: &PathBuf| {
+        let text = std::fs::read_to_string(file)?;
+        let no_digits = || std::io::Error::other(format!("{} is no digits", file.display()));
+        from_hex(&text).ok_or_else(no_digits)
+    };
+    files.iter().map(read).collect()
 }
 
 /// Bytes as digits, and back.

@@ -18,26 +18,51 @@ pub const STAMP: Stamp = Stamp {
     channel: ChannelId(4),
 };
 
-/// The first byte says which message the rest is.
-pub fn run(data: &[u8]) {
-    let Some((kind, bytes)) = data.split_first() else {
-        return;
+/// Every request message, and what is done with it; its place is the first byte of an input.
+macro_rules! messages {
+    ($($number:literal $message:ident => $read:expr;)*) => {
+        /// By name, as in the service definitions.
+        pub const MESSAGES: &[&str] = &[$(stringify!($message)),*];
+
+        /// The first byte says which message the rest is.
+        pub fn run(data: &[u8]) {
+            let Some((kind, bytes)) = data.split_first() else {
+                return;
+            };
+            match usize::from(*kind) % MESSAGES.len() {
+                $($number => {
+                    let read: fn(&[u8]) = $read;
+                    read(bytes);
+                })*
+                _ => {}
+            }
+        }
     };
-    match kind % 13 {
-        0 => command::<pb::PlaceHoldRequest>(bytes),
-        1 => command::<pb::ExtendHoldRequest>(bytes),
-        2 => command::<pb::ReleaseHoldRequest>(bytes),
-        3 => command::<pb::ConfirmHoldRequest>(bytes),
-        4 => command::<pb::CancelOrderRequest>(bytes),
-        5 => session(bytes),
-        6 => _ = message::<pb::GetHoldRequest>(bytes),
-        7 => _ = message::<pb::GetOrderRequest>(bytes),
-        8 => _ = message::<pb::GetSeatsRequest>(bytes),
-        9 => _ = message::<pb::WatchSeatsRequest>(bytes),
-        10 => _ = message::<pb::ListEventsRequest>(bytes),
-        11 => _ = message::<pb::GetEventRequest>(bytes),
-        _ => _ = message::<pb::GetSeatMapRequest>(bytes),
-    }
+}
+
+messages! {
+    0 PlaceHoldRequest => command::<pb::PlaceHoldRequest>;
+    1 ExtendHoldRequest => command::<pb::ExtendHoldRequest>;
+    2 ReleaseHoldRequest => command::<pb::ReleaseHoldRequest>;
+    3 ConfirmHoldRequest => command::<pb::ConfirmHoldRequest>;
+    4 CancelOrderRequest => command::<pb::CancelOrderRequest>;
+    5 SessionRequest => session;
+    6 GetHoldRequest => query::<pb::GetHoldRequest>;
+    7 GetOrderRequest => query::<pb::GetOrderRequest>;
+    8 GetSeatsRequest => query::<pb::GetSeatsRequest>;
+    9 WatchSeatsRequest => query::<pb::WatchSeatsRequest>;
+    10 ListEventsRequest => query::<pb::ListEventsRequest>;
+    11 GetEventRequest => query::<pb::GetEventRequest>;
+    12 GetSeatMapRequest => query::<pb::GetSeatMapRequest>;
+    13 JoinRequest => command::<pb::JoinRequest>;
+    14 JoinManyRequest => query::<pb::JoinManyRequest>;
+    15 StatusRequest => query::<pb::StatusRequest>;
+    16 StatusManyRequest => query::<pb::StatusManyRequest>;
+    17 WatchPlaceRequest => query::<pb::WatchPlaceRequest>;
+    18 LeaveRequest => command::<pb::LeaveRequest>;
+    19 ClaimRequest => query::<pb::ClaimRequest>;
+    20 ProofRequest => query::<pb::ProofRequest>;
+    21 ListPassKeysRequest => query::<pb::ListPassKeysRequest>;
 }
 
 /// What is decoded is written so that it decodes to the same.
@@ -46,6 +71,10 @@ fn message<M: Message + Default + PartialEq + Debug>(bytes: &[u8]) -> Option<M> 
     let again = M::decode(&message.encode_to_vec()[..]);
     assert_eq!(again.as_ref(), Ok(&message));
     Some(message)
+}
+
+fn query<M: Message + Default + PartialEq + Debug>(bytes: &[u8]) {
+    message::<M>(bytes);
 }
 
 fn command<M: Message + Default + PartialEq + Debug + ToRecord>(bytes: &[u8]) {
@@ -187,6 +216,30 @@ pub fn corpus() -> Vec<Vec<u8>> {
         event_id: 1,
         hold_id: id(2),
     };
+    let join = pb::JoinRequest {
+        event_id: 1,
+        visitor: id(5),
+        priority_class: 2,
+        address_hash: id(6),
+        proof_of_work: vec![7; 9].into(),
+        party_size: 3,
+        ..pb::JoinRequest::default()
+    };
+    let join_many = pb::JoinManyRequest {
+        event_id: 1,
+        visitors: vec![id(5), id(6)],
+        party_sizes: vec![1, 2],
+        ..pb::JoinManyRequest::default()
+    };
+    let leave = pb::LeaveRequest {
+        event_id: 1,
+        visitor: id(5),
+    };
+    let status_many = pb::StatusManyRequest {
+        event_id: 1,
+        visitors: vec![id(5), id(6)],
+        linearizable: true,
+    };
     let list = pb::ListEventsRequest {
         page_size: 10,
         page_token: "1f".to_owned(),
@@ -205,6 +258,10 @@ pub fn corpus() -> Vec<Vec<u8>> {
         tagged(6, &get_hold),
         tagged(10, &list),
         tagged(12, &seat_map),
+        tagged(13, &join),
+        tagged(14, &join_many),
+        tagged(16, &status_many),
+        tagged(18, &leave),
     ]
 }
 

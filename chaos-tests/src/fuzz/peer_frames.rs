@@ -13,12 +13,25 @@ use proto::log::v1 as log;
 use super::partner_requests::tagged;
 use super::samples;
 
+/// By name, as in the service definitions; the place is the first byte of an input.
+pub const MESSAGES: &[&str] = &[
+    "LaneRequest",
+    "LaneResponse",
+    "InstallSnapshotRequest",
+    "ListDigestsRequest",
+    "ChangeMapRequest",
+    "HandOverRequest",
+    "GetClockRequest",
+    "ForwardRequest",
+    "ListLedGroupsRequest",
+];
+
 /// The first byte says which message the rest is.
 pub fn run(data: &[u8]) {
     let Some((kind, bytes)) = data.split_first() else {
         return;
     };
-    match kind % 8 {
+    match usize::from(*kind) % MESSAGES.len() {
         0 => stable(bytes, intake::lane_request),
         1 => stable(bytes, intake::lane_response),
         2 => stable(bytes, intake::snapshot_chunk),
@@ -26,7 +39,7 @@ pub fn run(data: &[u8]) {
         4 => message::<pb::ChangeMapRequest>(bytes),
         5 => message::<pb::HandOverRequest>(bytes),
         6 => message::<pb::GetClockRequest>(bytes),
-        _ => {
+        7 => {
             message::<pb::ForwardRequest>(bytes);
             if let Ok(request) = pb::ForwardRequest::decode(bytes) {
                 for batch in &request.batches {
@@ -34,6 +47,7 @@ pub fn run(data: &[u8]) {
                 }
             }
         }
+        _ => message::<pb::ListLedGroupsRequest>(bytes),
     }
 }
 

@@ -29,6 +29,8 @@ const OVERLOAD: f64 = 10.0;
 /// Goodput counts as back at this part of what it was.
 pub const BACK: f64 = 0.95;
 pub const WITHIN: Duration = Duration::from_secs(10);
+/// Before the trigger, goodput must be this part of what is offered.
+const WELL: f64 = 0.5;
 /// Goodput is looked at over so long.
 const WINDOW_US: u64 = 10 * SLOT_US;
 
@@ -114,6 +116,9 @@ pub async fn measure(
         offered as f64 * 1e6 / WINDOW_US as f64
     };
     let is_bad = |from: &u64| goodput(*from) < BACK * before_per_s.min(came(*from));
+    // Nothing came back that was not there, or was never gone.
+    let was_well = before_per_s >= WELL * offered_per_s;
+    let was_hurt = trigger != Trigger::LeaderKilled || worst_per_s < before_per_s / 2.0;
     // Back for good: after the last second that was worse.
     let last_bad = windows(released).filter(is_bad).last();
     let recovered_s = match last_bad {
@@ -130,6 +135,8 @@ pub async fn measure(
         recovered_s,
         within_s: WITHIN.as_secs_f64(),
         visitors: tally.sum(0..end),
-        accepted: recovered_s.is_some_and(|seconds| seconds <= WITHIN.as_secs_f64()),
+        accepted: was_well
+            && was_hurt
+            && recovered_s.is_some_and(|seconds| seconds <= WITHIN.as_secs_f64()),
     })
 }

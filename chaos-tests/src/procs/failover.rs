@@ -2,7 +2,8 @@
 //! acknowledgement before to the first one after, again and again.
 //!
 //! Writers are an open loop: every ten milliseconds a new hold is asked for, at one node after the
-//! other, whatever became of those before.
+//! other, whatever became of those before. Every tenth is paid for, so that there is something to lose,
+//! and most of these orders are cancelled, so that the house does not sell out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +21,7 @@ use super::fault::Kind;
 use super::scenario::Wishes;
 use super::shop::Street;
 use super::shop::buyer::best;
-use super::shop::call::{Manner, Wish};
+use super::shop::call::{Manner, Told, Wish};
 use super::stage::{Ending, Stage};
 use super::sum::Report;
 use super::{Trouble, trouble};
@@ -28,6 +29,10 @@ use crate::history::record::{Call, Id};
 
 const EVERY: Duration = Duration::from_millis(10);
 const HOLD_S: u32 = 3;
+/// One hold of so many is paid for.
+const PAID_OF: u32 = 10;
+/// One order of so many is kept.
+const KEPT_OF: u32 = 10;
 const MANNER: Manner = Manner {
     limit: Duration::from_millis(300),
     pause_max: Duration::from_millis(20),
@@ -117,20 +122,58 @@ async fn write(street: Arc<Street>, sale: u64, seed: u64, closing: Arc<AtomicBoo
     while !street.is_closing() && !closing.load(Ordering::Relaxed) {
         beat.tick().await;
         keys.tick(tokio::time::Instant::now());
-        let hold = u128::from_be_bytes(keys.make());
         number += 1;
-        let wish = Wish {
-            sale,
-            client: number,
-            key: hold,
-            call: Call::Place { hold: Id(hold) },
-            lines: best(1),
-            seats: None,
-            ttl_s: HOLD_S,
-        };
-        let (street, mut rng) = (Arc::clone(&street), StdRng::seed_from_u64(rng.random()));
-        writes.spawn(async move { street.wish(&mut rng, &wish, MANNER).await });
+        let ids = [(); 4].map(|()| u128::from_be_bytes(keys.make()));
+        let purchase = Purchase { sale, number, ids };
+        let (street, rng) = (Arc::clone(&street), StdRng::seed_from_u64(rng.random()));
+        writes.spawn(async move { purchase.make(&street, rng).await });
         while writes.try_join_next().is_some() {}
     }
     while writes.join_next().await.is_some() {}
+}
+
+struct Purchase {
+    sale: u64,
+    number: u32,
+    /// Of the hold, the order, its payment and its cancelling.
+    ids: [u128; 4],
+}
+
+impl Purchase {
+    async fn make(&self, street: &Street, mut rng: StdRng) {
+        let [hold, order, pay, cancel] = self.ids;
+        let (hold_id, order_id) = (Id(hold), Id(order));
+        let place = Wish {
+            lines: best(1),
+            ttl_s: HOLD_S,
+            ..self.wish(hold, Call::Place { hold: hold_id })
+        };
+        let placed = street.wish(&mut rng, &place, MANNER).await;
+        if !self.number.is_multiple_of(PAID_OF) || !matches!(placed, Told::Done(_)) {
+            return;
+        }
+        let confirm = Call::Confirm {
+            hold: hold_id,
+            order: order_id,
+        };
+        let confirm = self.wish(pay, confirm);
+        let paid = street.wish(&mut rng, &confirm, MANNER).await;
+        if self.number.is_multiple_of(PAID_OF * KEPT_OF) || !matches!(paid, Told::Done(_)) {
+            return;
+        }
+        let cancel = self.wish(cancel, Call::Cancel { order: order_id });
+        street.wish(&mut rng, &cancel, MANNER).await;
+    }
+
+    fn wish(&self, key: u128, call: Call) -> Wish {
+        Wish {
+            sale: self.sale,
+            client: self.number,
+            key,
+            call,
+            lines: Vec::new(),
+            seats: None,
+            ttl_s: 0,
+        }
+    }
 }

@@ -18,6 +18,8 @@ use super::stage::{Ending, Stage};
 
 /// Faults at once.
 const AT_ONCE: usize = 2;
+/// Nodes of a ring in which some do not reach each other.
+const LEAST_RING: usize = 4;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -40,11 +42,32 @@ fn is_alone(kind: Kind) -> bool {
     )
 }
 
+/// Kinds that are rules of the nodes' filters: one ends by lifting all of them.
+fn is_filter(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::PartitionHalves
+            | Kind::PartitionRing
+            | Kind::PartitionBridge
+            | Kind::PartitionOneWay
+            | Kind::LeaderIsolated
+            | Kind::ClientsCutOff
+            | Kind::ConnectionsReset
+            | Kind::PacketLoss
+    )
+}
+
+/// Whether two faults may be there at once.
+fn goes_with(one: Kind, other: Kind) -> bool {
+    !is_alone(one) && !is_alone(other) && !(is_filter(one) && is_filter(other))
+}
+
 /// What may be drawn here. A cluster whose nodes come and go is a scenario of its own.
-pub fn kinds(facilities: &Facilities) -> Vec<Kind> {
+fn kinds(facilities: &Facilities, nodes: usize) -> Vec<Kind> {
     let mut kinds = Kind::ALL.to_vec();
     kinds.retain(|kind| {
         facilities.lacks(kind.need()).is_none()
+            && (*kind != Kind::PartitionRing || nodes >= LEAST_RING)
             && kind.need() != Need::FakeTime
             && !matches!(kind, Kind::JoinDrain | Kind::LostDisk)
     });
@@ -59,29 +82,29 @@ fn draw(kinds: &[Kind], rng: &mut StdRng) -> Vec<Kind> {
 }
 
 pub fn play(plan: Plan, wishes: &Wishes, facilities: &Facilities) -> Result<Ending, Trouble> {
-    let kinds = kinds(facilities);
+    let kinds = kinds(facilities, plan.nodes);
     let mut rng = StdRng::seed_from_u64(wishes.seed);
     let mut queue = draw(&kinds, &mut rng);
     let limit = LIMIT + wishes.mix;
     let mut stage = Stage::open(plan, facilities, wishes.buyers, wishes.seed, limit)?;
-    let (mut active, mut begun) = (Vec::new(), BTreeSet::new());
+    let (mut active, mut drawn) = (Vec::new(), BTreeSet::new());
     let until = Instant::now() + wishes.mix;
     while Instant::now() < until {
         if queue.is_empty() {
             queue = draw(&kinds, &mut rng);
         }
-        if let Err(error) = go_on(&mut stage, &mut rng, &mut queue, &mut active, &mut begun) {
+        if let Err(error) = go_on(&mut stage, &mut rng, &mut queue, &mut active, &mut drawn) {
             stage.give_up(&error);
             break;
         }
     }
     let active = active.into_iter().map(|(fault, _)| fault).collect();
     let mut ending = stage.finish(active);
-    for kind in begun {
+    for kind in drawn {
         // A disk that was full for a moment need not have been noticed.
         let may_pass = kind == Kind::DiskFull || ending.was_cut_short;
         if ending.counts.get(&kind).copied().unwrap_or(0) == 0 && !may_pass {
-            let text = format!("{} began and never happened", kind.name());
+            let text = format!("{} was drawn and never happened", kind.name());
             ending.found.push(text);
         }
     }
@@ -94,25 +117,26 @@ fn go_on(
     rng: &mut StdRng,
     queue: &mut Vec<Kind>,
     active: &mut Vec<(Active, Duration)>,
-    begun: &mut BTreeSet<Kind>,
+    drawn: &mut BTreeSet<Kind>,
 ) -> Result<(), Trouble> {
     let is_over = |(fault, time): &(Active, Duration)| fault.began.elapsed() >= *time;
     while let Some(over) = active.iter().position(is_over) {
         let (fault, _) = active.swap_remove(over);
         stage.end(fault)?;
     }
-    let mut actives = active.iter();
-    let alone = queue.last().is_some_and(|next| is_alone(*next))
-        || actives.any(|(fault, _)| is_alone(fault.kind));
-    let room = if alone { 1 } else { AT_ONCE };
-    if active.len() < room
-        && let Some(kind) = queue.pop()
+    let fits = |next: Kind| active.iter().all(|(fault, _)| goes_with(fault.kind, next));
+    if active.len() < AT_ONCE
+        && let Some(kind) = queue.pop_if(|next| fits(*next))
     {
+        drawn.insert(kind);
         let time = Duration::from_millis(rng.random_range(200..3_000));
-        println!("      {} for {} ms", kind.name(), time.as_millis());
-        if let Some(fault) = stage.begin(kind)? {
-            begun.insert(kind);
-            active.push((fault, time));
+        match stage.begin(kind)? {
+            Some(fault) => {
+                println!("      {} for {} ms", kind.name(), time.as_millis());
+                active.push((fault, time));
+            }
+            // There is no node for it now: later.
+            None => queue.insert(0, kind),
         }
     }
     stage.pass(LOOK_EVERY * rng.random_range(1..20))

@@ -26,7 +26,7 @@ pub struct Active {
     before: u64,
 }
 
-/// No fault lasts longer.
+/// A disk is frozen, or being filled, for no longer.
 pub const FAULT_MAX: Duration = Duration::from_secs(20);
 
 impl Stage {

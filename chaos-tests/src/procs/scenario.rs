@@ -36,6 +36,8 @@ pub struct Wishes {
 const REST: Duration = Duration::from_millis(700);
 /// Beyond what the strikes themselves take.
 const LIMIT: Duration = Duration::from_secs(180);
+/// What the sale may take to go on after each.
+const AFTER_EACH: Duration = Duration::from_secs(15);
 const DISK_MIB: u64 = 192;
 /// Small enough to be filled, large enough for an empty cluster.
 const SMALL_DISK_MIB: u64 = 64;
@@ -157,7 +159,8 @@ impl Scenario {
             return mix::play(plan, wishes, facilities);
         }
         let time: u64 = self.strikes.iter().map(|(_, ms)| ms).sum();
-        let limit = LIMIT + Duration::from_millis(time) * wishes.rounds;
+        let each = AFTER_EACH * self.strikes.len() as u32 + Duration::from_millis(time);
+        let limit = LIMIT + each * wishes.rounds;
         let mut stage = Stage::open(plan, facilities, wishes.buyers, wishes.seed, limit)?;
         for _ in 0..wishes.rounds {
             if let Err(error) = self.strike_all(&mut stage) {

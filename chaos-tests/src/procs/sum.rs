@@ -23,6 +23,8 @@ pub struct Report {
     pub outcome: Outcome,
     pub seconds: f64,
     pub faults: BTreeMap<Kind, u64>,
+    /// The end was looked at: `lost` and `oversold` are known.
+    pub is_audited: bool,
     pub acknowledged: u64,
     pub lost: u64,
     pub oversold: u64,
@@ -41,6 +43,7 @@ impl Report {
             outcome: Outcome::Passed,
             seconds: 0.0,
             faults: BTreeMap::new(),
+            is_audited: false,
             acknowledged: 0,
             lost: 0,
             oversold: 0,
@@ -69,10 +72,17 @@ impl Report {
             was_cut_short,
         } = ending;
         self.faults = counts;
+        self.is_audited = verdict.is_audited;
         (self.acknowledged, self.lost) = (verdict.acknowledged, verdict.lost);
         (self.oversold, self.operations) = (verdict.oversold, verdict.operations);
         self.unanswered = verdict.unanswered;
+        if let Some(why) = &verdict.undecided {
+            self.fail(format!("the judge is undecided: {why}"));
+        }
         self.undecided = verdict.undecided;
+        if self.acknowledged == 0 {
+            self.fail("no order was acknowledged: nothing could be lost".into());
+        }
         self.records = verdict.records;
         let measured = silences
             .iter()
@@ -109,6 +119,7 @@ impl Report {
             "operations": self.operations,
             "unanswered": self.unanswered,
             "undecided": self.undecided,
+            "audited": self.is_audited,
             "acknowledged": self.acknowledged,
             "silences": quantiles(&self.silences_ms),
         })
@@ -137,9 +148,6 @@ impl fmt::Display for Report {
         )?;
         if !self.silences_ms.is_empty() {
             write!(f, "; silence {}", quantiles(&self.silences_ms))?;
-        }
-        if let Some(why) = &self.undecided {
-            write!(f, "\n           the judge is undecided: {why}")?;
         }
         if let Outcome::Failed(all) = &self.outcome {
             for why in all.iter().take(SHOWN) {
@@ -188,6 +196,13 @@ impl Sum {
         faults
     }
 
+    /// Scenarios that ran and whose end nobody could look at: what was lost there is not known.
+    fn unaudited(&self) -> usize {
+        let ran = |report: &&Report| !matches!(report.outcome, Outcome::Skipped(_));
+        let ran = self.reports.iter().filter(ran);
+        ran.filter(|report| !report.is_audited).count()
+    }
+
     fn total(&self, of: impl Fn(&Report) -> u64) -> u64 {
         self.reports.iter().map(of).sum()
     }
@@ -209,6 +224,7 @@ impl Sum {
             "skipped": skipped,
             "failed": self.reports.len() - passed - skipped,
             "acked": self.total(|report| report.acknowledged),
+            "unaudited": self.unaudited(),
             "acked_lost": self.total(|report| report.lost),
             "oversold": self.total(|report| report.oversold),
             "operations": self.total(|report| report.operations as u64),
@@ -267,7 +283,10 @@ mod tests {
     #[test]
     fn a_run_that_was_given_up_tells_what_had_happened_and_why_it_ended() {
         let ending = |was_cut_short| Ending {
-            verdict: Verdict::default(),
+            verdict: Verdict {
+                acknowledged: 1,
+                ..Verdict::default()
+            },
             counts: BTreeMap::from([(Kind::KillLeader, 3)]),
             found: vec!["node 2 does not start".into()],
             silences: Vec::new(),
@@ -287,6 +306,41 @@ mod tests {
         assert_eq!(told(true), ["node 2 does not start", given_up]);
         let whole = "power_cut_all was enabled and never happened";
         assert_eq!(told(false), ["node 2 does not start", whole]);
+    }
+
+    #[test]
+    fn a_run_that_proves_nothing_does_not_pass() {
+        let close = |verdict| {
+            let mut report = Report::new("a scenario");
+            let ending = Ending {
+                verdict,
+                counts: BTreeMap::new(),
+                found: Vec::new(),
+                silences: Vec::new(),
+                was_cut_short: false,
+            };
+            report.close(ending, [].into_iter());
+            report.outcome
+        };
+        let good = || Verdict {
+            is_audited: true,
+            acknowledged: 1,
+            ..Verdict::default()
+        };
+        assert_eq!(close(good()), Outcome::Passed);
+        let undecided = Some("too many".to_owned());
+        for nothing in [
+            Verdict {
+                acknowledged: 0,
+                ..good()
+            },
+            Verdict {
+                undecided,
+                ..good()
+            },
+        ] {
+            assert!(matches!(close(nothing), Outcome::Failed(_)));
+        }
     }
 
     #[test]

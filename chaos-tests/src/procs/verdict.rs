@@ -27,6 +27,8 @@ use crate::history::record::{
 /// What a run came to.
 #[derive(Debug, Default)]
 pub struct Verdict {
+    /// The replicas and the orders were looked at; of a run that was given up they may not have been.
+    pub is_audited: bool,
     pub acknowledged: u64,
     /// Acknowledged orders that are not where they must be.
     pub lost: u64,
@@ -78,6 +80,7 @@ pub fn pass(stage: &Stage) -> Result<Verdict, Trouble> {
     }
     read_orders(stage, &orders, &mut verdict)?;
     judge(&records, &mut verdict);
+    verdict.is_audited = true;
     verdict.records = records;
     Ok(verdict)
 }

@@ -134,13 +134,20 @@ impl Course {
     fn live(&mut self, world: &mut World, plan: &Arc<Plan>, shop: &Shop) -> Result<(), String> {
         let mut nemesis = Nemesis::new(plan);
         let mut operator = Operator::new(plan, shop);
-        let lived = self.struggle(world, plan, shop, &mut nemesis, &mut operator);
+        let mut lived = self.struggle(world, plan, shop, &mut nemesis, &mut operator);
+        if lived.is_ok() {
+            lived = self.conclude(world, plan, shop);
+        }
         let (counts, found) = nemesis.report(world);
         self.faults.merge(&counts);
         self.violations.extend(found);
         self.deeds.merge(operator.counts());
-        lived?;
-        let replicas = self.settle(world)?;
+        lived
+    }
+
+    /// What everybody has in the end, against what everybody was told.
+    fn conclude(&mut self, world: &mut World, plan: &Plan, shop: &Shop) -> Result<(), String> {
+        let replicas = self.settle(world, plan)?;
         self.audit(world, shop)?;
         let found = verdict::judge(plan, &replicas, &shop.ledger());
         self.violations.extend(found);
@@ -184,6 +191,7 @@ impl Course {
             let why = why.unwrap_or_else(|| "nodes are not ready".into());
             return Err(format!("not restored: {why}"));
         }
+        nemesis.trust(world);
         shop.calm_down(world.up());
         let healed_ms = world.now.ms();
         // Where every sale is behind a room, all may wait for passes of those who do not show up.
@@ -253,7 +261,7 @@ impl Course {
     }
 
     /// Waits until all replicas are alike and at rest.
-    fn settle(&mut self, world: &mut World) -> Result<Vec<Replica>, String> {
+    fn settle(&mut self, world: &mut World, plan: &Plan) -> Result<Vec<Replica>, String> {
         let limit = world.elapsed() + SETTLE_LIMIT;
         loop {
             let mut replicas = Vec::new();
@@ -262,7 +270,7 @@ impl Course {
                 let told = told.ok_or_else(|| format!("n{id} does not say what it has"))?;
                 replicas.extend(told);
             }
-            match verdict::unsettled(&replicas) {
+            match verdict::unsettled(plan, &replicas) {
                 None => return Ok(replicas),
                 Some(why) if world.elapsed() > limit => {
                     return Err(format!("not settled: {why}"));

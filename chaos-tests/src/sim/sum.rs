@@ -141,6 +141,13 @@ impl Sum {
         self.commands += outcome.commands;
     }
 
+    /// A seed that tells no figures: its process ended before it could.
+    pub fn add_lost(&mut self, seed: u64) {
+        self.seeds += 1;
+        self.violations += 1;
+        self.failed.insert(seed);
+    }
+
     pub fn merge(&mut self, other: &Sum) {
         let Sum {
             seeds,

@@ -66,8 +66,15 @@ pub async fn inspect(hands: Hands) -> Vec<Replica> {
     replicas
 }
 
-/// Why the replicas are not yet alike and at rest, if they are not.
-pub fn unsettled(replicas: &[Replica]) -> Option<String> {
+/// Why the replicas are not yet as many as there must be, alike and at rest, if they are not.
+pub fn unsettled(plan: &Plan, replicas: &[Replica]) -> Option<String> {
+    for sale in plan.sale_ids() {
+        let told = replicas.iter().filter(|replica| replica.sale == sale);
+        let (told, must) = (told.count(), plan.replicas);
+        if told < must {
+            return Some(format!("sale {sale} has {told} replicas of {must}"));
+        }
+    }
     let mut first: BTreeMap<u64, &Replica> = BTreeMap::new();
     for replica in replicas {
         let Replica {
