@@ -190,6 +190,9 @@ pub struct PartnerConfig {
     pub calls_per_s: u32,
     /// Reads of events, seats and places that one partner may make per second; 0 is no limit.
     pub reports_per_s: u32,
+    /// Calls of one partner's sessions that this node refuses per second; it reads no faster than that from
+    /// who is refused more; 0 is no limit.
+    pub refusals_per_s: u32,
     /// Single joins to waiting rooms on this node, by visitor and by the address hash that partners
     /// tell, a minute; by event and all, a second; 0 is no limit.
     pub joins_per_visitor_min: u32,
@@ -216,6 +219,7 @@ impl Default for PartnerConfig {
             slow_call_ms: 1000,
             calls_per_s: 0,
             reports_per_s: 0,
+            refusals_per_s: 100_000,
             joins_per_visitor_min: 60,
             joins_per_address_min: 600,
             joins_per_event_s: 0,

@@ -32,7 +32,7 @@ use flight::Flight;
 pub use forwarding::Forwarding;
 use link::Links;
 pub use metrics::{Entry, GatewayMetrics};
-pub use packed::{failed, heads};
+pub use packed::{BUSY, Ending, failed, heads};
 
 /// Bounds of the gateway.
 #[derive(Clone, Debug, PartialEq)]

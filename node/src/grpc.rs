@@ -63,6 +63,9 @@ pub struct Config {
     pub calls_per_s: u32,
     /// Reads of events, seats and places that one partner may make per second; 0 is no limit.
     pub reports_per_s: u32,
+    /// Calls of one partner's sessions that are refused per second before it is read more slowly; 0 is no
+    /// limit.
+    pub refusals_per_s: u32,
     /// How often anybody may come to a waiting room.
     pub joins: JoinLimits,
     /// When a join is asked for a challenge.
@@ -90,6 +93,7 @@ impl From<&crate::config::PartnerConfig> for Config {
             slow_call_ms,
             calls_per_s,
             reports_per_s,
+            refusals_per_s,
             joins_per_visitor_min,
             joins_per_address_min,
             joins_per_event_s,
@@ -107,6 +111,7 @@ impl From<&crate::config::PartnerConfig> for Config {
             slow_call: Duration::from_millis(*slow_call_ms),
             calls_per_s: *calls_per_s,
             reports_per_s: *reports_per_s,
+            refusals_per_s: *refusals_per_s,
             joins: JoinLimits {
                 visitor_per_min: *joins_per_visitor_min,
                 address_per_min: *joins_per_address_min,
@@ -134,6 +139,8 @@ pub struct Partners {
     door: Door,
     limit: Arc<RateLimit<PartnerId>>,
     reports: Arc<RateLimit<PartnerId>>,
+    /// How fast calls in sessions are refused.
+    refusals: Arc<RateLimit<PartnerId>>,
     joins: Arc<Joins>,
     pass_keys: Arc<dyn PassKeys>,
     risk: Arc<dyn RiskScorer>,
@@ -163,6 +170,7 @@ impl Partners {
         Partners {
             limit: Arc::new(RateLimit::per_second(config.calls_per_s)),
             reports: Arc::new(RateLimit::per_second(config.reports_per_s)),
+            refusals: Arc::new(RateLimit::per_second(config.refusals_per_s)),
             joins: Arc::new(Joins::new(config.joins)),
             risk: Arc::new(Rules::new(config.risk)),
             challenge: Arc::new(ProofOfWork),

@@ -2,6 +2,8 @@
 //!
 //! One object drives a stream both ways: polled for answers, it also reads requests. So requests
 //! are read only while answers are taken, and a partner that stops reading is not read from.
+//! A partner whose calls are refused is read no faster than the node means to refuse: a flood costs what
+//! that costs, and fills the partner's own connection.
 //! Calls of one sale reach its owner in the sequence they came (after a leadership change, those
 //! that are sent again may come later than their neighbours).
 
@@ -10,7 +12,7 @@ pub(super) mod split;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actors::calls::Calls;
@@ -26,7 +28,7 @@ use proto::channel::v1::{
     FailureReason, SessionCall, SessionChallenge, SessionFailed, SessionRequest, SessionResponse,
     StatusManyRequest,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::admission::{Admission, Obstacle, VISITORS_MAX};
@@ -78,6 +80,8 @@ impl SessionService for Sessions {
             splitter: Splitter::new(stamp, Arc::clone(&partners.pass_keys)),
             admission: self.admission.clone(),
             outbox: Outbox::new(partners.config.session_calls),
+            refused: 0,
+            rest: None,
             key_checked_at: partners.door.version(),
             caller,
             stamp,
@@ -107,6 +111,10 @@ pub struct Session {
     end: Option<Status>,
     splitter: Splitter,
     outbox: Outbox,
+    /// Calls refused whose share of the rate of refusals is still to be had, and until when nothing is read
+    /// for want of it.
+    refused: usize,
+    rest: Option<Pin<Box<Sleep>>>,
     scratch: Vec<u8>,
     /// Whose trace each message is part of, where the stream asked for it.
     asked: Option<TraceContext>,
@@ -132,14 +140,14 @@ impl Session {
         if !calls.is_empty() {
             self.take_nested(calls);
             if let Some((refused, count)) = self.splitter.take_refused() {
-                self.partners.metrics.observe_session_refusals(count);
+                self.observe_refusals(count);
                 response.results.extend(outbox::results(&refused));
             }
         }
         if !packed.is_empty() {
             self.take_packed(&packed)?;
             if let Some((refused, count)) = self.splitter.take_refused() {
-                self.partners.metrics.observe_session_refusals(count);
+                self.observe_refusals(count);
                 response.packed = refused;
             }
         }
@@ -250,7 +258,7 @@ impl Session {
                 hardness: hardness.into(),
             }),
         };
-        self.partners.metrics.observe_session_refusals(1);
+        self.observe_refusals(1);
         self.outbox.send_for(call_id, 1).answer(said);
         1
     }
@@ -326,6 +334,30 @@ impl Session {
         self.partners.metrics.observe_session_calls(form, calls);
     }
 
+    fn observe_refusals(&mut self, count: u32) {
+        self.partners.metrics.observe_session_refusals(count);
+        self.refused += count as usize;
+    }
+
+    /// Ready when the refusals of before have had their time.
+    fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(rest) = &mut self.rest {
+                ready!(rest.as_mut().poll(cx));
+                self.rest = None;
+            }
+            self.refused += self.outbox.take_refused();
+            if self.refused == 0 {
+                return Poll::Ready(());
+            }
+            let Partners { refusals, .. } = &self.partners;
+            match refusals.check(self.stamp.partner, self.refused) {
+                Ok(()) => self.refused = 0,
+                Err(over) => self.rest = Some(Box::pin(sleep(over.retry_after))),
+            }
+        }
+    }
+
     /// A key that was revoked ends the streams it opened.
     fn check_key(&mut self) -> Result<(), Status> {
         let version = self.partners.door.version();
@@ -376,6 +408,9 @@ impl Stream for Session {
             if let Poll::Ready(status) = this.ending.as_mut().poll(cx) {
                 this.stop_reading(Some(status));
                 continue;
+            }
+            if this.poll_pace(cx).is_pending() {
+                return Poll::Pending;
             }
             match Pin::new(&mut this.requests).poll_next(cx) {
                 Poll::Ready(Some(Ok(request))) => match this.take(request) {

@@ -252,6 +252,44 @@ async fn a_flood_is_answered_busy_and_nothing_is_lost() {
     assert_eq!(house.gateway.calls_under_way(), 0);
 }
 
+/// Two seconds' worth of refusals, by the stream's own bound and by the sale's, beyond what may come at once.
+#[tokio::test]
+async fn who_is_refused_is_read_no_faster_than_the_node_refuses() {
+    const PER_S: u32 = 1_000;
+    let config = Config {
+        session_calls: 50,
+        refusals_per_s: PER_S,
+        ..Config::default()
+    };
+    let actors_config = actors::Config {
+        queue_commands: 10,
+        ..actors::Config::default()
+    };
+    let house = House::open_with(config, actors_config, 10, 5).await;
+    let mut session = Session::open(&house).await;
+    let began = tokio::time::Instant::now();
+    let sender = async {
+        for message in 0..30 {
+            let packed = (0..100)
+                .flat_map(|id| hold_one(message * 100 + id, &house.key()))
+                .collect();
+            session.send(vec![], packed).await;
+        }
+    };
+    sender.await;
+    let (answers, _) = session.receive(3_000, 0).await;
+    assert!(answers.iter().all(|(_, answer)| matches!(
+        answer,
+        Answer::Failed {
+            reason: FailureReason::Busy,
+            ..
+        }
+    )));
+    // A second's worth at once, the last message's share after it was told.
+    let least = Duration::from_secs_f64(f64::from(3_000 - PER_S - 100) / f64::from(PER_S));
+    assert!(began.elapsed() >= least, "{:?}", began.elapsed());
+}
+
 #[tokio::test]
 async fn a_full_sale_is_busy() {
     let actors_config = actors::Config {

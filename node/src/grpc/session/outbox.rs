@@ -17,6 +17,7 @@ use proto::channel::v1::{
 };
 use tokio::sync::mpsc;
 
+use crate::gateway::{BUSY, Ending, heads};
 use crate::grpc::{output, status};
 use crate::trace::CallSpan;
 
@@ -39,12 +40,20 @@ struct Chunk {
 /// Where a sale actor leaves answers.
 struct Sink {
     queue: mpsc::Sender<Chunk>,
+    /// Calls that found no room anywhere; of a batch either all or none did.
+    refused: Arc<AtomicUsize>,
     nested: bool,
     traced: Option<Arc<CallSpan>>,
 }
 
 impl Answers for Sink {
     fn answer(&self, packed: Bytes, count: u32) {
+        if heads(&packed)
+            .next()
+            .is_some_and(|head| head.ending == Ending::Failed(BUSY))
+        {
+            self.refused.fetch_add(count as usize, Ordering::Relaxed);
+        }
         // Fails only when the stream is gone, and with it whoever waits.
         let _ = self.queue.try_send(Chunk {
             packed,
@@ -87,6 +96,8 @@ pub struct Outbox {
     merged: usize,
     /// Calls whose answers have not been taken.
     outstanding: Arc<AtomicUsize>,
+    /// See `Sink`.
+    refused: Arc<AtomicUsize>,
     calls_max: usize,
     to_packed: Arc<dyn Answers>,
     to_nested: Arc<dyn Answers>,
@@ -95,9 +106,11 @@ pub struct Outbox {
 impl Outbox {
     pub fn new(calls_max: usize) -> Outbox {
         let (queue, queued) = mpsc::channel(calls_max.max(1));
+        let refused = Arc::new(AtomicUsize::new(0));
         let sink = |nested| {
             Arc::new(Sink {
                 queue: queue.clone(),
+                refused: refused.clone(),
                 nested,
                 traced: None,
             })
@@ -111,6 +124,15 @@ impl Outbox {
             to_packed: sink(false),
             to_nested: sink(true),
             queue,
+            refused,
+        }
+    }
+
+    /// Calls that were answered BUSY since this was last asked.
+    pub fn take_refused(&self) -> usize {
+        match self.refused.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.refused.swap(0, Ordering::Relaxed),
         }
     }
 
@@ -135,6 +157,7 @@ impl Outbox {
         if traced.is_some() {
             Arc::new(Sink {
                 queue: self.queue.clone(),
+                refused: self.refused.clone(),
                 nested,
                 traced: traced.clone(),
             })
