@@ -8,6 +8,9 @@ from .expressions import boards
 
 # Inches of a board's 24 columns, and of one row's unit of height.
 WIDTH, UNIT = 20, 0.42
+# A single value is not older than this.
+STALE_S = 6
+RANKS = ["green", "yellow", "red"]
 COLOURS = {"green": "#2f8f4e", "yellow": "#b58900", "red": "#c0392b"}
 SCALES = {"percentunit": (100, " %"), "s": (1, " s"), "ops": (1, " /s"), "reqps": (1, " /s")}
 
@@ -44,7 +47,7 @@ def draw(ask, began, ended, folder):
             axes = figure.add_axes(place)
             found = [(target, ask(target["expr"])) for target in panel["targets"]]
             if panel["type"] == "stat":
-                number(axes, panel, found)
+                number(axes, panel, found, ended)
             else:
                 lines(axes, panel, found, moments, began, ended)
             axes.set_title(panel["title"], fontsize=9, loc="left")
@@ -89,25 +92,30 @@ def steps(panel):
     return [(step["value"], COLOURS.get(step["color"], step["color"])) for step in found]
 
 
-def number(axes, panel, found):
+def number(axes, panel, found, ended):
+    """Values of the end: what was told before and not any more is not shown, as on the board."""
     scale, unit = SCALES.get(panel["fieldConfig"]["defaults"].get("unit"), (1, ""))
-    told, worst = [], None
+    told, worst = [], 0
     for target, result in found:
         for series in result:
-            values = points(series, scale)
+            values = [value for at, value in points(series, scale) if at > ended - STALE_S]
             if values:
                 label = legend(target.get("legendFormat"), series["metric"])
-                told.append(f"{values[-1][1]:.4g}{unit}  {label}")
-                worst = values[-1][1] if worst is None else max(worst, values[-1][1])
-    colour = COLOURS["green"]
-    for value, of_step in steps(panel):
-        if value is None or (worst is not None and worst >= value * scale):
-            colour = of_step
-    axes.set_facecolor(colour if told else "#dddddd")
+                told.append(f"{values[-1]:.4g}{unit}  {label}")
+                worst = max(worst, RANKS.index(colour_of(panel, values[-1] / scale)))
+    axes.set_facecolor(COLOURS[RANKS[worst] if told else "red"])
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.text(0.5, 0.5, "\n".join(told[:8]) or "nothing", ha="center", va="center", fontsize=9,
-              color="white" if told else "black")
+    axes.text(0.5, 0.5, "\n".join(told[:8]) or panel["fieldConfig"]["defaults"]["noValue"], ha="center",
+              va="center", fontsize=9, color="white")
+
+
+def colour_of(panel, value):
+    colour = "green"
+    for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]:
+        if step["value"] is None or value >= step["value"]:
+            colour = step["color"]
+    return colour
 
 
 def lines(axes, panel, found, moments, began, ended):

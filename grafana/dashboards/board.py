@@ -5,6 +5,9 @@ WIDTH = 24
 
 # Steps of a threshold: green up to the first value, then the colours given.
 NONE = []
+# A single value that is not there is no good news: a node that is gone tells nothing.
+NO_DATA = {"type": "special",
+           "options": {"match": "null+nan", "result": {"index": 0, "text": "no data", "color": "red"}}}
 
 
 def above(yellow=None, red=None):
@@ -53,9 +56,11 @@ def panel(title, good, targets, unit="short", steps=NONE, runbook=None, kind="ti
             "tooltip": {"mode": "multi", "sort": "desc"},
         }
     if kind == "stat":
+        defaults["mappings"] = [NO_DATA]
+        defaults["noValue"] = "no data"
         options = {
             "colorMode": "background",
-            "graphMode": "area",
+            "graphMode": "none",
             "justifyMode": "auto",
             "orientation": "auto",
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
@@ -82,7 +87,9 @@ def panel(title, good, targets, unit="short", steps=NONE, runbook=None, kind="ti
                 "datasource": DATASOURCE,
                 "expr": expr,
                 "legendFormat": legend,
-                "range": True,
+                # A single value is the one of now: the last of half an hour would hide that there is none.
+                "instant": kind == "stat",
+                "range": kind != "stat",
             }
             for number, (expr, legend) in enumerate(targets)
         ],
