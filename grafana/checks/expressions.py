@@ -80,7 +80,7 @@ def rules():
                 if key in ("severity", "summary"):
                     setattr(rule, key, value.strip('"'))
                 if key == "runbook_url":
-                    rule.runbook = value
+                    rule.runbook = value.strip('"')
             elif folded:
                 rule.expr = f"{rule.expr} {words}".strip()
     return found

@@ -87,7 +87,8 @@ class Prometheus:
         self.words = (folder / "prometheus.log").open("w")
         self.process = subprocess.Popen(
             ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}",
-             f"--web.listen-address={self.address}"],
+             f"--web.listen-address={self.address}", f"--web.external-url=http://{self.address}",
+             f"--web.user-assets={expressions.RUNBOOKS}"],
             stdout=self.words, stderr=self.words,
         )
 
@@ -95,6 +96,24 @@ class Prometheus:
         url = f"http://{self.address}/api/v1/{path}?{urllib.parse.urlencode(query)}"
         with urllib.request.urlopen(url, timeout=30) as answer:
             return json.load(answer)["data"]
+
+    def pages(self):
+        """Faults of the links of alarms: each is read, and of one that burns what its receiver is sent."""
+        links = {rule.name: rule.runbook.replace("{{ $externalURL }}", f"http://{self.address}")
+                 for rule in expressions.rules() if rule.kind == "alert"}
+        sent = {alarm["labels"]["alertname"]: alarm["annotations"]["runbook_url"]
+                for alarm in self.ask("alerts")["alerts"]}
+        faults = []
+        for name, link in (links | sent).items():
+            try:
+                with urllib.request.urlopen(link, timeout=10) as page:
+                    if name not in page.read().decode():
+                        faults.append(f"{name}: its page {link} is another's")
+            except (OSError, ValueError) as error:
+                faults.append(f"{name}: its page {link} cannot be read: {error}")
+        if not sent:
+            faults.append("no alarm burns, not even Watchdog")
+        return faults
 
     def wait_until_up(self):
         until = time.monotonic() + 30
@@ -178,7 +197,8 @@ def run(onsale, pictures=None):
 
             for file in draw.draw(ask, begun, ended, pictures):
                 print(f"drawn: {file}")
-        return texts, execute(prometheus, begun, ended)
+        executed, empty, failed = execute(prometheus, begun, ended)
+        return texts, (executed, empty, failed + prometheus.pages())
     finally:
         for part in (prometheus, sale):
             if part is not None:

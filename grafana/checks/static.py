@@ -2,12 +2,16 @@
 has a runbook, every panel asks a question."""
 
 import re
+import shutil
 import subprocess
 import sys
 from itertools import takewhile
 
 from . import expressions
 from .expressions import GRAFANA, RULES, RUNBOOKS, TESTS
+
+# Where Prometheus serves the pages (`--web.user-assets`): who sends an alarm can show its page.
+SERVED = "{{ $externalURL }}/user"
 
 
 def run(*command):
@@ -46,17 +50,17 @@ def alarms():
     for rule in expressions.rules():
         if rule.kind != "alert":
             continue
-        page = GRAFANA.parent / rule.runbook
+        page = RUNBOOKS / rule.runbook.rpartition("/")[2]
         linked.add(page.name)
-        if not rule.runbook or not page.is_file():
-            faults.append(f"{rule.name}: no runbook {rule.runbook}")
+        if rule.runbook != f"{SERVED}/{page.name}" or not page.is_file():
+            faults.append(f"{rule.name}: no runbook {rule.runbook}: it is to be {SERVED}/PAGE.md")
         elif rule.name not in page.read_text():
             faults.append(f"{page.name} does not name {rule.name}")
-        if rule.severity not in ("page", "ticket"):
+        if rule.severity not in ("page", "ticket", "none"):
             faults.append(f"{rule.name}: severity {rule.severity!r}")
         if rule.name not in fires:
             faults.append(f"{rule.name}: no test has it fire")
-        if rule.name not in silent:
+        if rule.name not in silent and rule.severity != "none":
             faults.append(f"{rule.name}: no test has it silent")
     pages = {page.name for page in RUNBOOKS.glob("*.md")}
     faults += [f"{page}: no alarm links it" for page in sorted(pages - linked)]
@@ -81,7 +85,9 @@ def commands(help_of):
 
 
 def promtool():
-    faults = []
+    faults = [run("promtool", "check", "config", str(GRAFANA / "prometheus.yaml"))]
+    if shutil.which("amtool"):
+        faults.append(run("amtool", "check-config", str(GRAFANA / "alertmanager.yaml")))
     for file in RULES:
         faults.append(run("promtool", "check", "rules", "--lint=all", "--lint-fatal", str(file)))
     for file in TESTS:

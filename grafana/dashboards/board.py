@@ -167,12 +167,14 @@ VARIABLES = [
     query_variable("size", "Event class", "label_values(onsale_sale_led, size)"),
     query_variable("channel", "Channel", "label_values(onsale_sale_channel_seats, channel)"),
 ]
+# Prometheus serves the pages under /user (`prometheus.yaml`), and Grafana passes on what its data source serves.
+PAGES = f"/api/datasources/proxy/uid/{DATASOURCE['uid']}/user"
 RUNBOOKS = {
     "name": "runbooks",
     "label": "Runbooks",
     "type": "textbox",
-    "query": "/grafana/runbooks",
-    "current": {"text": "/grafana/runbooks", "value": "/grafana/runbooks"},
+    "query": PAGES,
+    "current": {"text": PAGES, "value": PAGES},
 }
 
 
