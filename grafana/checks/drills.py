@@ -86,6 +86,20 @@ def leadership_moves(drill):
     drill.until_over("LeadershipRestless", seconds=780)
 
 
+def partners_silent(drill):
+    """Partners stop calling while visitors are let in: NothingSold."""
+    drill.until("sum(rate(onsale_sale_orders_placed_total[15s]))", lambda rate: rate > 1)
+    os.kill(drill.demo.pid, signal.SIGSTOP)
+    drill.until_burns("NothingSold", seconds=600)
+    drill.show("sum by (state) (onsale_queue_visitors)")
+    drill.show('sum by (method) (rate(onsale_rpc_requests_total[1m])) > 0')
+    drill.ctl("partners", "list")
+    drill.others()
+    os.kill(drill.demo.pid, signal.SIGCONT)
+    drill.until_over("NothingSold")
+    drill.show("sum(rate(onsale_sale_orders_placed_total[15s]))")
+
+
 def disk_filling(drill):
     """Something else takes the room on a disk: DiskFilling."""
     folder = drill.small_disk(2, 800)
@@ -175,6 +189,7 @@ DRILLS = {
     "room-stalled": (room_stalled, {"load": ["bench", "--workload", "queue", "--visitors", "5000", "--watchers", "10",
                                              "--concurrency", "1", "--sessions", "1", "--seconds", "240"]}),
     "leadership-moves": (leadership_moves, SMALL),
+    "partners-silent": (partners_silent, {"seconds": 900}),
     "disk-filling": (disk_filling, SMALL),
     "disk-full": (disk_full, {"load": ["bench", "--concurrency", "64", "--seconds", "900"]}),
     "index-broken": (index_broken, SMALL),
