@@ -10,6 +10,8 @@ from itertools import takewhile
 from . import expressions
 from .expressions import GRAFANA, RULES, RUNBOOKS, TESTS
 
+# The page that leads to all others.
+INDEX = "README.md"
 # Where Prometheus serves the pages (`--web.user-assets`): who sends an alarm can show its page.
 SERVED = "{{ $externalURL }}/user"
 
@@ -62,8 +64,14 @@ def alarms():
             faults.append(f"{rule.name}: no test has it fire")
         if rule.name not in silent and rule.severity != "none":
             faults.append(f"{rule.name}: no test has it silent")
-    pages = {page.name for page in RUNBOOKS.glob("*.md")}
-    faults += [f"{page}: no alarm links it" for page in sorted(pages - linked)]
+    pages = {page.name: page.read_text() for page in RUNBOOKS.glob("*.md")}
+    index = pages.pop(INDEX)
+    faults += [f"{page}: no alarm links it" for page in sorted(set(pages) - linked)]
+    for page, text in sorted(pages.items()):
+        if f"]({INDEX})" not in text:
+            faults.append(f"{page}: does not link {INDEX}, which says how to reach the cluster")
+        if f"]({page})" not in index:
+            faults.append(f"{INDEX}: does not link {page}")
     return faults
 
 
