@@ -12,6 +12,8 @@ from .expressions import GRAFANA, RULES, RUNBOOKS, TESTS
 
 # The page that leads to all others.
 INDEX = "README.md"
+# The board that is one screen: so many rows of Grafana's grid are on one of 1,080 lines.
+NIGHT, SCREEN = "onsale-night", 24
 # Where Prometheus serves the pages (`--web.user-assets`): who sends an alarm can show its page.
 SERVED = "{{ $externalURL }}/user"
 
@@ -32,12 +34,19 @@ def boards():
         if board["uid"] in uids:
             faults.append(f"{file}: uid {board['uid']} is another board's")
         uids.add(board["uid"])
+        bottom = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in board["panels"])
+        if board["uid"] == NIGHT and bottom > SCREEN:
+            faults.append(f"{file}: is {bottom} rows high, and a screen has {SCREEN}")
     for file, panel in expressions.panels():
         where = f"{file}: {panel['title']}"
         if not panel["title"].endswith("?"):
             faults.append(f"{where}: asks no question")
         if not panel["description"].startswith("Good: "):
             faults.append(f"{where}: does not say what good looks like")
+        if len(panel["fieldConfig"]["defaults"]["thresholds"]["steps"]) < 2 and "No limit: " not in panel["description"]:
+            faults.append(f"{where}: has no thresholds and does not say why")
+        if not panel["links"] and "No page: " not in panel["description"]:
+            faults.append(f"{where}: links no page and does not say why")
         for link in panel["links"]:
             page = link["url"].rpartition("/")[2]
             if not (RUNBOOKS / page).is_file():

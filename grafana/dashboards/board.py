@@ -26,11 +26,29 @@ def below(yellow=None, red=None):
     return steps
 
 
+class Why(str):
+    """Instead of thresholds or of a page: the reason why there is none, told in the panel's description."""
+
+
+# Of most panels without thresholds.
+FOLLOWS = Why("it goes up and down with the sale")
+# Of most panels without a page.
+NO_ALARM = Why("no alarm hangs on it")
+
+
 def panel(title, good, targets, unit="short", steps=NONE, runbook=None, kind="timeseries",
           width=8, height=7, stacked=False, low=0):
-    """`targets`: pairs of an expression and a legend. `good`: what good looks like."""
+    """`targets`: pairs of an expression and a legend. `good`: what good looks like. `steps` and `runbook` may
+    each be the reason why there is none: `grafana/check` wants one or the other."""
     if not title.endswith("?"):
         raise ValueError(f"{title}: a title asks a question")
+    told = [f"Good: {good}"]
+    if isinstance(steps, Why):
+        told.append(f"No limit: {steps}.")
+        steps = NONE
+    if isinstance(runbook, Why):
+        told.append(f"No page: {runbook}.")
+        runbook = None
     defaults = {
         "unit": unit,
         "min": low,
@@ -76,7 +94,7 @@ def panel(title, good, targets, unit="short", steps=NONE, runbook=None, kind="ti
     return {
         "type": kind,
         "title": title,
-        "description": f"Good: {good}",
+        "description": " ".join(told),
         "datasource": DATASOURCE,
         "fieldConfig": {"defaults": defaults, "overrides": []},
         "options": options,
@@ -95,6 +113,14 @@ def panel(title, good, targets, unit="short", steps=NONE, runbook=None, kind="ti
         ],
         "gridPos": {"w": width, "h": height},
     }
+
+
+def slowest(labels):
+    """What 99 of 100 calls of each method take, of methods that are called. Whether one is called is asked of
+    the count: without its empty buckets a quantile is another, and where all are too slow for any it is none."""
+    of = f"onsale_rpc_seconds_%s{{{labels}}}[$__rate_interval]"
+    return (f"histogram_quantile(0.99, sum by (le, method) (rate({of % 'bucket'})))"
+            f" and on (method) sum by (method) (rate({of % 'count'})) > 0")
 
 
 def text(words, width=WIDTH, height=4):
@@ -135,12 +161,13 @@ def annotation(name, expr, colour, text):
 
 
 ANNOTATIONS = [
-    annotation("Leader changes", "increase(onsale_raft_elections_won_total[30s]) > 0", "orange",
+    annotation("Leader changes", "increase(onsale_raft_elections_won_total[1m]) > 0", "orange",
                "{{instance}} leads group {{group}}"),
-    annotation("Node starts", "changes(process_start_time_seconds{job=\"onsale\"}[1m]) > 0", "blue",
+    # However long it was away: what was told before its start says nothing of it.
+    annotation("Node starts", "(time() - process_start_time_seconds{job=\"onsale\"}) < 60", "blue",
                "{{instance}} was started anew"),
     # Counted by the leader that saw the sale before and after, so that a failover opens nothing.
-    annotation("Sales open and close", "increase(onsale_sale_phase_changes_total[30s]) > 0",
+    annotation("Sales open and close", "increase(onsale_sale_phase_changes_total[1m]) > 0",
                "green", "{{phase}} on {{instance}}"),
 ]
 

@@ -1,6 +1,6 @@
 """Replication: groups, leaders, lag, the log."""
 
-from board import above, board, panel
+from board import FOLLOWS, NO_ALARM, Why, above, below, board, panel
 
 HERE = 'instance=~"$node"'
 FSYNC = "sum by (le, instance) (rate(onsale_log_fsync_seconds_bucket{%s}[$__rate_interval]))" % HERE
@@ -8,9 +8,10 @@ FSYNC = "sum by (le, instance) (rate(onsale_log_fsync_seconds_bucket{%s}[$__rate
 BOARD = board("onsale-cluster", "Cluster", "Groups, leaders, lag, the log.", [
     panel("Does every group have one leader?", "1 for each, always.",
           [("sum by (group) (onsale_raft_leader)", "group {{group}}")],
-          runbook="group-without-leader"),
+          runbook="group-without-leader", steps=below(red=1)),
     panel("Who leads how many groups?", "Level, and about as many on each node.",
-          [("sum by (instance) (onsale_raft_leader)", "{{instance}}")], runbook="leadership-restless"),
+          [("sum by (instance) (onsale_raft_leader)", "{{instance}}")], runbook="leadership-restless",
+          steps=Why("how many groups there are is the cluster's")),
     panel("Who wins elections?", "Nobody, but after a start or a failover.",
           [("sum by (instance) (increase(onsale_raft_elections_won_total[5m]))", "{{instance}} won"),
            ("sum by (instance) (increase(onsale_raft_pre_votes_total[5m]))", "{{instance}} asked")],
@@ -28,7 +29,7 @@ BOARD = board("onsale-cluster", "Cluster", "Groups, leaders, lag, the log.", [
           steps=above(red=1), runbook="replicas-differ"),
     panel("How old is the last agreement?", "Under a few hundred entries.",
           [("max by (group) (onsale_raft_commit_index - onsale_raft_digest_agreed_index)", "group {{group}}")],
-          runbook="replicas-differ"),
+          runbook="replicas-differ", steps=above(yellow=10000)),
     panel("How long does a sync take?", "99 of 100 under 10 ms.",
           [(f"histogram_quantile(0.5, {FSYNC})", "{{instance}}, half"),
            (f"histogram_quantile(0.99, {FSYNC})", "{{instance}}, 99 of 100")],
@@ -36,23 +37,27 @@ BOARD = board("onsale-cluster", "Cluster", "Groups, leaders, lag, the log.", [
     panel("How many syncs are done?", "Far fewer than commands: each answers many.",
           [("sum by (instance) (rate(onsale_log_fsyncs_total{%s}[$__rate_interval]))" % HERE, "{{instance}} log"),
            ("sum by (instance) (rate(onsale_log_mark_fsyncs_total{%s}[$__rate_interval]))" % HERE, "{{instance}} mark")],
-          unit="ops", runbook="fsync-slow"),
+          unit="ops", runbook="fsync-slow", steps=FOLLOWS),
     panel("How much is written to the log?", "Follows the sales; well under what the disk can.",
           [("sum by (instance) (rate(onsale_log_written_bytes_total{%s}[$__rate_interval]))" % HERE, "{{instance}}")],
-          unit="Bps", runbook="disk-filling"),
+          unit="Bps", runbook="disk-filling", steps=FOLLOWS),
     panel("How many frames go into one write?", "More under load: that is how the log keeps up.",
-          [("histogram_quantile(0.5, sum by (le, instance) (rate(onsale_log_batch_frames_bucket{%s}[$__rate_interval])))" % HERE, "{{instance}}, half")]),
+          [("histogram_quantile(0.5, sum by (le, instance) (rate(onsale_log_batch_frames_bucket{%s}[$__rate_interval])))" % HERE, "{{instance}}, half")],
+          steps=FOLLOWS, runbook="fsync-slow"),
     panel("How many proposals go into one entry?", "More under load.",
-          [("histogram_quantile(0.99, sum by (le, instance) (rate(onsale_raft_proposals_per_entry_bucket{%s}[$__rate_interval])))" % HERE, "{{instance}}, 99 of 100")]),
+          [("histogram_quantile(0.99, sum by (le, instance) (rate(onsale_raft_proposals_per_entry_bucket{%s}[$__rate_interval])))" % HERE, "{{instance}}, 99 of 100")],
+          steps=FOLLOWS, runbook="slow-answers-burn"),
     panel("How many entries are proposed?", "Follows the sales.",
           [("sum by (instance) (rate(onsale_raft_entries_total{%s}[$__rate_interval]))" % HERE, "{{instance}}")],
-          unit="ops"),
+          unit="ops", steps=FOLLOWS, runbook=NO_ALARM),
     panel("How many entries are under way?", "Below 8 a group; at it the group is at its limit.",
           [("max by (instance) (onsale_raft_in_flight_entries{%s})" % HERE, "{{instance}}, most of a group")],
           steps=above(yellow=8), runbook="slow-answers-burn"),
     panel("How much log is behind the last snapshot?", "Goes up and falls to 0; only up means that snapshots fail.",
           [("max by (group) (onsale_raft_commit_index{%s} - onsale_raft_snapshot_index{%s})" % (HERE, HERE), "group {{group}}, entries")],
-          runbook="disk-filling"),
+          runbook="disk-filling",
+          steps=Why("a snapshot is taken after so many bytes, and entries are of any size")),
     panel("In which term are the groups?", "Level; a step is an election.",
-          [("max by (group) (onsale_raft_term)", "group {{group}}")], runbook="leadership-restless"),
+          [("max by (group) (onsale_raft_term)", "group {{group}}")], runbook="leadership-restless",
+          steps=Why("a term is a number, and only its steps say something")),
 ])
