@@ -10,7 +10,6 @@ ON_NO_BOARD = {
 # Expressions that may have no data in a short, healthy sale, by a part of them.
 MAY_BE_EMPTY = [
     ("ALERTS{", "nothing burns"),
-    ("offset 1m", "what was foreseen is looked at a minute later, when a short sale is over"),
 ]
 
 # Series that a node does not have yet when it has just started: they come with the first call.
