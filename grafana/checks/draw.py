@@ -66,14 +66,16 @@ def box(grid, bottom):
 
 
 def annotations(ask, board):
-    """When something happened that the board marks, and what."""
+    """When something happened that the board marks, and what: where values begin, or begin again."""
     found = []
     for annotation in board["annotations"]["list"]:
         for series in ask(annotation["expr"]):
-            first = min((float(at) for at, _ in series["values"]), default=None)
-            if first is not None:
-                text = legend(annotation["titleFormat"], series["metric"])
-                found.append((first, text, annotation["iconColor"]))
+            text = legend(annotation["titleFormat"], series["metric"])
+            before = -math.inf
+            for at, _ in series["values"]:
+                if float(at) - before > STALE_S:
+                    found.append((float(at), text, annotation["iconColor"]))
+                before = float(at)
     return sorted(found)
 
 
@@ -143,7 +145,7 @@ def lines(axes, panel, found, moments, began, ended):
             told[text] = at
     axes.set_xlim(0, ended - began)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} s")
-    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    axes.set_ylim(min(0, axes.get_ylim()[0]), 1.05 * axes.get_ylim()[1])
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.25)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}{unit}")

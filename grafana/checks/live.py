@@ -31,7 +31,7 @@ class Sale:
         self.report = folder / "report.json"
         self.words = (folder / "demo.log").open("w+")
         self.process = subprocess.Popen(
-            [onsale, "demo", "--keep", "--seats", "2000", "--visitors", "6000", "--seconds", "180",
+            [onsale, "demo", "--keep", "--seats", "7500", "--visitors", "12000", "--seconds", "500",
              "--data", str(self.folder), "--json", str(self.report)],
             stdout=self.words, stderr=self.words, stdin=subprocess.DEVNULL,
         )
