@@ -166,6 +166,10 @@ ANNOTATIONS = [
     # However long it was away: what was told before its start says nothing of it.
     annotation("Node starts", "(time() - process_start_time_seconds{job=\"onsale\"}) < 60", "blue",
                "{{instance}} was started anew"),
+    # One that this node has not run in the last quarter of an hour: a restart of the same is no deploy.
+    annotation("Another version runs",
+               "onsale_build_info unless on (instance, version) max_over_time(onsale_build_info[15m] offset 1m)",
+               "purple", "{{instance}} runs {{version}}"),
     # Counted by the leader that saw the sale before and after, so that a failover opens nothing.
     annotation("Sales open and close", "increase(onsale_sale_phase_changes_total[1m]) > 0",
                "green", "{{phase}} on {{instance}}"),
