@@ -82,7 +82,7 @@ def panel(title, good, targets, unit="short", steps=NONE, runbook=None, kind="ti
             "justifyMode": "auto",
             "orientation": "auto",
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-            "textMode": "auto",
+            "textMode": "value_and_name",
         }
     links = []
     if runbook:
