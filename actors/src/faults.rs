@@ -16,11 +16,15 @@ pub struct Faults {
 
 impl Faults {
     pub(crate) fn strike(&self, key: IdempotencyKey) {
-        assert!(self.panic_in_check != Some(key), "fault switch: check half");
+        self.strike_check_half(key);
         assert!(
             self.panic_in_change != Some(key),
             "fault switch: change half"
         );
+    }
+
+    pub(crate) fn strike_check_half(&self, key: IdempotencyKey) {
+        assert!(self.panic_in_check != Some(key), "fault switch: check half");
     }
 
     pub(crate) fn passes_over(&self, key: IdempotencyKey) -> bool {

@@ -182,7 +182,7 @@ impl Owner {
             self.leave_queue(calls.call_ids.len());
             fail_calls(calls, reason, 0);
         }
-        for calls in self.refusals.drain() {
+        while let Some(calls) = self.refusals.pop() {
             fail_calls(calls, reason, 0);
         }
         if let Some((in_flight, _)) = self.stalled.take() {

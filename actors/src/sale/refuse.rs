@@ -6,6 +6,7 @@
 //! behind all deliveries. A command under way that could free seats, or a hold under way that
 //! could be this call's first attempt, sends them into the log instead. No record is left.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use domain::command::Command;
@@ -19,6 +20,7 @@ use crate::calls::Calls;
 use crate::codec::answer::{At, put_rejected};
 use crate::codec::command::Scratch;
 use crate::codec::record::{self, Records};
+use crate::faults::Faults;
 use crate::trace::Stage;
 
 #[derive(Default)]
@@ -31,8 +33,9 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    pub fn drain(&mut self) -> impl Iterator<Item = Calls> + '_ {
-        self.proving.drain(..).chain(self.arrived.drain(..))
+    /// The last of those that wait.
+    pub fn pop(&mut self) -> Option<Calls> {
+        self.arrived.pop().or_else(|| self.proving.pop())
     }
 }
 
@@ -84,7 +87,8 @@ impl Owner {
         };
         let mut told = Vec::new();
         for (call_id, bytes) in calls.call_ids.iter().zip(Records::new(&calls.records)) {
-            let Some(rejection) = hopeless(sale, bytes, now_ms, &mut self.scratch) else {
+            let (scratch, faults) = (&mut self.scratch, &self.around.faults);
+            let Some(rejection) = hopeless(sale, bytes, now_ms, scratch, faults) else {
                 return false;
             };
             if let Some(packed) = packed.as_deref_mut() {
@@ -115,7 +119,9 @@ impl Owner {
 
     pub(super) fn on_proved(&mut self, proved: bool) {
         self.refusals.round_runs = false;
-        for calls in std::mem::take(&mut self.refusals.proving) {
+        // The last first: what returns to the log is put before all that waits there, so it goes in the
+        // sequence in which it came.
+        while let Some(calls) = self.refusals.proving.pop() {
             let mut packed = Vec::with_capacity(calls.call_ids.len() * 48);
             let may_refuse = proved && self.term.is_some() && !self.in_flight.any_frees_or_takes();
             if may_refuse && self.refuse_all(&calls, Some(&mut packed)) {
@@ -160,16 +166,22 @@ impl Owner {
     }
 }
 
-/// Why a record would be refused on the present state, if that is certain.
+/// Why a record would be refused on the present state, if that is certain. Should the sale's logic
+/// panic, it is not: the log decides, where such a command is rejected as a bug.
 fn hopeless(
     sale: &mut domain::Sale,
     bytes: &[u8],
     now_ms: u64,
     scratch: &mut Scratch,
+    faults: &Faults,
 ) -> Option<Rejection> {
     let request = record::decode(bytes, scratch).ok()?;
-    match request.command {
-        Command::PlaceHold(_) => sale.hopeless(&request, now_ms),
-        _ => None,
-    }
+    let Command::PlaceHold(_) = request.command else {
+        return None;
+    };
+    let looked = catch_unwind(AssertUnwindSafe(|| {
+        faults.strike_check_half(request.key);
+        sale.hopeless(&request, now_ms)
+    }));
+    looked.ok().flatten()
 }

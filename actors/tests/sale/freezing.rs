@@ -48,6 +48,31 @@ async fn a_panic_while_checking_is_rejected_as_a_bug_and_changes_nothing() {
     assert_eq!(sale.summary().await.expect("reads").counts.held, 1);
 }
 
+/// Else it would fail the actor, and so its group's replica; and, sent again, that of the next leader.
+#[tokio::test]
+async fn a_panic_while_looking_whether_a_hold_is_hopeless_is_a_bug_too() {
+    let faults = Faults {
+        panic_in_check: Some(POISON),
+        ..Faults::default()
+    };
+    let solo = Solo::start(Config::default(), faults).await;
+    let sale = solo.open_sale(1, 1, &SaleRules::default()).await;
+    for hold in 1..=10 {
+        solo.ask(&sale, hold_one(hold)).await;
+    }
+    let rejection = async |key, hold| match solo.ask_with_key(&sale, key, hold_one(hold)).await {
+        Answer::Rejected { rejection, .. } => rejection,
+        answer => panic!("{answer:?}"),
+    };
+    assert_eq!(rejection(POISON, 11).await, Rejection::Bug);
+    let sold_out = rejection(solo.key(), 12).await;
+    assert!(
+        matches!(sold_out, Rejection::SoldOut { .. }),
+        "{sold_out:?}"
+    );
+    assert_eq!(solo.metric("onsale_sale_actors_failed_total"), 0.0);
+}
+
 #[tokio::test]
 async fn a_panic_while_changing_freezes_that_sale_alone_until_it_is_released() {
     let faults = Faults {

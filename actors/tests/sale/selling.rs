@@ -241,6 +241,27 @@ async fn nobody_is_refused_while_a_release_is_under_way() {
 }
 
 #[tokio::test]
+async fn who_was_set_aside_first_is_served_first() {
+    let solo = Solo::start(Config::default(), Faults::default()).await;
+    let sale = solo.open_sale(1, 1, &SaleRules::default()).await;
+    for hold in 1..=10 {
+        solo.ask(&sale, hold_one(hold)).await;
+    }
+    // Three callers, before the sale has its turn: two that find nothing free, and one who gives a seat
+    // back while they wait for the proof.
+    let release = Command::ReleaseHold { hold: HoldId(1) };
+    let [mut first, mut second, _] = [hold_one(11), hold_one(12), release].map(|command| {
+        let mut record = Vec::new();
+        put_record(solo.key(), command, &mut record);
+        solo.submit(&sale, record, Duration::from_secs(5))
+    });
+    let (_, served) = first.next().await;
+    assert!(matches!(served, Answer::Done { .. }), "{served:?}");
+    let (_, late) = second.next().await;
+    assert!(matches!(late, Answer::Rejected { .. }), "{late:?}");
+}
+
+#[tokio::test]
 async fn a_hold_expires_by_the_clock_and_its_seats_come_back() {
     let solo = Solo::start(Config::default(), Faults::default()).await;
     let rules = SaleRules {
