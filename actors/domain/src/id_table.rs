@@ -108,6 +108,11 @@ impl<V> IdTable<V> {
         self.slab.iter().flatten().map(|(_, value)| value)
     }
 
+    /// The last that was added first, if nothing is ever removed singly.
+    pub(crate) fn latest(&self) -> impl Iterator<Item = &V> {
+        self.slab.iter().rev().flatten().map(|(_, value)| value)
+    }
+
     /// As `iter`, with the ids.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (u128, &V)> {
         self.slab.iter().flatten().map(|(id, value)| (*id, value))

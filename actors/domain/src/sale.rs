@@ -25,7 +25,7 @@ mod unblock_seats;
 mod views;
 
 pub use apply::TIME_MAX_MS;
-pub use views::Counts;
+pub use views::{Counts, HoldNow};
 
 use crate::change::{Change, Fact, SeatState};
 use crate::deadlines::Deadlines;

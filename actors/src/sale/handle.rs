@@ -7,9 +7,9 @@ use bytes::Bytes;
 use cluster::group::{BarrierFailure, Group};
 use cluster::types::{GroupId, Term};
 use domain::change::Change;
-use domain::hold::Hold;
 use domain::ids::{HoldId, OrderId, Revision, SaleId, VisitorId};
 use domain::order::Order;
+use domain::sale::HoldNow;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -116,8 +116,8 @@ impl SaleHandle {
         self.ask(Read::Layout).await
     }
 
-    /// A live hold on this replica's copy.
-    pub async fn hold(&self, id: HoldId) -> Result<Option<Hold>, ReadFailure> {
+    /// What a hold is on this replica's copy, or how it ended.
+    pub async fn hold(&self, id: HoldId) -> Result<HoldNow, ReadFailure> {
         self.ask(|reply| Read::Hold(id, reply)).await?
     }
 

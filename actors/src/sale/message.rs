@@ -6,9 +6,9 @@ use bytes::Bytes;
 use cluster::group::BarrierFailure;
 use cluster::types::Term;
 use domain::change::Change;
-use domain::hold::Hold;
 use domain::ids::{HoldId, OrderId, Revision, SaleId, VisitorId};
 use domain::order::Order;
+use domain::sale::HoldNow;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -46,7 +46,7 @@ pub(crate) enum Read {
     /// Answered with `None` where the sale does not lead or is frozen.
     Figures(oneshot::Sender<Option<Figures>>),
     Layout(oneshot::Sender<Bytes>),
-    Hold(HoldId, oneshot::Sender<Result<Option<Hold>, ReadFailure>>),
+    Hold(HoldId, oneshot::Sender<Result<HoldNow, ReadFailure>>),
     Order(OrderId, oneshot::Sender<Result<Option<Order>, ReadFailure>>),
     Changes {
         after: Revision,

@@ -374,9 +374,7 @@ impl Owner {
                 let _ = reply.send(self.creation.layout.clone());
             }
             (Read::Hold(id, reply), State::Live { sale, .. }) => {
-                let due = |deadline_ms: u64| deadline_ms <= sale.now_ms();
-                let live = sale.hold(id).filter(|hold| !due(hold.deadline_ms));
-                let _ = reply.send(Ok(live.cloned()));
+                let _ = reply.send(Ok(sale.hold_now(id)));
             }
             (Read::Hold(_, reply), State::Frozen(_)) => {
                 let _ = reply.send(Err(ReadFailure::Frozen));

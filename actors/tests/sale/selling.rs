@@ -4,10 +4,11 @@ use std::time::Duration;
 use actors::Config;
 use actors::codec::answer::{Answer, FailureReason};
 use actors::faults::Faults;
-use domain::command::Command;
-use domain::ids::{HoldId, SaleId};
+use domain::command::{Command, PaymentReference};
+use domain::ids::{HoldId, OrderId, SaleId};
 use domain::rejection::Rejection;
 use domain::rules::SaleRules;
+use domain::sale::HoldNow;
 use tokio::time::Instant;
 
 use crate::solo::*;
@@ -259,6 +260,43 @@ async fn who_was_set_aside_first_is_served_first() {
     assert!(matches!(served, Answer::Done { .. }), "{served:?}");
     let (_, late) = second.next().await;
     assert!(matches!(late, Answer::Rejected { .. }), "{late:?}");
+}
+
+#[tokio::test]
+async fn how_a_hold_ended_is_told() {
+    let solo = Solo::start(Config::default(), Faults::default()).await;
+    let rules = SaleRules {
+        hold_ttl_ms: 1000,
+        ..SaleRules::default()
+    };
+    let sale = solo.open_sale(1, 1, &rules).await;
+    for hold in 1..=3 {
+        solo.ask(&sale, hold_one(hold)).await;
+    }
+    let now = async |hold| sale.hold(HoldId(hold)).await.expect("reads");
+    assert!(matches!(now(1).await, HoldNow::Held(hold) if hold.id == HoldId(1)));
+    let release = Command::ReleaseHold { hold: HoldId(1) };
+    solo.ask(&sale, release).await;
+    solo.ask(&sale, confirm(2)).await;
+    solo.clock.0.fetch_add(1000, Ordering::SeqCst);
+    while sale.summary().await.expect("reads").counts.holds > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(now(1).await, HoldNow::Gone(Rejection::HoldReleased));
+    assert!(matches!(now(2).await, HoldNow::Ordered(order) if order.id == OrderId(2)));
+    assert_eq!(now(3).await, HoldNow::Gone(Rejection::HoldExpired));
+    assert_eq!(now(4).await, HoldNow::Gone(Rejection::UnknownHold));
+
+    // The same id again, and another order.
+    solo.ask(&sale, hold_one(2)).await;
+    assert!(matches!(now(2).await, HoldNow::Held(_)));
+    let command = Command::ConfirmHold {
+        hold: HoldId(2),
+        order: OrderId(5),
+        payment: PaymentReference::new(b"paid").expect("short"),
+    };
+    solo.ask(&sale, command).await;
+    assert!(matches!(now(2).await, HoldNow::Ordered(order) if order.id == OrderId(5)));
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 use actors::SaleHandle;
 use actors::sale::ReadFailure;
 use domain::hold::Hold;
-use domain::ids::{HoldId, OrderId, SaleId};
+use domain::ids::{HoldId, OrderId, PartnerId, SaleId};
 use domain::order::Order;
 use domain::outcome::Done;
 use domain::rejection::Rejection;
+use domain::sale::HoldNow;
 use proto::channel::v1::sales_service_client::SalesServiceClient;
 use proto::channel::v1::sales_service_server::SalesService;
 use proto::channel::v1::{
@@ -132,11 +133,15 @@ impl SalesService for Sales {
             }
         };
         let hold = place::in_time(until, proved(&replica, replica.hold(id))).await?;
-        let hold = hold.ok_or_else(|| status::rejected(Rejection::UnknownHold, 0))?;
-        if hold.partner != reader.partner {
-            return Err(status::rejected(Rejection::HoldOfAnotherPartner, 0));
+        let ours = |partner: PartnerId| partner == reader.partner;
+        match hold {
+            HoldNow::Held(hold) if ours(hold.partner) => Ok(Response::new(hold_message(hold))),
+            HoldNow::Ordered(order) if ours(order.partner) => Err(status::ordered(order.id)),
+            HoldNow::Held(_) | HoldNow::Ordered(_) => {
+                Err(status::rejected(Rejection::HoldOfAnotherPartner, 0))
+            }
+            HoldNow::Gone(why) => Err(status::rejected(why, 0)),
         }
-        Ok(Response::new(hold_message(hold)))
     }
 
     async fn get_order(

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actors::codec::answer::Answer;
 use actors::codec::rejection::pack;
+use domain::ids::OrderId;
 use domain::outcome::Done;
 use domain::rejection::{Phase, Rejection, Retry};
 use proto::channel::v1::{FailureReason, RejectionReason};
@@ -54,6 +55,12 @@ pub fn of_answer(answer: Answer, now_ms: u64) -> Result<(u64, Done), Status> {
 /// A read found no such thing. `now_ms` is the wall clock, Unix milliseconds.
 pub fn rejected(rejection: Rejection, now_ms: u64) -> Status {
     rejected_at(Metadata::new(), rejection, now_ms)
+}
+
+/// A hold that was asked for has become this order.
+pub fn ordered(order: OrderId) -> Status {
+    let order = uuid::Uuid::from_u128(order.0).to_string();
+    rejected_at(vec![("order_id", order)], Rejection::HoldConfirmed, 0)
 }
 
 /// The sale said no; `at` names where in its sequence.

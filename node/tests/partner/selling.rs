@@ -1,5 +1,6 @@
 //! Holds and orders as unary calls, and what is on sale.
 
+use bytes::Bytes;
 use prost::Message as _;
 use proto::channel::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::channel::v1::hold_line::Line;
@@ -155,6 +156,57 @@ async fn a_hold_becomes_an_order_and_its_cancelling_frees_the_seats() {
         (seats.total, seats.free, seats.held, seats.sold),
         (70, 70, 0, 0)
     );
+}
+
+#[tokio::test]
+async fn a_hold_that_has_ended_says_how() {
+    let house = House::open(2, 50).await;
+    let mut sales = SalesServiceClient::new(house.channel.clone());
+    let mut holds = Vec::new();
+    for _ in 0..3 {
+        let placed = sales.place_hold(house.ask(place(&house, best(1)))).await;
+        holds.push(placed.expect("holds").into_inner().hold_id);
+    }
+    let [released, confirmed, unknown] = [&holds[0], &holds[1], &house.key()].map(Bytes::clone);
+    let release = ReleaseHoldRequest {
+        event_id: EVENT,
+        idempotency_key: house.key(),
+        hold_id: released.clone(),
+    };
+    sales.release_hold(house.ask(release)).await.expect("frees");
+    let confirm = ConfirmHoldRequest {
+        event_id: EVENT,
+        idempotency_key: house.key(),
+        hold_id: confirmed.clone(),
+        order_id: house.key(),
+        payment_reference: "pay-1".into(),
+    };
+    let order = confirm.order_id.clone();
+    let sold = sales.confirm_hold(house.ask(confirm)).await;
+    sold.expect("confirms");
+
+    let mut told = async |partner: usize, hold_id: Bytes| {
+        let ask = GetHoldRequest {
+            event_id: EVENT,
+            hold_id,
+        };
+        let refused = sales.get_hold(house.ask_as(partner, ask)).await;
+        let refused = refused.expect_err("has ended");
+        let info = refused.get_details_error_info().expect("has a reason");
+        let order = info.metadata.get("order_id").cloned();
+        (refused.code(), info.reason, order)
+    };
+    let at = told(0, released).await;
+    assert_eq!(at, (Code::FailedPrecondition, "HOLD_RELEASED".into(), None));
+    let order = uuid::Uuid::from_slice(&order)
+        .expect("16 bytes")
+        .to_string();
+    let (_, reason, became) = told(0, confirmed.clone()).await;
+    assert_eq!((reason, became), ("HOLD_CONFIRMED".into(), Some(order)));
+    let (code, _, became) = told(1, confirmed).await;
+    assert_eq!((code, became), (Code::PermissionDenied, None));
+    let at = told(0, unknown).await;
+    assert_eq!(at, (Code::NotFound, "UNKNOWN_HOLD".into(), None));
 }
 
 #[tokio::test]

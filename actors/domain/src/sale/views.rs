@@ -1,10 +1,11 @@
 //! What can be read of a sale without changing it.
 
 use crate::change::SeatState;
+use crate::ended::ENDED_MAX;
 use crate::hold::Hold;
 use crate::ids::{ChannelId, HoldId, OrderId, Revision};
 use crate::order::Order;
-use crate::rejection::Phase;
+use crate::rejection::{Phase, Rejection};
 use crate::room::Room;
 use crate::rules::SaleRules;
 use crate::sale::Sale;
@@ -25,6 +26,16 @@ pub struct Counts {
     pub orders_cancelled: usize,
     /// Outcomes in the idempotency table.
     pub remembered: usize,
+}
+
+/// A hold as it is, or what became of it as far as that is remembered: see `ended`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldNow {
+    Held(Hold),
+    /// It has become this order.
+    Ordered(Order),
+    /// Why it is not there.
+    Gone(Rejection),
 }
 
 impl Sale {
@@ -102,6 +113,29 @@ impl Sale {
 
     pub fn hold(&self, id: HoldId) -> Option<&Hold> {
         self.holds.get(id.0).map(|kept| &kept.hold)
+    }
+
+    /// The hold at the sale's time.
+    pub fn hold_now(&self, id: HoldId) -> HoldNow {
+        match self.hold(id) {
+            Some(hold) if hold.deadline_ms > self.now_ms => return HoldNow::Held(hold.clone()),
+            Some(_) => return HoldNow::Gone(Rejection::HoldExpired),
+            None => {}
+        }
+        match self.ended.explain(id) {
+            Rejection::HoldConfirmed => match self.order_of(id) {
+                Some(order) => HoldNow::Ordered(order.clone()),
+                None => HoldNow::Gone(Rejection::HoldConfirmed),
+            },
+            why => HoldNow::Gone(why),
+        }
+    }
+
+    /// The last order that a hold became which is remembered as confirmed: each such hold added one, so
+    /// it is among as many as are remembered.
+    fn order_of(&self, hold: HoldId) -> Option<&Order> {
+        let mut latest = self.orders.latest().take(ENDED_MAX);
+        latest.find(|order| order.hold == hold)
     }
 
     pub fn order(&self, id: OrderId) -> Option<&Order> {
