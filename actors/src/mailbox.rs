@@ -31,9 +31,17 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub struct Begin;
 
-/// The queue is full, or the actor has ended; the message comes back.
+/// The actor has ended; the message comes back.
 #[derive(Debug)]
 pub struct Refused<M>(pub M);
+
+/// Why a message was not queued; it comes back.
+#[derive(Debug)]
+pub enum NoRoom<M> {
+    Full(M),
+    /// The actor has ended.
+    Closed(M),
+}
 
 pub struct Mailbox<M, N> {
     queues: Mutex<Queues<M, N>>,
@@ -91,12 +99,6 @@ enum Ring {
     Later(usize),
 }
 
-/// Why a message was not queued.
-enum NoRoom<M> {
-    Full(M),
-    Closed(M),
-}
-
 impl<M, N> Mailbox<M, N> {
     pub fn new(messages_max: usize) -> Mailbox<M, N> {
         Mailbox {
@@ -123,11 +125,8 @@ impl<M, N> Mailbox<M, N> {
     }
 
     /// Queues a message unless the queue is full.
-    pub fn try_send(&self, message: M) -> Result<(), Refused<M>> {
-        match self.push(message, false, Ring::Now) {
-            Ok(()) => Ok(()),
-            Err(NoRoom::Full(message) | NoRoom::Closed(message)) => Err(Refused(message)),
-        }
+    pub fn try_send(&self, message: M) -> Result<(), NoRoom<M>> {
+        self.push(message, false, Ring::Now)
     }
 
     /// Queues a message, waiting for room. Fails only when the actor has ended.
@@ -221,18 +220,17 @@ impl<M, N> Mailbox<M, N> {
         self.ring();
     }
 
-    /// Called at the actor's end: what waits is dropped, and what comes is refused.
-    pub fn close(&self) {
+    /// Called at the actor's end: what comes is refused from now on, and what waits is given back.
+    pub fn close(&self) -> Inbox<M, N> {
         let mut queues = self.lock();
         queues.is_closed = true;
-        let left = (
-            std::mem::take(&mut queues.ring),
-            std::mem::take(&mut queues.notes),
-        );
+        let left = Inbox {
+            ring: std::mem::take(&mut queues.ring),
+            notes: std::mem::take(&mut queues.notes),
+        };
         drop(queues);
-        // Outside the lock: a message may hold who answers when it is dropped.
-        drop(left);
         self.room.notify_waiters();
+        left
     }
 
     fn push(&self, message: M, waits: bool, ring: Ring) -> Result<(), NoRoom<M>> {

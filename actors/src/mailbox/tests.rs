@@ -17,7 +17,7 @@ fn a_full_ring_gives_the_message_back() {
     let mailbox = Mailbox::<u32, ()>::new(2);
     assert!(mailbox.try_send(1).is_ok());
     assert!(mailbox.try_send(2).is_ok());
-    assert!(matches!(mailbox.try_send(3), Err(Refused(3))));
+    assert!(matches!(mailbox.try_send(3), Err(NoRoom::Full(3))));
     assert_eq!(taken(&mailbox).0, [1, 2]);
     assert!(mailbox.try_send(3).is_ok(), "there is room again");
 }
@@ -30,7 +30,7 @@ fn who_waits_for_room_keeps_the_sequence() {
     assert!(waiting.as_mut().now_or_never().is_none());
     assert_eq!(taken(&mailbox).0, [1]);
     assert!(matches!(waiting.now_or_never(), Some(Ok(()))));
-    assert!(matches!(mailbox.try_send(3), Err(Refused(3))));
+    assert!(matches!(mailbox.try_send(3), Err(NoRoom::Full(3))));
     assert_eq!(taken(&mailbox).0, [2]);
 }
 
@@ -105,9 +105,9 @@ fn whoever_comes_after_the_end_gets_the_message_back() {
     assert!(mailbox.try_send(1).is_ok());
     let mut waiting = Box::pin(mailbox.send(2));
     assert!(waiting.as_mut().now_or_never().is_none());
-    mailbox.close();
+    assert_eq!(mailbox.close().ring, [1]);
     assert!(matches!(waiting.now_or_never(), Some(Err(Refused(2)))));
-    assert!(matches!(mailbox.try_send(3), Err(Refused(3))));
+    assert!(matches!(mailbox.try_send(3), Err(NoRoom::Closed(3))));
     mailbox.note(());
     assert_eq!(taken(&mailbox), (vec![], vec![]));
 }

@@ -1,5 +1,6 @@
 //! The ractor shell of a sale: life cycle, supervision, and one round for all that waits.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
@@ -204,9 +205,25 @@ async fn answer(mut desk: Desk) {
 impl Drop for Desk {
     /// However the actor ends: who waits for an answer learns that none comes.
     fn drop(&mut self) {
-        self.owner.shared.mailbox.close();
-        if self.owner.state.is_frozen() {
-            self.owner.around.metrics.observe_released();
+        let Desk { owner, inbox } = self;
+        let left = owner.shared.mailbox.close();
+        let messages = std::mem::take(&mut inbox.ring).into_iter().chain(left.ring);
+        let has_failed = std::thread::panicking();
+        // What failed the actor may strike again; a second panic that gets out ends the process.
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            if has_failed {
+                owner.tell_group();
+            }
+            owner.end(messages);
+        }));
+        if told.is_err() {
+            tracing::error!(
+                sale = owner.id.0,
+                "not all who wait for a failed actor are told"
+            );
+        }
+        if owner.state.is_frozen() {
+            owner.around.metrics.observe_released();
         }
     }
 }

@@ -51,6 +51,13 @@ impl Piece {
     }
 }
 
+impl Drop for Piece {
+    /// Whatever ends its batch: its callers are told, once.
+    fn drop(&mut self) {
+        self.answer_unknown();
+    }
+}
+
 /// Answers calls that were not put into a batch.
 pub(crate) fn fail_calls(calls: Calls, reason: FailureReason, retry_after_ms: u32) {
     let Calls {

@@ -264,6 +264,16 @@ impl Owner {
         log::Entry { parts: vec![part] }.encode_to_vec().into()
     }
 
+    /// After a fault of the actor: an entry with nothing in it, whose delivery finds the queue closed and
+    /// stops the group's replica here. Calls do not get to the sale any more, and a group at rest would
+    /// have no other entry by which to find out.
+    pub(super) fn tell_group(&mut self) {
+        let Some(term) = self.term else { return };
+        let entry = self.entry(0, log::part::Body::Commands(log::Commands::default()));
+        // Where the queue is full there are entries enough, and digests among them.
+        let _full = self.group.propose(term, entry, Box::new(|_| ()));
+    }
+
     fn retry_stalled(&mut self) {
         if let Some((in_flight, entry)) = self.stalled.take() {
             self.hand_over(in_flight, entry);

@@ -13,13 +13,15 @@ use domain::sale::HoldNow;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use super::answering::fail_calls;
 use super::change_log::{ChangeFeed, WatchFailure};
 use super::message::{Delivery, Message, Note, Read, ReadRoom, RoomReply, SalePart};
 use super::room::{Places, Proof, Published, RoomLook, RoomReport};
 use super::view::{Exported, Figures, SeatsView, Summary};
 use crate::admission::Flow;
 use crate::calls::Calls;
-use crate::mailbox::{Mailbox, Refused};
+use crate::codec::answer::FailureReason;
+use crate::mailbox::{Mailbox, NoRoom};
 
 /// A sale that has a replica on this node. Cheap to clone.
 #[derive(Clone)]
@@ -67,8 +69,8 @@ impl SaleHandle {
         self.shared.group.id()
     }
 
-    /// Queues calls. They come back when the queue is full: busy. On a replica that does not lead
-    /// every call is answered as failed with NO_LEADER, certainly without effect.
+    /// Queues calls. They come back when the queue is full: busy. On a replica that does not lead, or
+    /// whose actor has ended, every call is answered as failed with NO_LEADER, certainly without effect.
     pub fn submit(&self, calls: Calls) -> Result<(), Calls> {
         let commands = calls.call_ids.len();
         let before = self.shared.queued.fetch_add(commands, Ordering::AcqRel);
@@ -76,15 +78,17 @@ impl SaleHandle {
             self.shared.queued.fetch_sub(commands, Ordering::AcqRel);
             return Err(calls);
         }
-        match self.shared.mailbox.try_send(Message::Calls(calls)) {
-            Ok(()) => Ok(()),
-            Err(Refused(message)) => {
-                self.shared.queued.fetch_sub(commands, Ordering::AcqRel);
-                match message {
-                    Message::Calls(calls) => Err(calls),
-                    _ => unreachable!("the message that was sent comes back"),
-                }
+        let Err(refused) = self.shared.mailbox.try_send(Message::Calls(calls)) else {
+            return Ok(());
+        };
+        self.shared.queued.fetch_sub(commands, Ordering::AcqRel);
+        match refused {
+            NoRoom::Full(Message::Calls(calls)) => Err(calls),
+            NoRoom::Closed(Message::Calls(calls)) => {
+                fail_calls(calls, FailureReason::NoLeader, 0);
+                Ok(())
             }
+            _ => unreachable!("the message that was sent comes back"),
         }
     }
 

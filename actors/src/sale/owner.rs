@@ -178,7 +178,8 @@ impl Owner {
 
     /// Answers everything that was not proposed: certainly without effect.
     pub(super) fn fail_waiting(&mut self, reason: FailureReason) {
-        for Waiting { calls, .. } in std::mem::take(&mut self.waiting) {
+        // One by one: should telling one of them fail the actor, the others still wait to be told.
+        while let Some(Waiting { calls, .. }) = self.waiting.pop_front() {
             self.leave_queue(calls.call_ids.len());
             fail_calls(calls, reason, 0);
         }
@@ -188,6 +189,27 @@ impl Owner {
         if let Some((in_flight, _)) = self.stalled.take() {
             for mut piece in in_flight.pieces {
                 piece.answer_failed(reason, 0);
+            }
+        }
+    }
+
+    /// The actor ends, with these messages not handled. What was not proposed is certainly without
+    /// effect; what becomes of the rest nobody will know here.
+    pub fn end(&mut self, left: impl Iterator<Item = Message>) {
+        self.fail_waiting(FailureReason::NoLeader);
+        self.forget_proposals();
+        for message in left {
+            if let Message::Calls(calls) = message {
+                self.leave_queue(calls.call_ids.len());
+                fail_calls(calls, FailureReason::NoLeader, 0);
+            }
+        }
+    }
+
+    fn forget_proposals(&mut self) {
+        for in_flight in self.in_flight.drain() {
+            for mut piece in in_flight.pieces {
+                piece.answer_unknown();
             }
         }
     }
@@ -240,7 +262,10 @@ impl Owner {
         {
             return;
         }
-        for waiting in std::mem::take(&mut self.waiting) {
+        for _ in 0..self.waiting.len() {
+            let Some(waiting) = self.waiting.pop_front() else {
+                return;
+            };
             if waiting.calls.deadline > now {
                 self.waiting.push_back(waiting);
             } else {
@@ -323,11 +348,7 @@ impl Owner {
             body,
         } = part;
         self.fail_waiting(FailureReason::NoLeader);
-        for in_flight in self.in_flight.drain() {
-            for mut piece in in_flight.pieces {
-                piece.answer_unknown();
-            }
-        }
+        self.forget_proposals();
         self.applied_index = applied_index;
         self.creation = creation;
         let state = State::from_body(body, self.around.config.journal_bytes);

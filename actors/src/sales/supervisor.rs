@@ -2,8 +2,9 @@
 //!
 //! The sales' logic cannot fail an actor: `sale::apply` catches its panics and freezes the sale.
 //! What fails an actor is a bug of the actor itself, after which its state cannot be trusted. It is
-//! not restarted: its queue closes, the next delivery fails, and the replica of its group stops. The
-//! group is led on another node; here its sales are down until the replica is rebuilt
+//! not restarted: its queue closes, whoever waits is told, and a leader proposes an entry with nothing in
+//! it, so that a delivery fails and the replica of its group stops, however quiet the group is. The group
+//! is led on another node; here its sales are down until the replica is rebuilt
 //! (`onsale ctl groups rebuild`) or the node is started again.
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 //! domain; only consensus is absent.
 
 mod digests;
+mod failing;
 mod freezing;
 mod leadership;
 mod selling;

@@ -1,7 +1,7 @@
 //! A replica of one: commits in memory what is proposed, in sequence, when the test lets it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use actors::calls::{Answers, Calls};
@@ -42,6 +42,7 @@ struct Proposal {
 
 /// The group of one replica.
 pub struct SoloGroup {
+    id: GroupId,
     proposals: mpsc::Sender<Proposal>,
     term: AtomicU64,
     pub leads: AtomicBool,
@@ -50,12 +51,16 @@ pub struct SoloGroup {
     pub lose_next: AtomicUsize,
     pub entries: AtomicU64,
     pub barriers: AtomicU64,
+    /// What was committed, for whoever builds the replica anew.
+    log: Mutex<Vec<Committed>>,
+    /// The machine could not take an entry: the replica is no more.
+    pub stopped: watch::Sender<bool>,
 }
 
 #[async_trait]
 impl Group for SoloGroup {
     fn id(&self) -> GroupId {
-        1
+        self.id
     }
 
     fn propose(&self, term: Term, entry: Bytes, reply: ProposeReply) -> Result<(), ProposeReply> {
@@ -82,6 +87,12 @@ impl Group for SoloGroup {
     }
 }
 
+impl SoloGroup {
+    pub fn log(&self) -> MutexGuard<'_, Vec<Committed>> {
+        self.log.lock().expect("unpoisoned")
+    }
+}
+
 async fn commit(
     group: Arc<SoloGroup>,
     machine: Arc<dyn Machine>,
@@ -103,12 +114,16 @@ async fn commit(
         }
         let index = group.entries.fetch_add(1, Ordering::SeqCst) + 1;
         let committed = Committed {
-            group: 1,
+            group: group.id,
             term,
             index,
             payload: entry,
         };
-        machine.deliver(committed).await.expect("delivers");
+        group.log().push(committed.clone());
+        if machine.deliver(committed).await.is_err() {
+            group.leads.store(false, Ordering::SeqCst);
+            group.stopped.send_replace(true);
+        }
         reply(Proposed::Committed { index });
     }
 }
@@ -131,9 +146,25 @@ impl Solo {
         let sales = Sales::start(config, clock.clone(), metrics, faults, 77)
             .await
             .expect("starts");
+        Solo::lead_group(1, sales, clock, registry).await
+    }
+
+    /// The same node leads another group.
+    pub async fn beside(&self) -> Solo {
+        let (sales, clock) = (self.sales.clone(), self.clock.clone());
+        Solo::lead_group(self.group.id + 1, sales, clock, self.registry.clone()).await
+    }
+
+    async fn lead_group(
+        id: GroupId,
+        sales: Arc<Sales>,
+        clock: Arc<ManualClock>,
+        registry: prometheus::Registry,
+    ) -> Solo {
         let (proposals, queue) = mpsc::channel(64);
         let (committing, committing_seen) = watch::channel(true);
         let group = Arc::new(SoloGroup {
+            id,
             proposals,
             term: AtomicU64::new(1),
             leads: AtomicBool::new(true),
@@ -141,8 +172,10 @@ impl Solo {
             lose_next: AtomicUsize::new(0),
             entries: AtomicU64::new(0),
             barriers: AtomicU64::new(0),
+            log: Mutex::default(),
+            stopped: watch::Sender::new(false),
         });
-        let machine = SaleMachines(Arc::clone(&sales)).machine(1, group.clone());
+        let machine = SaleMachines(Arc::clone(&sales)).machine(id, group.clone());
         machine.lead(Some(1)).await;
         tokio::spawn(commit(
             group.clone(),
@@ -251,9 +284,10 @@ impl Answers for Collector {
         let answers: Vec<_> = decode(&packed).collect();
         assert_eq!(answers.len(), count as usize, "the count tells the answers");
         let sender = self.0.lock().expect("unpoisoned");
-        answers
-            .into_iter()
-            .for_each(|answer| sender.send(answer).expect("the test listens"));
+        for answer in answers {
+            // A test that is over listens no more.
+            let _over = sender.send(answer);
+        }
     }
 }
 
