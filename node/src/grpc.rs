@@ -12,6 +12,7 @@ mod meter;
 mod metrics;
 mod output;
 mod place;
+mod reasons;
 mod sales;
 mod seat_maps;
 mod seats;

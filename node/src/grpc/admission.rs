@@ -324,7 +324,7 @@ impl AdmissionService for Admission {
             number: place.number,
         };
         let pass = pass::sign(&partners.pass_keys.pass_keys(), &claims, now_ms)
-            .ok_or_else(|| Status::internal("there is no key to sign passes with"))?;
+            .ok_or_else(|| status::internal("there is no key to sign passes with"))?;
         Ok(Response::new(ClaimResponse {
             pass_token: pass,
             ends_ms: place.pass_ends_ms,

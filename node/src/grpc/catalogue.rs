@@ -147,7 +147,8 @@ impl CatalogueService for Catalogue {
             None
         } else {
             let unpacked = self.seat_maps.unpacked(print, &layout);
-            let unreadable = |fault| Status::internal(format!("the layout is unreadable: {fault}"));
+            let unreadable =
+                |fault| status::internal(&format!("the layout is unreadable: {fault}"));
             Some(unpacked.map_err(unreadable)?)
         };
         Ok(Response::new(GetSeatMapResponse { etag, seat_map }))

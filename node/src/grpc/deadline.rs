@@ -7,6 +7,7 @@ use proto::channel::v1::FailureReason;
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
+use tonic_types::FieldViolation;
 
 use super::status;
 
@@ -22,9 +23,10 @@ pub fn timeout(metadata: &MetadataMap) -> Result<Option<Duration>, Status> {
     };
     match value.to_str().ok().and_then(parse) {
         Some(timeout) => Ok(Some(timeout)),
-        None => Err(Status::invalid_argument(
-            "grpc-timeout: 1 to 8 digits and a unit of H, M, S, m, u or n",
-        )),
+        None => Err(status::bad_request(vec![FieldViolation::new(
+            "grpc-timeout",
+            "must be 1 to 8 digits and a unit of H, M, S, m, u or n",
+        )])),
     }
 }
 

@@ -133,10 +133,22 @@ pub async fn told_in_time<T>(
     until: Instant,
     answer: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
-    let late = || Err(status::failed(FailureReason::DeadlinePassed, 0));
-    tokio::time::timeout_at(until, answer)
-        .await
-        .unwrap_or_else(|_| late())
+    match tokio::time::timeout_at(until, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        // The call's own timeout has no reason either.
+        Ok(Err(refused)) if Instant::now() < until => Err(of_peer(refused)),
+        Ok(Err(refused)) if !refused.details().is_empty() => Err(refused),
+        Ok(Err(_)) | Err(_) => Err(status::failed(FailureReason::DeadlinePassed, 0)),
+    }
+}
+
+/// What the node that was asked has refused. Where no reason is given nobody there has looked at the call:
+/// the way to it broke.
+pub fn of_peer(refused: Status) -> Status {
+    match refused.details().is_empty() {
+        true => status::failed(FailureReason::NoLeader, 0),
+        false => refused,
+    }
 }
 
 /// A replica's answer, no later than the deadline.

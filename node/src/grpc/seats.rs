@@ -104,7 +104,7 @@ impl SeatsService for Seats {
                 let request = place::passed_on(message, reader, None);
                 let mut client = SeatsServiceClient::new(channel);
                 let followed = place::told_in_time(until, client.watch_seats(request)).await?;
-                followed.into_inner().boxed()
+                followed.into_inner().map_err(place::of_peer).boxed()
             }
         };
         let watched = until_ended(changes, ending);

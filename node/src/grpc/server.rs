@@ -26,6 +26,7 @@ use super::catalogue::Catalogue;
 use super::meter::Meter;
 use super::place::Whereabouts;
 use super::sales::Sales;
+use super::reasons::Reasons;
 use super::seats::Seats;
 use super::session::Sessions;
 use super::slow_calls::SlowCalls;
@@ -97,6 +98,7 @@ pub async fn serve(
         ))
         .layer(DateLayer::new(partners.wall.clone()))
         .initial_stream_window_size(STREAM_WINDOW)
+        .layer(Reasons { bytes_max })
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(config.streams_max)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))

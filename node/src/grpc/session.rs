@@ -30,6 +30,7 @@ use proto::channel::v1::{
 };
 use tokio::time::{Instant, Sleep, sleep};
 use tonic::{Code, Request, Response, Status, Streaming};
+use tonic_types::FieldViolation;
 
 use super::admission::{Admission, Obstacle, VISITORS_MAX};
 use super::ending::ending;
@@ -169,7 +170,10 @@ impl Session {
         }
         self.splitter
             .packed(packed, admitted, wait_ms)
-            .map_err(|cut_off| Status::invalid_argument(cut_off.to_string()))?;
+            .map_err(|cut_off| {
+                let violation = FieldViolation::new("packed", cut_off.to_string());
+                status::bad_request(vec![violation])
+            })?;
         self.submit(false);
         Ok(())
     }
@@ -418,7 +422,11 @@ impl Stream for Session {
                     Ok(Some(response)) => return Poll::Ready(Some(Ok(response))),
                     Err(status) => this.stop_reading(Some(status)),
                 },
-                Poll::Ready(Some(Err(status))) => this.stop_reading(Some(status)),
+                Poll::Ready(Some(Err(told))) => {
+                    let bytes_max = this.partners.config.message_bytes_max;
+                    let reasoned = status::of_transport(&told, bytes_max);
+                    this.stop_reading(Some(reasoned.unwrap_or(told)));
+                }
                 Poll::Ready(None) => this.stop_reading(None),
                 Poll::Pending => return Poll::Pending,
             }

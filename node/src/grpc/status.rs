@@ -200,6 +200,49 @@ pub fn revision_ahead() -> Status {
     )
 }
 
+/// What tonic refused by itself; `None`: that has a reason, or is not tonic's. Behind these codes there is
+/// nothing else: whatever a service answers says why.
+pub fn of_transport(told: &Status, bytes_max: usize) -> Option<Status> {
+    if !told.details().is_empty() {
+        return None;
+    }
+    Some(match told.code() {
+        Code::OutOfRange => too_large(bytes_max),
+        // The caller's bytes, not a fault of the node.
+        Code::Internal => status(
+            Code::InvalidArgument,
+            failure_name(FailureReason::BadRequest),
+            &format!("the message cannot be read: {}", told.message()),
+            None,
+        ),
+        Code::Unimplemented if told.message().is_empty() => status(
+            Code::Unimplemented,
+            "UNKNOWN_METHOD",
+            "there is no such method",
+            None,
+        ),
+        Code::Unimplemented => status(
+            Code::Unimplemented,
+            "ENCODING_UNKNOWN",
+            told.message(),
+            None,
+        ),
+        _ => return None,
+    })
+}
+
+fn too_large(bytes_max: usize) -> Status {
+    let metadata = HashMap::from([("bytes_max".to_owned(), bytes_max.to_string())]);
+    let details = ErrorDetails::with_error_info("TOO_LARGE", DOMAIN, metadata);
+    let message = format!("a message may have {bytes_max} bytes");
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// A fault of the node that it names for whoever looks at it.
+pub fn internal(fault: &str) -> Status {
+    status(Code::Internal, "INTERNAL", fault, None)
+}
+
 pub fn shutting_down() -> Status {
     status(
         Code::Unavailable,

@@ -7,7 +7,8 @@ use proto::channel::v1::hold_line::Line;
 use proto::channel::v1::sales_service_client::SalesServiceClient;
 use proto::channel::v1::seats_service_client::SeatsServiceClient;
 use proto::channel::v1::*;
-use tonic::{Code, Request};
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -15,6 +16,7 @@ use tonic_types::StatusExt as _;
 
 use super::house::{EVENT, House};
 use super::selling::{best, place};
+use super::session::Session;
 
 #[tokio::test]
 async fn no_key_no_call() {
@@ -111,7 +113,15 @@ async fn an_oversized_message_is_refused() {
     let mut request = place(&house, best(1));
     request.buyer = vec![0; 8192].into();
     let status = sales.place_hold(house.ask(request)).await.unwrap_err();
-    assert_eq!(status.code(), Code::OutOfRange);
+    let told = (status.code(), reason(&status));
+    assert_eq!(told, (Code::InvalidArgument, "TOO_LARGE".into()));
+    let info = status.get_details_error_info().expect("has");
+    assert_eq!(info.metadata["bytes_max"], "4096");
+    let mut session = Session::open(&house).await;
+    session.send(vec![], vec![0; 8192]).await;
+    let ended = session.responses.message().await.unwrap_err();
+    let told = (ended.code(), reason(&ended));
+    assert_eq!(told, (Code::InvalidArgument, "TOO_LARGE".into()));
     // The connection goes on.
     sales
         .place_hold(house.ask(place(&house, best(1))))
@@ -122,21 +132,73 @@ async fn an_oversized_message_is_refused() {
 #[tokio::test]
 async fn malformed_protobuf_is_refused() {
     let house = House::open(1, 5).await;
+    let status = call(&house, "SalesService/PlaceHold", |_| ()).await;
+    let told = (status.code(), reason(&status));
+    assert_eq!(told, (Code::InvalidArgument, "BAD_REQUEST".into()));
+    assert!(status.message().contains("decode"), "{status:?}");
+    // It is the partner's fault, and counted as such.
+    let text = house.scrape();
+    let counted = "onsale_rpc_requests_total{code=\"INVALID_ARGUMENT\",method=\"place_hold\"} 1";
+    assert!(text.contains(counted), "{text}");
+
+    let mut session = Session::open(&house).await;
+    // No call begins with three bytes.
+    session.send(vec![], vec![1, 2, 3]).await;
+    let ended = session.responses.message().await.unwrap_err();
+    let told = (ended.code(), reason(&ended));
+    assert_eq!(told, (Code::InvalidArgument, "BAD_REQUEST".into()));
+}
+
+#[tokio::test]
+async fn what_nobody_offers_is_refused_by_name() {
+    let house = House::open(1, 5).await;
+    for method in ["SalesService/SellHold", "OddService/PlaceHold"] {
+        let status = call(&house, method, |_| ()).await;
+        let told = (status.code(), reason(&status));
+        assert_eq!(told, (Code::Unimplemented, "UNKNOWN_METHOD".into()));
+    }
+    let gzip = |metadata: &mut MetadataMap| {
+        metadata.insert("grpc-encoding", "gzip".parse().expect("ASCII"));
+    };
+    let status = call(&house, "SalesService/PlaceHold", gzip).await;
+    let told = (status.code(), reason(&status));
+    assert_eq!(told, (Code::Unimplemented, "ENCODING_UNKNOWN".into()));
+    assert!(status.message().contains("gzip"), "{status:?}");
+}
+
+#[tokio::test]
+async fn a_deadline_that_is_none_is_refused_by_name() {
+    let house = House::open(1, 5).await;
+    let mut sales = SalesServiceClient::new(house.channel.clone());
+    let mut request = house.ask(place(&house, best(1)));
+    let soon = "soon".parse().expect("ASCII");
+    request.metadata_mut().insert("grpc-timeout", soon);
+    let status = sales.place_hold(request).await.unwrap_err();
+    let told = (status.code(), reason(&status));
+    assert_eq!(told, (Code::InvalidArgument, "BAD_REQUEST".into()));
+    let bad = status.get_details_bad_request().expect("has BadRequest");
+    assert_eq!(bad.field_violations[0].field, "grpc-timeout");
+}
+
+fn reason(status: &Status) -> String {
+    let info = status.get_details_error_info();
+    info.map_or_else(|| format!("none: {status:?}"), |info| info.reason)
+}
+
+/// What becomes of a call whose message is another's: field 1 is a message here and a number there.
+async fn call(house: &House, method: &str, mark: impl Fn(&mut MetadataMap)) -> Status {
     let mut client = tonic::client::Grpc::new(house.channel.clone());
     client.ready().await.expect("connected");
-    // Field 1 is a message here and a number there.
     let codec = tonic_prost::ProstCodec::<ListEventsResponse, PlaceHoldResponse>::default();
-    let path = "/onsale.channel.v1.SalesService/PlaceHold".parse().unwrap();
+    let path = format!("/onsale.channel.v1.{method}");
     let malformed = ListEventsResponse {
         events: vec![Event::default()],
         next_page_token: String::new(),
     };
-    let status = client
-        .unary(house.ask(malformed), path, codec)
-        .await
-        .unwrap_err();
-    assert_eq!(status.code(), Code::Internal);
-    assert!(status.message().contains("decode"), "{status:?}");
+    let mut request = house.ask(malformed);
+    mark(request.metadata_mut());
+    let path = path.parse().expect("a path");
+    client.unary(request, path, codec).await.unwrap_err()
 }
 
 #[tokio::test]
