@@ -100,10 +100,15 @@ impl Http {
             settings.tracer,
             settings.seed,
         )?);
+        let metrics = door.metrics.clone();
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(web::Data::clone(&door))
                 .configure(routes::configure)
+        })
+        .on_connect(move |_, connection| {
+            // Dropped with it.
+            connection.insert(metrics.observe_connect());
         })
         .workers(settings.workers)
         .disable_signals()

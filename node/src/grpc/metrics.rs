@@ -7,7 +7,7 @@ use std::time::Duration;
 use prometheus::{
     Histogram, IntCounter, IntCounterVec, IntGauge, Registry, register_histogram_vec_with_registry,
     register_int_counter_vec_with_registry, register_int_counter_with_registry,
-    register_int_gauge_vec_with_registry,
+    register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
 };
 use tonic::Code;
 
@@ -137,6 +137,7 @@ pub struct RpcMetrics {
     counters: [[OnceLock<IntCounter>; CODES.len()]; METHODS.len()],
     seconds: [Histogram; METHODS.len()],
     in_flight: [IntGauge; METHODS.len()],
+    connections: IntGauge,
     session_messages: IntCounter,
     packed_calls: IntCounter,
     nested_calls: IntCounter,
@@ -175,6 +176,11 @@ impl RpcMetrics {
             counters: Default::default(),
             seconds: labels.map(|label| seconds.with_label_values(&[label])),
             in_flight: labels.map(|label| in_flight.with_label_values(&[label])),
+            connections: register_int_gauge_with_registry!(
+                "onsale_rpc_connections",
+                "Connections of partners that are open.",
+                registry
+            )?,
             session_messages: register_int_counter_with_registry!(
                 "onsale_session_messages_total",
                 "Messages of calls taken from sessions.",
@@ -188,6 +194,14 @@ impl RpcMetrics {
                 registry
             )?,
         })
+    }
+
+    pub fn observe_connect(&self) {
+        self.connections.inc();
+    }
+
+    pub fn observe_disconnect(&self) {
+        self.connections.dec();
     }
 
     pub fn observe_begin(&self, method: Method) {

@@ -24,9 +24,10 @@ use tonic_health::server::HealthReporter;
 use super::admission::{Admission, Rooms};
 use super::catalogue::Catalogue;
 use super::meter::Meter;
+use super::metrics::RpcMetrics;
 use super::place::Whereabouts;
-use super::sales::Sales;
 use super::reasons::Reasons;
+use super::sales::Sales;
 use super::seats::Seats;
 use super::session::Sessions;
 use super::slow_calls::SlowCalls;
@@ -97,15 +98,15 @@ pub async fn serve(
             SlowCalls::new(config.slow_call),
         ))
         .layer(DateLayer::new(partners.wall.clone()))
-        .initial_stream_window_size(STREAM_WINDOW)
         .layer(Reasons { bytes_max })
+        .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(config.streams_max)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_routes(services.routes())
         .serve_with_incoming_shutdown(
-            incoming.map(|io| io.map(Connection)),
+            incoming.map(|io| io.map(|io| Connection::open(io, &partners.metrics))),
             down(partners.going_down.clone()),
         );
     let drained = async {
@@ -185,8 +186,27 @@ async fn tell_health(health: &HealthReporter, status: ServingStatus) {
     }
 }
 
-/// A connection from the injected listener.
-pub struct Connection(pub Box<dyn Io>);
+/// A connection from the injected listener, counted while it is open.
+struct Connection {
+    io: Box<dyn Io>,
+    metrics: Arc<RpcMetrics>,
+}
+
+impl Connection {
+    fn open(io: Box<dyn Io>, metrics: &Arc<RpcMetrics>) -> Connection {
+        metrics.observe_connect();
+        Connection {
+            io,
+            metrics: Arc::clone(metrics),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.metrics.observe_disconnect();
+    }
+}
 
 impl Connected for Connection {
     type ConnectInfo = ();
@@ -200,7 +220,7 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
@@ -210,15 +230,15 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -226,10 +246,10 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.io.is_write_vectored()
     }
 }

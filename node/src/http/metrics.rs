@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
 
 /// Operators' calls are few and there are many routes.
 const SECONDS: [f64; 4] = [0.01, 0.1, 1.0, 10.0];
@@ -12,6 +12,16 @@ const SECONDS: [f64; 4] = [0.01, 0.1, 1.0, 10.0];
 pub struct HttpMetrics {
     calls: IntCounterVec,
     seconds: HistogramVec,
+    connections: IntGauge,
+}
+
+/// A connection; counted until it is dropped.
+pub struct Open(IntGauge);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl HttpMetrics {
@@ -28,9 +38,23 @@ impl HttpMetrics {
             .buckets(SECONDS.to_vec()),
             &["route"],
         )?;
+        let connections = IntGauge::new(
+            "onsale_http_connections",
+            "Connections to the HTTP API that are open.",
+        )?;
         registry.register(Box::new(calls.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
-        Ok(HttpMetrics { calls, seconds })
+        registry.register(Box::new(connections.clone()))?;
+        Ok(HttpMetrics {
+            calls,
+            seconds,
+            connections,
+        })
+    }
+
+    pub fn observe_connect(&self) -> Open {
+        self.connections.inc();
+        Open(self.connections.clone())
     }
 
     pub fn observe_call(&self, method: &str, route: &str, status: u16, took: Duration) {

@@ -2,6 +2,7 @@
 //! `series`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use onsale::local::api;
@@ -94,4 +95,22 @@ async fn metrics_are_well_named_and_tell_of_a_sale() {
     assert_eq!(node.metric("onsale_sale_oversold_seats"), 0.0);
     assert_eq!(node.metric("onsale_node_ready"), 1.0);
     assert!(node.metric("process_resident_memory_bytes") > 1e6);
+}
+
+#[test]
+fn connections_of_operators_are_counted_while_they_are_open() {
+    let node = Node::start(|_| {});
+    // That of whoever asks is one of them.
+    let settled = |count: f64| {
+        let until = Instant::now() + LOOK_LIMIT;
+        while node.metric("onsale_http_connections") != count {
+            assert!(Instant::now() < until, "there are {count}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    settled(1.0);
+    let others = [0, 1].map(|_| TcpStream::connect(node.http_address()).expect("connects"));
+    settled(3.0);
+    drop(others);
+    settled(1.0);
 }

@@ -261,6 +261,7 @@ impl ToldTraces {
 /// A running node.
 pub struct House {
     pub channel: Channel,
+    endpoint: Endpoint,
     sales: Arc<Sales>,
     group: Arc<Solo>,
     machine: Arc<dyn Machine>,
@@ -366,13 +367,10 @@ impl House {
         let incoming =
             TcpListenerStream::new(listener).map(|io| io.map(|io| Box::new(io) as Box<dyn Io>));
         let serving = tokio::spawn(grpc::serve(partners, incoming));
-        let channel = Endpoint::from_shared(format!("http://{address}"))
-            .expect("an address")
-            .connect()
-            .await
-            .expect("connects");
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
         let house = House {
-            channel,
+            channel: endpoint.connect().await.expect("connects"),
+            endpoint,
             sales,
             group,
             machine,
@@ -391,6 +389,11 @@ impl House {
         house.create(EVENT, rows, standing).await;
         house.tell(Command::OpenSale).await;
         house
+    }
+
+    /// One more connection.
+    pub async fn connect(&self) -> Channel {
+        self.endpoint.connect().await.expect("connects")
     }
 
     /// Another event, that is not on sale yet.

@@ -1,5 +1,7 @@
 //! Rate, errors and duration of what a partner calls, as they are scraped.
 
+use std::time::Duration;
+
 use proto::channel::v1::sales_service_client::SalesServiceClient;
 use proto::channel::v1::session_call::Call;
 use proto::channel::v1::*;
@@ -46,6 +48,26 @@ async fn calls_are_counted_by_method_and_code_and_timed() {
     );
     let answered = "onsale_gateway_answer_seconds_count{entry=\"unary\"}";
     assert_eq!(value(&text, answered), 3.0);
+}
+
+#[tokio::test]
+async fn connections_are_counted_while_they_are_open() {
+    let house = House::open(1, 5).await;
+    let connections = || value(&house.scrape(), "onsale_rpc_connections");
+    let settled = async |count: f64| {
+        let counted = async {
+            while connections() != count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(10), counted).await;
+        waited.unwrap_or_else(|_| panic!("{} and not {count}", connections()));
+    };
+    settled(1.0).await;
+    let others = [house.connect().await, house.connect().await];
+    settled(3.0).await;
+    drop(others);
+    settled(1.0).await;
 }
 
 #[tokio::test]
