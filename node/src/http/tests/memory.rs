@@ -2,22 +2,30 @@
 //! and for each event a phase and its blocked seats. It decides as the real one would where a
 //! handler's behaviour depends on it, and remembers what it was asked.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod event;
+mod nodes;
+mod outlook;
+mod people;
+
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::ids::{IdempotencyKey, SeatRef};
-use domain::rejection::{Phase, Rejection};
-use proto::channel::v1 as channel;
+use domain::ids::IdempotencyKey;
+use domain::rejection::Rejection;
 
+use self::event::Event;
+pub use self::event::QUIET_REVISION;
+use self::nodes::Nodes;
+use self::people::People;
 use crate::access::pass::Trust;
 use crate::forecast::price::Category;
 use crate::http::api::{
     AdminApi, Answer, Dump, EventCommand, Feed, Layout, NewEvent, NewNode, Operator, Refusal,
     Search,
 };
-use crate::http::problem::{Problem, Reason, phase_text};
+use crate::http::problem::{Problem, Reason};
 use crate::http::views;
 
 pub struct Memory {
@@ -27,29 +35,14 @@ pub struct Memory {
 #[derive(Default)]
 struct State {
     events: BTreeMap<u64, Event>,
-    partners: BTreeMap<u32, views::PartnerView>,
-    keys: BTreeMap<String, views::KeyView>,
-    nodes: BTreeMap<u64, views::NodeView>,
+    people: People,
+    nodes: Nodes,
     searches: Vec<Search>,
     /// Every call on an event is this node's (id, HTTP address).
     owner: Option<(u64, String)>,
     stopped_groups: Vec<u32>,
     disputed_groups: Vec<u32>,
 }
-
-struct Event {
-    key: IdempotencyKey,
-    entry: views::EventEntry,
-    plan: Bytes,
-    phase: Phase,
-    blocked: BTreeSet<(u16, u32)>,
-    revision: u64,
-}
-
-const SEATS: u64 = 20;
-
-/// From here on nothing changes.
-pub const QUIET_REVISION: u64 = 77;
 
 impl Memory {
     pub fn new() -> std::sync::Arc<Memory> {
@@ -111,108 +104,6 @@ impl Memory {
     }
 }
 
-impl Event {
-    fn summary(&self) -> views::EventSummary {
-        let blocked = self.blocked.len() as u64;
-        views::EventSummary {
-            entry: self.entry.clone(),
-            phase: phase_text(self.phase).into(),
-            seats: views::SeatCounts {
-                total: SEATS,
-                free: SEATS - blocked,
-                blocked,
-                ..Default::default()
-            },
-            holds: 0,
-            orders: 0,
-            rules: Default::default(),
-            revision: self.revision,
-            applied_index: self.revision,
-            digest: "00".into(),
-            frozen: None,
-        }
-    }
-
-    fn apply(&mut self, command: EventCommand) -> Result<(), Rejection> {
-        let phase = match (self.phase, &command) {
-            (Phase::Announced, EventCommand::Open) => Phase::Open,
-            (Phase::Open, EventCommand::Pause) => Phase::Paused,
-            (Phase::Paused, EventCommand::Resume) => Phase::Open,
-            (Phase::Open | Phase::Paused, EventCommand::Close) => Phase::Closed,
-            (_, EventCommand::Reopen) if !self.entry.test_mode => {
-                return Err(Rejection::OnlyInTestMode);
-            }
-            (
-                phase,
-                EventCommand::Reopen
-                | EventCommand::Block(_)
-                | EventCommand::Unblock(_)
-                | EventCommand::SetRules(_)
-                | EventCommand::OpenRoom(_)
-                | EventCommand::MoveRoom { .. }
-                | EventCommand::SetRoom(_)
-                | EventCommand::SetBeacon(_)
-                | EventCommand::RemoveVisitor { .. },
-            ) => phase,
-            (phase, _) => return Err(Rejection::PhaseForbids { phase }),
-        };
-        match command {
-            EventCommand::Block(seats) => self.block(&seats)?,
-            EventCommand::Unblock(seats) => {
-                for seat in seats {
-                    self.blocked.remove(&(seat.section, seat.seat));
-                }
-            }
-            _ => {}
-        }
-        self.phase = phase;
-        self.revision += 1;
-        Ok(())
-    }
-
-    fn block(&mut self, seats: &[SeatRef]) -> Result<(), Rejection> {
-        for seat in seats {
-            if !self.blocked.insert((seat.section, seat.seat)) {
-                return Err(Rejection::SeatNotFree { seat: *seat });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// An event on which nothing happens.
-struct Quiet;
-
-#[async_trait]
-impl Feed for Quiet {
-    async fn next(&mut self) -> Option<views::Changes> {
-        std::future::pending().await
-    }
-}
-
-struct OneChange(bool);
-
-#[async_trait]
-impl Feed for OneChange {
-    async fn next(&mut self) -> Option<views::Changes> {
-        if std::mem::replace(&mut self.0, false) {
-            return Some(views::Changes {
-                revision: 9,
-                changes: vec![views::SeatsChange {
-                    revision: 9,
-                    at_ms: 1,
-                    section: 0,
-                    first: 3,
-                    count: 2,
-                    from: "free".into(),
-                    to: "held".into(),
-                }],
-            });
-        }
-        None
-    }
-}
-
 #[async_trait]
 impl AdminApi for Memory {
     fn node_id(&self) -> u64 {
@@ -253,30 +144,8 @@ impl AdminApi for Memory {
         if let Some(known) = state.events.values().find(|known| known.key == event.key) {
             return Ok(known.summary());
         }
-        if !event.plan.starts_with(b"{") {
-            return Err(Problem::new(Reason::InvalidPlan, "line 1: not an object").into());
-        }
         let event_id = 100 + state.events.len() as u64;
-        let starts_at =
-            (event.starts_at_ms != 0).then(|| crate::http::timestamp::show(event.starts_at_ms));
-        let created = Event {
-            key: event.key,
-            entry: views::EventEntry {
-                event_id,
-                name: event.name,
-                venue: event.venue,
-                organiser: event.organiser,
-                starts_at,
-                test_mode: event.rules.test_mode,
-                state: "opened".into(),
-                group: 1,
-                leader: Some(1),
-            },
-            plan: event.plan,
-            phase: Phase::Announced,
-            blocked: BTreeSet::new(),
-            revision: 0,
-        };
+        let created = Event::announced(event_id, event)?;
         let summary = created.summary();
         state.events.insert(event_id, created);
         Ok(summary)
@@ -295,31 +164,7 @@ impl AdminApi for Memory {
     }
 
     async fn layout(&self, event_id: u64) -> Answer<Layout> {
-        self.with_event(event_id, |event| Layout {
-            etag: format!("{event_id:x}"),
-            map: channel::SeatMap {
-                name: event.entry.venue.clone(),
-                categories: Vec::new(),
-                sections: vec![channel::Section {
-                    name: "Stalls".into(),
-                    rows: vec![channel::Row {
-                        label: "A".into(),
-                        seats: vec![channel::Seat {
-                            guid: "a1".into(),
-                            number: "1".into(),
-                            x: 1.25,
-                            y: -3.0,
-                            category: 2,
-                            accessible: true,
-                            ..Default::default()
-                        }],
-                    }],
-                    ..Default::default()
-                }],
-                width: 10.0,
-                height: 5.0,
-            },
-        })
+        self.with_event(event_id, |event| event.layout())
     }
 
     async fn seats(&self, event_id: u64, _linearizable: bool) -> Answer<views::Seats> {
@@ -336,10 +181,7 @@ impl AdminApi for Memory {
         if from_revision == 0 {
             return Err(Problem::new(Reason::Compacted, "take a snapshot").into());
         }
-        match from_revision {
-            QUIET_REVISION => Ok(Box::new(Quiet)),
-            _ => Ok(Box::new(OneChange(true))),
-        }
+        Ok(event::feed(from_revision))
     }
 
     async fn command(
@@ -395,32 +237,7 @@ impl AdminApi for Memory {
 
     async fn forecast(&self, event_id: u64) -> Answer<views::Forecast> {
         self.event(event_id).await?;
-        let band = |likely| {
-            Some(views::Band {
-                low: likely - 1,
-                likely,
-                high: likely + 1,
-            })
-        };
-        Ok(views::Forecast {
-            event_id,
-            size: "small".into(),
-            phase: "open".into(),
-            seats: SEATS as u32,
-            sold: 5,
-            held: 1,
-            model: Some("pace".into()),
-            note: "made 2 s ago".into(),
-            sell_out_in_s: Some(views::Band {
-                low: Some(60),
-                likely: Some(90),
-                high: None,
-            }),
-            sold_in_1m: band(9),
-            sold_in_10m: None,
-            closes_in_s: None,
-            sold_by_close: None,
-        })
+        Ok(outlook::forecast(event_id))
     }
 
     async fn recommendations(&self, event_id: u64) -> Answer<views::RecommendationList> {
@@ -441,18 +258,7 @@ impl AdminApi for Memory {
         categories: Vec<Category>,
     ) -> Answer<views::PriceProposal> {
         self.event(event_id).await?;
-        let raised = categories.iter().map(|category| views::PriceSuggestion {
-            name: category.name.clone(),
-            price: category.price,
-            proposed: category.price + category.step,
-            break_even: 0.1,
-        });
-        Ok(views::PriceProposal {
-            event_id,
-            proposal_id: Some(views::id_text(key.0)),
-            why: "it is a test".into(),
-            categories: raised.collect(),
-        })
+        Ok(outlook::proposal(event_id, key, &categories))
     }
 
     async fn decide_prices(
@@ -491,7 +297,7 @@ impl AdminApi for Memory {
     }
 
     async fn partners(&self) -> Answer<views::PartnerList> {
-        let partners = self.state().partners.values().cloned().collect();
+        let partners = self.state().people.partners.values().cloned().collect();
         Ok(views::PartnerList { partners })
     }
 
@@ -501,81 +307,42 @@ impl AdminApi for Memory {
         name: String,
         channel: Option<u16>,
     ) -> Answer<views::PartnerView> {
-        let mut state = self.state();
-        let next = state.partners.keys().last().map_or(1, |id| id + 1);
-        let partner_id = partner_id.unwrap_or(next);
-        let partner = views::PartnerView {
-            partner_id,
-            name,
-            channel: channel.unwrap_or(partner_id as u16),
-        };
-        state.partners.insert(partner_id, partner.clone());
-        Ok(partner)
+        Ok(self.state().people.add_partner(partner_id, name, channel))
     }
 
     async fn keys(&self) -> Answer<views::KeyList> {
-        let keys = self.state().keys.values().cloned().collect();
+        let keys = self.state().people.keys.values().cloned().collect();
         Ok(views::KeyList { keys })
     }
 
     async fn add_key(&self, partner_id: Option<u32>) -> Answer<views::NewKey> {
-        let mut state = self.state();
-        if let Some(id) = partner_id
-            && !state.partners.contains_key(&id)
-        {
-            return Err(Problem::new(Reason::UnknownPartner, format!("partner {id}")).into());
-        }
-        let key_id = format!("{:08x}", state.keys.len());
-        let view = views::KeyView {
-            key_id: key_id.clone(),
-            partner_id: partner_id.unwrap_or(0),
-            operator: partner_id.is_none(),
-        };
-        state.keys.insert(key_id.clone(), view.clone());
-        let key = format!("onsale_{key_id}_{:032x}", 5);
-        Ok(views::NewKey { view, key })
+        self.state().people.add_key(partner_id)
     }
 
     async fn revoke_key(&self, key_id: String) -> Answer<()> {
-        match self.state().keys.remove(&key_id) {
-            Some(_) => Ok(()),
-            None => Err(Problem::new(Reason::UnknownKey, key_id).into()),
-        }
+        self.state().people.revoke_key(key_id)
     }
 
     async fn nodes(&self) -> Answer<views::NodeList> {
-        let nodes = self.state().nodes.values().cloned().collect();
+        let nodes = self.state().nodes.all();
         Ok(views::NodeList { nodes })
     }
 
     async fn join(&self, node: NewNode) -> Answer<()> {
-        let view = views::NodeView {
-            node_id: node.node_id,
-            peer_address: node.peer_address,
-            partner_address: node.partner_address,
-            http_address: node.http_address,
-            state: "learner".into(),
-            groups: 0,
-            leads: 0,
-            answering: false,
-        };
-        self.state().nodes.insert(node.node_id, view);
+        self.state().nodes.join(node);
         Ok(())
     }
 
     async fn promote(&self, node_id: u64) -> Answer<()> {
-        set_state(&mut self.state(), node_id, "active")
+        self.state().nodes.set_state(node_id, "active")
     }
 
     async fn drain(&self, node_id: u64) -> Answer<()> {
-        set_state(&mut self.state(), node_id, "draining")
+        self.state().nodes.set_state(node_id, "draining")
     }
 
     async fn remove(&self, node_id: u64) -> Answer<()> {
-        match self.state().nodes.remove(&node_id) {
-            Some(_) => Ok(()),
-            None => Err(Problem::new(Reason::UnknownNode, format!("node {node_id}")).into()),
-        }
+        self.state().nodes.remove(node_id)
     }
 
     async fn groups(&self) -> Answer<views::GroupList> {
@@ -612,15 +379,5 @@ impl AdminApi for Memory {
 
     async fn rebuild(&self, _group_id: u32) -> Answer<()> {
         Ok(())
-    }
-}
-
-fn set_state(state: &mut State, node_id: u64, to: &str) -> Answer<()> {
-    match state.nodes.get_mut(&node_id) {
-        Some(node) => {
-            node.state = to.into();
-            Ok(())
-        }
-        None => Err(Problem::new(Reason::UnknownNode, format!("node {node_id}")).into()),
     }
 }
