@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use domain::room::pace::{Ceilings, Look, Pace as Law};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 
 use super::curve::{SOLD_OUT, Sample};
 use super::{Curve, Forecaster, Model, Outlook, Pace, Smoothing};
@@ -20,21 +22,21 @@ const PASS_LIFE_S: u64 = 600;
 /// A sale that takes longer is no sale.
 const SECONDS_MAX: u64 = 3_000_000;
 
-/// SplitMix64.
-struct Chance(u64);
+struct Chance(StdRng);
 
 impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+    fn new(seed: u64) -> Chance {
+        Chance(StdRng::seed_from_u64(seed))
+    }
+
+    /// One to four.
+    fn party(&mut self) -> u64 {
+        self.0.random_range(1..=4)
     }
 
     /// In [0, 1).
     fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        self.0.random()
     }
 
     fn between(&mut self, low: f64, high: f64) -> f64 {
@@ -87,7 +89,7 @@ impl Hall {
 
     /// A party takes some seats; how many it got.
     fn serve(&mut self, now_s: u64, chance: &mut Chance) -> u64 {
-        let seats = (1 + chance.next() % 4).min(self.free);
+        let seats = chance.party().min(self.free);
         if seats == 0 {
             return 0;
         }
@@ -138,7 +140,7 @@ fn replay(chance: &mut Chance, mut serve: impl FnMut(u64, &mut Hall, &mut Chance
 /// Visitors are let in by the law of the waiting room, some never show up, the sale serves so many a
 /// second.
 fn behind_a_room(seed: u64) -> Replay {
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let serves = chance.between(5.0, 60.0);
     let shows_up = chance.between(0.3, 0.95);
     let mut law = Law::new(Ceilings::default());
@@ -192,7 +194,7 @@ fn behind_a_room(seed: u64) -> Replay {
 
 /// Everybody comes at once, and fewer each minute; the sale serves what it can, the rest tries again.
 fn a_rush(seed: u64) -> Replay {
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let serves = chance.between(20.0, 300.0);
     let half_life_s = chance.between(60.0, 600.0);
     let crowd = chance.between(1.5, 6.0);
@@ -213,7 +215,7 @@ fn a_rush(seed: u64) -> Replay {
 /// Buyers over some days: few at night, fewer each day.
 fn a_trickle(seed: u64) -> Replay {
     const DAY_S: f64 = 86_400.0;
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let days = chance.between(2.0, 8.0);
     let fades = chance.between(0.0, 0.1);
     replay(&mut chance, move |now_s, hall, chance| {
