@@ -42,7 +42,10 @@ impl ClusterMetrics {
         )
         .buckets(prometheus::exponential_buckets(1.0, 2.0, 9)?);
         Ok(ClusterMetrics {
-            leader: gauge("onsale_raft_leader", "1 where this node leads the group.")?,
+            leader: gauge(
+                "onsale_raft_leader",
+                "1 where this node leads the group and has lately heard so from a quorum.",
+            )?,
             term: gauge("onsale_raft_term", "The group's term as seen here.")?,
             commit_index: gauge("onsale_raft_commit_index", "Last committed entry.")?,
             apply_index: gauge("onsale_raft_apply_index", "Last entry handed over.")?,
@@ -73,6 +76,24 @@ impl ClusterMetrics {
                 "Times this replica's digest differed from another's: it stopped, or nobody knows who is right.",
             )?,
         })
+    }
+
+    /// A replica is gone from this node: what it told last must not stand for ever. What was counted
+    /// stays counted.
+    pub(crate) fn forget(&self, group: GroupId) {
+        let label = group.to_string();
+        for gauges in [
+            &self.leader,
+            &self.term,
+            &self.commit_index,
+            &self.apply_index,
+            &self.snapshot_index,
+            &self.in_flight,
+            &self.digest_agreed,
+        ] {
+            // Nothing was told of a replica that never ran.
+            gauges.remove_label_values(&[label.as_str()]).ok();
+        }
     }
 
     pub(crate) fn group(&self, group: GroupId) -> GroupMetrics {
@@ -144,6 +165,12 @@ impl GroupMetrics {
 
     pub(crate) fn set_snapshot(&self, index: u64) {
         self.snapshot_index.set(gauge(index));
+    }
+
+    /// The replica has ended: it leads nothing, and nothing of it is under way.
+    pub(crate) fn end(&self) {
+        self.leader.set(0);
+        self.in_flight.set(0);
     }
 
     pub(crate) fn set_progress(

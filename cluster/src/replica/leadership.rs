@@ -64,6 +64,7 @@ impl<R: AsyncRuntime> Watch<R> {
         self.ready.store(false, Ordering::Release);
         self.publish(None, 0);
         self.outstanding.abandon(None);
+        self.metrics.end();
         if led.is_some() {
             self.machine.lead(None).await;
         }
@@ -152,12 +153,14 @@ impl<R: AsyncRuntime> Watch<R> {
 
     fn tick(&self) {
         self.outstanding.abandon_overdue(Instant::now());
+        // Openraft calls a leader without its quorum a leader still.
+        let (_, _, leads) = self.observe();
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let index = |id: &Option<crate::types::LogId>| id.map_or(0, |id| id.index);
         let applied = index(&metrics.last_applied);
         self.metrics.set_progress(
-            metrics.state == ServerState::Leader,
+            leads,
             metrics.current_term,
             index(&metrics.local_committed),
             applied,

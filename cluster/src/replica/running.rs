@@ -128,6 +128,7 @@ pub(crate) async fn start<R: AsyncRuntime>(
         ready: ready.clone(),
         metrics,
     };
+    let told = starting.metrics.clone();
     let barriers = barriers::run(raft.clone(), config.election_max(), queues.barriers);
     let watching = components.spawn(watch.run());
     // Ends with the watch, and answers who still waits.
@@ -144,6 +145,7 @@ pub(crate) async fn start<R: AsyncRuntime>(
         proving,
         digesting,
         watching: Mutex::new(Some(watching)),
+        told,
     }))
 }
 
@@ -158,6 +160,7 @@ struct Running<R: AsyncRuntime> {
     proving: JoinHandle<()>,
     digesting: JoinHandle<()>,
     watching: Mutex<Option<JoinHandle<()>>>,
+    told: ClusterMetrics,
 }
 
 #[async_trait]
@@ -327,6 +330,7 @@ impl<R: AsyncRuntime> Replica for Running<R> {
         if let Some(watching) = watching {
             watching.await.ok();
         }
+        self.told.forget(self.group);
         // Readers whose round did not end are told by the drop of their channel.
         self.proving.abort();
         self.digesting.abort();

@@ -82,6 +82,14 @@ fn a_follower_that_differs_stops_and_is_rebuilt_from_its_peers() {
         standing(stage, follower) == Some(Standing::Stopped) && !runs(stage, follower)
     });
     assert!(!stage.node(follower).cluster.ready());
+    stage.until("it tells no leader and no progress any more", |stage| {
+        let gauges = ["onsale_raft_leader", "onsale_raft_apply_index"];
+        gauges
+            .iter()
+            .all(|name| !stage.tells(follower, name, GROUP))
+    });
+    let told = stage.metric(follower, "onsale_raft_digest_mismatches_total", Some(GROUP));
+    assert!(told >= 1.0, "what was counted stays counted");
     stage.until("the others agree", |stage| {
         others(stage, follower)
             .iter()

@@ -50,6 +50,13 @@ fn a_node_joins_takes_over_and_another_leaves() {
             .any(|status| status.voters.contains(&1));
         gone && left && !votes
     });
+    // What its replicas told last does not stand for ever.
+    stage.until("the drained node tells nothing of them", |stage| {
+        let gauges = ["onsale_raft_leader", "onsale_raft_commit_index"];
+        gauges.iter().all(|name| {
+            stage.tells(1, name, ROOT_GROUP) && !stage.tells(1, name, 1) && !stage.tells(1, name, 2)
+        })
+    });
     stage.on(2, cluster.remove(1)).expect("removed");
     stage.kill(1);
     for group in [1, 2] {

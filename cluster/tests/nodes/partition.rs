@@ -37,6 +37,10 @@ fn an_isolated_leader_resolves_its_proposals_and_proves_nothing() {
         matches!(proved, Err(BarrierFailure::NotLeader { .. })),
         "{proved:?}"
     );
+    // Raft still calls it the leader; what it tells is what it can prove.
+    stage.until("it tells that it does not lead", |stage| {
+        stage.metric(old, "onsale_raft_leader", Some(1)) == 0.0
+    });
 
     // The others go on without it.
     stage.until("another leads", |stage| {
@@ -60,6 +64,23 @@ fn an_isolated_leader_resolves_its_proposals_and_proves_nothing() {
         numbers.contains(&2) && (1..=3).all(|id| stage.numbers(id, 1) == numbers)
     });
     stage.commit(1, 3);
+}
+
+/// Nobody else is there to say that the group has no leader.
+#[test]
+fn a_leader_whose_followers_are_gone_tells_no_leadership() {
+    let mut stage = Stage::new(3, |_| {});
+    stage.commit(1, 1);
+    let leader = stage.leader(1);
+    stage.until("it tells that it leads", |stage| {
+        stage.metric(leader, "onsale_raft_leader", Some(1)) == 1.0
+    });
+    for follower in (1..=3).filter(|id| *id != leader) {
+        stage.kill(follower);
+    }
+    stage.until("it tells that it does not lead", |stage| {
+        stage.metric(leader, "onsale_raft_leader", Some(1)) == 0.0
+    });
 }
 
 #[test]

@@ -276,6 +276,17 @@ impl Stage {
             .sum()
     }
 
+    /// Whether a node tells anything by that name of a group.
+    pub fn tells(&self, id: NodeId, name: &str, group: GroupId) -> bool {
+        let (families, group) = (self.node(id).registry.gather(), group.to_string());
+        let of_name = families.iter().filter(|family| family.name() == name);
+        let mut series = of_name.flat_map(|family| family.get_metric());
+        series.any(|series| {
+            let mut labels = series.get_label().iter();
+            labels.any(|label| label.value() == group)
+        })
+    }
+
     pub fn numbers(&self, id: NodeId, group: GroupId) -> Vec<u64> {
         let toy = self.node(id).toys.get(group);
         toy.map(|toy| toy.numbers()).unwrap_or_default()
