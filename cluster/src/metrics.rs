@@ -26,6 +26,7 @@ pub struct ClusterMetrics {
     proposals_per_entry: Histogram,
     digest_agreed: IntGaugeVec,
     digest_mismatches: IntCounterVec,
+    silent_peers: IntGauge,
 }
 
 impl ClusterMetrics {
@@ -41,6 +42,10 @@ impl ClusterMetrics {
             "Proposals that travelled together in one entry.",
         )
         .buckets(prometheus::exponential_buckets(1.0, 2.0, 9)?);
+        let silent_peers = IntGauge::new(
+            "onsale_cluster_silent_peers",
+            "Other nodes of the cluster that did not answer this one when it asked last.",
+        )?;
         Ok(ClusterMetrics {
             leader: gauge(
                 "onsale_raft_leader",
@@ -75,7 +80,12 @@ impl ClusterMetrics {
                 "onsale_raft_digest_mismatches_total",
                 "Times this replica's digest differed from another's: it stopped, or nobody knows who is right.",
             )?,
+            silent_peers: register(registry, silent_peers)?,
         })
+    }
+
+    pub(crate) fn set_silent_peers(&self, peers: usize) {
+        self.silent_peers.set(gauge(peers as u64));
     }
 
     /// A replica is gone from this node: what it told last must not stand for ever. What was counted

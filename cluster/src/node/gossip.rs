@@ -10,15 +10,16 @@ use proto::cluster::v1 as pb;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::Inner;
+use crate::metrics::ClusterMetrics;
 use crate::placement::{Observed, ObservedGroup};
 use crate::replica::registry::Led;
 use crate::types::{GroupId, NodeId, ROOT_GROUP};
 
-#[derive(Default)]
 pub(super) struct Gossip {
     told: Mutex<BTreeMap<NodeId, Told>>,
     /// Peers that did not answer last time: said once, until they answer again.
     silent: Mutex<BTreeSet<NodeId>>,
+    metrics: ClusterMetrics,
 }
 
 /// The last words of one peer.
@@ -32,6 +33,14 @@ struct Told {
 }
 
 impl Gossip {
+    pub(super) fn new(metrics: ClusterMetrics) -> Gossip {
+        Gossip {
+            told: Mutex::default(),
+            silent: Mutex::default(),
+            metrics,
+        }
+    }
+
     pub(super) fn clocks(&self) -> BTreeMap<NodeId, (u64, Instant)> {
         let told = self.lock();
         told.iter()
@@ -80,6 +89,14 @@ impl Gossip {
         if self.silent().insert(node) {
             tracing::warn!(node, why, "a peer does not answer");
         }
+    }
+
+    /// A node that left the map is forgotten; of the others is told how many are silent.
+    fn retain(&self, others: &[NodeId]) {
+        self.lock().retain(|node, _| others.contains(node));
+        let mut silent = self.silent();
+        silent.retain(|node| others.contains(node));
+        self.metrics.set_silent_peers(silent.len());
     }
 
     fn silent(&self) -> std::sync::MutexGuard<'_, BTreeSet<NodeId>> {
@@ -153,9 +170,7 @@ impl Inner {
                 self.ask_digests(*node).await;
             }))
             .await;
-            // A node that left the map is forgotten.
-            self.gossip.lock().retain(|node, _| others.contains(node));
-            self.gossip.silent().retain(|node| others.contains(node));
+            self.gossip.retain(&others);
             self.check.retain(&others);
         }
     }

@@ -124,6 +124,7 @@ async fn start_inner<R: AsyncRuntime>(
     if stopped_replicas.contains(&ROOT_GROUP) {
         return Err(StartFailure::RootStopped);
     }
+    let gossip = gossip::Gossip::new(metrics.clone());
     let check = Arc::new(CrossCheck::new(metrics.clone(), stopped_replicas));
     let limit = config.request_limit();
     let dialer = Dialer::new(components.net.clone(), limit);
@@ -160,7 +161,7 @@ async fn start_inner<R: AsyncRuntime>(
         peers,
         published,
         changer: Arc::new(changer),
-        gossip: gossip::Gossip::default(),
+        gossip,
         check,
         start_sale,
         stop,

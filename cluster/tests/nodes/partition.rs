@@ -66,6 +66,23 @@ fn an_isolated_leader_resolves_its_proposals_and_proves_nothing() {
     stage.commit(1, 3);
 }
 
+#[test]
+fn a_node_that_is_cut_off_tells_whom_it_does_not_hear() {
+    let stage = Stage::new(3, |_| {});
+    let silent = |stage: &Stage, id| stage.metric(id, "onsale_cluster_silent_peers", None);
+    stage.until("everybody hears everybody", |stage| {
+        (1..=3).all(|id| silent(stage, id) == 0.0)
+    });
+    stage.wires.isolate(&address(3));
+    stage.until("it hears nobody and is heard by nobody", |stage| {
+        silent(stage, 3) == 2.0 && silent(stage, 1) == 1.0 && silent(stage, 2) == 1.0
+    });
+    stage.wires.heal();
+    stage.until("everybody hears everybody again", |stage| {
+        (1..=3).all(|id| silent(stage, id) == 0.0)
+    });
+}
+
 /// Nobody else is there to say that the group has no leader.
 #[test]
 fn a_leader_whose_followers_are_gone_tells_no_leadership() {
