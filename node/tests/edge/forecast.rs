@@ -15,6 +15,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// They buy both of two events; others buy a third.
 const FANS: usize = 8;
 const OTHERS: usize = 24;
+/// Seats of the event that the others buy.
+const HOUSE: u32 = 10_000;
 /// Between two of the others: figures are taken every other second.
 const APART: Duration = Duration::from_millis(250);
 
@@ -51,10 +53,10 @@ async fn until(node: &Node, words: &[&str], wanted: impl Fn(&Value) -> bool) -> 
     }
 }
 
-fn another_event(node: &Node, name: &str) -> u64 {
+fn another_event(node: &Node, name: &str, seats: u32) -> u64 {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("plan.json");
-    std::fs::write(&file, plan::bowl(2_000).to_json()).expect("is written");
+    std::fs::write(&file, plan::bowl(seats).to_json()).expect("is written");
     let (file, starts) = (file.to_string_lossy(), moment_in(Duration::from_secs(120)));
     let words = [
         "events",
@@ -77,8 +79,9 @@ fn another_event(node: &Node, name: &str) -> u64 {
 async fn a_node_foresees_what_it_sells_and_knows_what_goes_together() {
     let node = Node::start(|_| {});
     let (second, third) = (
-        another_event(&node, "Second"),
-        another_event(&node, "Third"),
+        another_event(&node, "Second", 2_000),
+        // Large enough that it is sure not to sell out before it begins.
+        another_event(&node, "Third", HOUSE),
     );
     let client = Client::unary(&node.net(), &node.partner_addresses(), node.bearer());
     let (client, mut keys) = (client.expect("an address"), node.keys(7));
@@ -115,8 +118,24 @@ async fn a_node_foresees_what_it_sells_and_knows_what_goes_together() {
 
     let category = "stalls:6000:4000:12000:500";
     let words = ["events", "propose-prices", &third, "--category", category];
-    let proposal = node.ctl(&words).expect("answers");
-    assert!(proposal["why"].is_string(), "{proposal}");
+    let is_made = |proposal: &Value| proposal["proposal_id"].is_string();
+    let proposal = until(&node, &words, is_made).await;
+    assert_eq!(proposal["categories"][0]["price"], 6000, "{proposal}");
+    assert_eq!(proposal["categories"][0]["proposed"], 5500, "{proposal}");
+    let id = proposal["proposal_id"].as_str().expect("has one");
+    let approve = ["events", "decide-prices", &third, id, "--approve"];
+    let decision = node.ctl(&approve).expect("is approved");
+    assert_eq!(decision["approved"], true, "{decision}");
+    assert_eq!(decision["proposal_id"], id, "{decision}");
+    let note = decision["note"].as_str().expect("says what came of it");
+    assert!(note.contains("no price was changed"), "{decision}");
+    assert!(
+        decision["by"].is_string(),
+        "somebody has decided: {decision}"
+    );
+    let again = node.ctl(&approve).expect_err("is decided");
+    assert!(again.contains("no such proposal"), "{again}");
+
     let nobodys = "0198b0a0-7c00-7abc-8def-0123456789ab";
     let words = ["events", "decide-prices", &third, nobodys, "--approve"];
     assert!(
