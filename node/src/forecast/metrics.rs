@@ -27,6 +27,7 @@ struct OfSize {
     out_of_sight: IntGauge,
     /// In the sequence of `AHEAD`.
     sold: [[Gauge; 3]; 2],
+    sold_by_close: [Gauge; 3],
     sell_out: [Gauge; 3],
 }
 
@@ -35,6 +36,7 @@ struct OfSize {
 struct Together {
     out_of_sight: i64,
     sold: [Band<f64>; 2],
+    sold_by_close: Band<f64>,
     /// Of the sale that takes longest of those that are foreseen; NaN: there is none.
     sell_out: Band<f64>,
 }
@@ -44,6 +46,7 @@ impl Together {
         let mut together = Together {
             out_of_sight: 0,
             sold: Default::default(),
+            sold_by_close: Band::default(),
             sell_out: Band {
                 low: f64::NAN,
                 likely: f64::NAN,
@@ -52,9 +55,7 @@ impl Together {
         };
         for state in states.iter().filter(|state| state.size == size) {
             let now = f64::from(state.now.sold);
-            for (number, sum) in together.sold.iter_mut().enumerate() {
-                let outlook = state.outlook.as_ref();
-                let foreseen = outlook.and_then(|outlook| *outlook.sold_at.get(number)?);
+            let add = |sum: &mut Band<f64>, foreseen: Option<Band<f64>>| {
                 // Of which nothing is foreseen stays as it is.
                 let band = foreseen.unwrap_or(Band {
                     low: now,
@@ -64,12 +65,18 @@ impl Together {
                 sum.low += band.low;
                 sum.likely += band.likely;
                 sum.high += band.high;
+            };
+            let outlook = state.outlook.as_ref();
+            for (number, sum) in together.sold.iter_mut().enumerate() {
+                let foreseen = outlook.and_then(|outlook| *outlook.sold_at.get(number)?);
+                add(sum, foreseen);
             }
+            add(&mut together.sold_by_close, state.sold_by_close);
             if !state.is_selling() {
                 continue;
             }
             let left = |seconds: f64| (seconds - state.age_s).max(0.0);
-            let sell_out = state.outlook.as_ref().map(|outlook| outlook.sell_out_s);
+            let sell_out = outlook.map(|outlook| outlook.sell_out_s);
             match sell_out {
                 Some(band) if band.likely.is_some() => {
                     // NaN is no maximum of anything.
@@ -114,6 +121,11 @@ impl ForecastMetrics {
             "Seats that sales this node leads will have sold so much later, as is foreseen now.",
             &["size", "ahead", "bound"],
         )?;
+        let sold_by_close = gauges(
+            "onsale_forecast_sold_by_close_seats",
+            "Seats that sales this node leads will have sold when they close, as is foreseen now; of those that are foreseen not so far, what is sold.",
+            &["size", "bound"],
+        )?;
         let sell_out = gauges(
             "onsale_forecast_sell_out_seconds",
             "Time until the last of the sales this node leads has sold out, of those that are foreseen; NaN: none.",
@@ -135,6 +147,8 @@ impl ForecastMetrics {
                 sold: AHEAD.map(|(_, ahead)| {
                     BOUNDS.map(|bound| sold.with_label_values(&[size.name(), ahead, bound]))
                 }),
+                sold_by_close: BOUNDS
+                    .map(|bound| sold_by_close.with_label_values(&[size.name(), bound])),
                 sell_out: BOUNDS.map(|bound| sell_out.with_label_values(&[size.name(), bound])),
             }),
             made,
@@ -166,6 +180,7 @@ impl ForecastMetrics {
             for (gauges, band) in of_size.sold.iter().zip(together.sold) {
                 set(gauges, band);
             }
+            set(&of_size.sold_by_close, together.sold_by_close);
             set(&of_size.sell_out, together.sell_out);
         }
     }
@@ -210,7 +225,7 @@ mod tests {
             }),
             age_s: 4.0,
             closes_in_s: None,
-            sold_by_close: None,
+            sold_by_close: sell_out_s.map(|_| band),
         }
     }
 
@@ -221,6 +236,7 @@ mod tests {
         assert_eq!(small.out_of_sight, 1);
         assert_eq!(small.sold[0].low, 90.0 + 90.0 + 7.0);
         assert_eq!(small.sold[1].high, 50.0 + 40.0 + 7.0, "too far off");
+        assert_eq!(small.sold_by_close.likely, 95.0 + 95.0 + 7.0);
         assert_eq!((small.sell_out.low, small.sell_out.likely), (11.0, 26.0));
         assert!(small.sell_out.high.is_nan());
         let large = Together::of(&states, Size::Large);

@@ -1,11 +1,12 @@
 //! The process as the system sees it, under the names that Prometheus' own clients give; read when
-//! somebody asks. Where `/proc` is not there, nothing is told.
+//! somebody asks. Where `/proc` is not there, nothing is told. Beside it what was built, and the
+//! processors that it may use.
 
-use std::fs;
+use std::{fs, thread};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Counter, Gauge, Registry};
+use prometheus::{Counter, Gauge, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::local::process::{cpu_of_stat, resident_of_statm};
 
@@ -42,7 +43,22 @@ impl Process {
             )?,
         };
         process.started.set(started_ms as f64 / 1000.0);
-        registry.register(Box::new(process))
+        registry.register(Box::new(process))?;
+        let build = IntGaugeVec::new(
+            Opts::new(
+                "onsale_build_info",
+                "1; the version that runs is its label.",
+            ),
+            &["version"],
+        )?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(build))?;
+        let cpus = IntGauge::new("onsale_node_cpus", "Processors that the process may use.")?;
+        // As a container's limits leave it; where they cannot be read nothing is known.
+        if let Ok(allowed) = thread::available_parallelism() {
+            cpus.set(i64::try_from(allowed.get()).unwrap_or(i64::MAX));
+        }
+        registry.register(Box::new(cpus))
     }
 
     fn look(&self) {

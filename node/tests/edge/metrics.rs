@@ -13,10 +13,10 @@ use super::node::Node;
 pub const SERIES_MAX: usize = 2_000;
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
-const LABELS: [&str; 22] = [
+const LABELS: [&str; 23] = [
     "ahead", "bound", "cause", "channel", "code", "ending", "entry", "event", "fate", "form",
     "group", "le", "method", "model", "phase", "reason", "route", "size", "state", "status", "to",
-    "why",
+    "version", "why",
 ];
 
 /// The metrics of a text in Prometheus' format.
@@ -95,6 +95,12 @@ async fn metrics_are_well_named_and_tell_of_a_sale() {
     assert_eq!(node.metric("onsale_sale_oversold_seats"), 0.0);
     assert_eq!(node.metric("onsale_node_ready"), 1.0);
     assert!(node.metric("process_resident_memory_bytes") > 1e6);
+    assert_eq!(node.metric("onsale_build_info"), 1.0);
+    assert!(node.metric("onsale_node_cpus") >= 1.0);
+    assert!(told.series.contains(&format!(
+        "onsale_build_info{{version=\"{}\"}}",
+        env!("CARGO_PKG_VERSION")
+    )));
 }
 
 #[test]
