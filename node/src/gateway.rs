@@ -10,29 +10,36 @@
 //! bounded: what does not fit is answered BUSY. Ownership is looked up for each batch, so a
 //! leadership change costs a partner some delay and no failed call, within its deadline.
 
+mod channels;
+mod commands;
 mod directory;
 mod flight;
 mod forwarding;
 mod link;
 mod metrics;
 mod packed;
+mod seconds;
+mod slow;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actors::calls::{Answers as _, CallIds, Calls};
-use domain::ids::SaleId;
+use domain::ids::{ChannelId, SaleId};
 use proto::channel::v1::FailureReason;
 
 use crate::trace::CallSpan;
 
+use commands::Tally;
 pub use directory::{Directory, PeerChannel, Route, boxed};
 use flight::Flight;
 pub use forwarding::Forwarding;
 use link::Links;
+use metrics::Full;
 pub use metrics::{Entry, GatewayMetrics};
 pub use packed::{BUSY, Ending, failed, heads};
+use slow::SlowBatches;
 
 /// Bounds of the gateway.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +54,8 @@ pub struct Config {
     pub link_batches_max: usize,
     /// How long a caller that finds no room should wait, milliseconds.
     pub busy_retry_ms: u32,
+    /// A session's batch that is answered later is logged; zero is never.
+    pub slow_call: Duration,
 }
 
 impl Default for Config {
@@ -57,6 +66,7 @@ impl Default for Config {
             link_calls_max: 1 << 16,
             link_batches_max: 4096,
             busy_retry_ms: 50,
+            slow_call: Duration::ZERO,
         }
     }
 }
@@ -75,12 +85,14 @@ struct Inner {
     under_way: AtomicUsize,
     bytes_under_way: AtomicUsize,
     metrics: GatewayMetrics,
+    slow: SlowBatches,
 }
 
 impl Gateway {
     /// For calls of operators; see [`Gateway::entered_by`].
     pub fn new(config: Config, directory: Arc<dyn Directory>, metrics: GatewayMetrics) -> Gateway {
         let links = Links::new(&config);
+        let slow = SlowBatches::new(config.slow_call);
         Gateway {
             inner: Arc::new(Inner {
                 config,
@@ -89,6 +101,7 @@ impl Gateway {
                 under_way: AtomicUsize::new(0),
                 bytes_under_way: AtomicUsize::new(0),
                 metrics,
+                slow,
             }),
             entry: Entry::Operator,
         }
@@ -113,10 +126,16 @@ impl Gateway {
         let (count, bytes) = (calls.call_ids.len(), calls.records.len());
         let config = &self.inner.config;
         let before = self.inner.under_way.fetch_add(count, Ordering::Relaxed);
-        if before + count > config.calls_max
-            || self.bytes_under_way() + bytes > config.call_bytes_max
-        {
+        let full = if before + count > config.calls_max {
+            Some(Full::Calls)
+        } else if self.bytes_under_way() + bytes > config.call_bytes_max {
+            Some(Full::Bytes)
+        } else {
+            None
+        };
+        if let Some(full) = full {
             self.inner.under_way.fetch_sub(count, Ordering::Relaxed);
+            self.inner.metrics.observe_busy(full, count);
             let (packed, count) = self.busy(&calls.call_ids);
             calls.answers.answer(packed, count);
             return;
@@ -144,15 +163,18 @@ impl Gateway {
     /// Looks the owner up and hands the flight over; what goes wrong becomes its answers.
     fn dispatch(&self, flight: Arc<Flight>) {
         let inner = &self.inner;
-        let (sale, count) = (flight.sale(), flight.count());
+        let (sale, counts) = (flight.sale(), flight.counts());
         let refused = match inner.directory.route(sale, flight.calls()) {
-            Route::Taken => return inner.metrics.observe_here(count),
+            Route::Taken => return inner.metrics.observe_here(counts),
             Route::Node(node, calls) => {
                 flight.goes_to(node);
                 match inner.directory.peer(node) {
                     Some(channel) => match inner.links.send(node, channel, sale, calls) {
-                        Ok(()) => return inner.metrics.observe_there(count),
-                        Err(calls) => self.busy(&calls.call_ids),
+                        Ok(()) => return inner.metrics.observe_there(counts),
+                        Err(calls) => {
+                            flight.finds_link_full();
+                            self.busy(&calls.call_ids)
+                        }
                     },
                     None => failed(&calls.call_ids, FailureReason::NoLeader, 0),
                 }
@@ -166,7 +188,6 @@ impl Gateway {
     }
 
     fn busy(&self, call_ids: &CallIds) -> (bytes::Bytes, u32) {
-        self.inner.metrics.observe_busy(call_ids.len());
         failed(
             call_ids,
             FailureReason::Busy,
@@ -174,13 +195,9 @@ impl Gateway {
         )
     }
 
-    fn undecided(&self, failure: Option<u16>) {
-        self.inner.metrics.observe_undecided(self.entry, failure);
-    }
-
-    fn landed(&self, count: u32, took: Duration) {
+    fn landed(&self, channel: Option<ChannelId>, count: u32, tally: &Tally, took: Duration) {
         let metrics = &self.inner.metrics;
-        metrics.observe_answer(self.entry, count, took);
+        metrics.observe_answers(self.entry, channel, tally, took);
         self.inner
             .under_way
             .fetch_sub(count as usize, Ordering::Relaxed);

@@ -12,6 +12,7 @@ mod ration;
 mod rounds;
 
 pub use actors::size::Size;
+pub use channels::{CHANNELS_MAX, OTHER_CHANNELS};
 pub use health::Health;
 pub use metrics::LedMetrics;
 pub use process::Process;

@@ -13,19 +13,22 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actors::calls::{Answers, CallIds, Calls};
 use actors::codec::answer;
-use actors::codec::record::Records;
+use actors::codec::record::{self, Records};
 use bytes::{Bytes, BytesMut};
 use cluster::types::NodeId;
-use domain::ids::SaleId;
+use domain::ids::{ChannelId, SaleId};
 use tokio::time::Instant;
 
 use super::Gateway;
+use super::commands::{Command, Commands, Outcome, Tally};
+use super::metrics::{Entry, Full};
 use super::packed::{BUSY, Ending, Head, NO_LEADER, heads};
+use super::slow::Answered;
 use crate::bugs::{Bug, planted};
 use crate::trace::{CallSpan, Leg};
 
@@ -37,6 +40,11 @@ pub struct Flight {
     sale: SaleId,
     records: Kept,
     call_ids: CallIds,
+    commands: Commands,
+    /// Of the partner; `None` for operators' calls.
+    channel: Option<ChannelId>,
+    /// The link had no room for this attempt.
+    found_link_full: AtomicBool,
     deadline: Instant,
     /// When the calls were taken, before the first attempt.
     taken: Instant,
@@ -97,7 +105,14 @@ impl Flight {
             trace: _,
         } = calls;
         let leg = traced.and_then(|call| call.leg(sale.0, call_ids.len(), 0));
+        let channel = match gateway.entry {
+            Entry::Operator => None,
+            Entry::Unary | Entry::Session => channel(&records),
+        };
         Arc::new(Flight {
+            commands: Commands::of(&records, call_ids.len()),
+            channel,
+            found_link_full: AtomicBool::new(false),
             records: Kept::new(records, &gateway),
             gateway,
             sale,
@@ -117,6 +132,16 @@ impl Flight {
 
     pub fn count(&self) -> usize {
         self.call_ids.len()
+    }
+
+    /// By command, in the sequence of `Command::ALL`.
+    pub fn counts(&self) -> [u32; 4] {
+        self.commands.counts()
+    }
+
+    /// What answers BUSY of this attempt then mean.
+    pub fn finds_link_full(&self) {
+        self.found_link_full.store(true, Ordering::Relaxed);
     }
 
     /// The calls as the owner gets them: their answers come back here.
@@ -151,9 +176,11 @@ impl Flight {
             }
             Ending::Unknown if time_left => Verdict::Again { uncertain: true },
             Ending::Failed(_) | Ending::KeyExpired if self.uncertain => Verdict::Doubt,
-            Ending::Decided | Ending::Failed(_) | Ending::KeyExpired | Ending::Unknown => {
-                Verdict::Pass
-            }
+            Ending::Done
+            | Ending::Rejected
+            | Ending::Failed(_)
+            | Ending::KeyExpired
+            | Ending::Unknown => Verdict::Pass,
         }
     }
 
@@ -187,8 +214,11 @@ impl Flight {
             passed_count += 1;
         }
         if passed_count > 0 {
-            self.count_undecided(&passed);
-            self.land(passed.into(), passed_count);
+            let mut tally = Tally::default();
+            for head in heads(&passed) {
+                tally.add(self.command(head.call_id), head.ending);
+            }
+            self.land(passed.into(), passed_count, &tally);
         }
         for uncertain in [false, true] {
             self.send_again(uncertain, |call_id| again.get(&call_id) == Some(&uncertain));
@@ -217,6 +247,9 @@ impl Flight {
         let mut flight = Flight {
             gateway: self.gateway.clone(),
             sale: self.sale,
+            commands: Commands::of(&records, call_ids.len()),
+            channel: self.channel,
+            found_link_full: AtomicBool::new(false),
             records: Kept::new(records.freeze(), &self.gateway),
             call_ids: call_ids.into_iter().collect(),
             deadline: self.deadline,
@@ -238,20 +271,71 @@ impl Flight {
         });
     }
 
+    fn command(&self, call_id: u32) -> Command {
+        self.commands.find(&self.call_ids, call_id)
+    }
+
+    /// The rare way: why calls were not decided. Mostly all of a batch for one reason.
     fn count_undecided(&self, packed: &[u8]) {
+        let mut run: Option<(Command, Option<u16>)> = None;
+        let mut calls = 0;
         for head in heads(packed) {
-            match head.ending {
-                Ending::Decided | Ending::KeyExpired => {}
-                Ending::Failed(reason) => self.gateway.undecided(Some(reason)),
-                Ending::Unknown => self.gateway.undecided(None),
+            let failure = match head.ending {
+                Ending::Done | Ending::Rejected | Ending::KeyExpired => continue,
+                Ending::Failed(reason) => Some(reason),
+                Ending::Unknown => None,
+            };
+            let now = (self.command(head.call_id), failure);
+            if let Some(before) = run.replace(now)
+                && before != now
+            {
+                self.tell_undecided(before, calls);
+                calls = 0;
             }
+            calls += 1;
+        }
+        if let Some(last) = run {
+            self.tell_undecided(last, calls);
         }
     }
 
-    fn land(&self, packed: Bytes, count: u32) {
-        self.gateway.landed(count, self.taken.elapsed());
+    fn tell_undecided(&self, (command, failure): (Command, Option<u16>), calls: u32) {
+        let metrics = &self.gateway.inner.metrics;
+        metrics.observe_undecided(self.gateway.entry, command, failure, calls);
+        // A caller is told so, whoever said it: an owner on another node may be full as well.
+        if failure == Some(BUSY) {
+            let full = match self.found_link_full.load(Ordering::Relaxed) {
+                true => Full::Link,
+                false => Full::Owner,
+            };
+            metrics.observe_busy(full, calls as usize);
+        }
+    }
+
+    fn land(&self, packed: Bytes, count: u32, tally: &Tally) {
+        if tally.with(Outcome::Undecided) > 0 {
+            self.count_undecided(&packed);
+        }
+        let took = self.taken.elapsed();
+        self.gateway.landed(self.channel, count, tally, took);
+        if self.gateway.entry == Entry::Session && self.gateway.inner.slow.is_slow(took) {
+            let leg = self.leg.as_ref();
+            self.gateway.inner.slow.tell(Answered {
+                event: self.sale.0,
+                calls: count,
+                attempt: self.attempt,
+                took,
+                trace_id: leg.map(|leg| leg.call().trace_id()),
+            });
+        }
         self.answers.answer(packed, count);
     }
+}
+
+/// Through which the calls of a batch came.
+fn channel(records: &[u8]) -> Option<ChannelId> {
+    let (header, _) = record::split(Records::new(records).next()?)?;
+    Some(header.channel)
 }
 
 impl Answers for Flight {
@@ -260,16 +344,13 @@ impl Answers for Flight {
             leg.answered();
         }
         // Whether there is time left matters only for what is rare.
-        let (mut plain, mut decided) = (true, true);
+        let (mut plain, mut tally) = (true, Tally::default());
         for head in heads(&packed) {
             plain &= matches!(self.judge(head.ending, true), Verdict::Pass);
-            decided &= head.ending == Ending::Decided;
+            tally.add(self.command(head.call_id), head.ending);
         }
         if plain {
-            if !decided {
-                self.count_undecided(&packed);
-            }
-            self.land(packed, count);
+            self.land(packed, count, &tally);
         } else {
             self.sort(&packed);
         }

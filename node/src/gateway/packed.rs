@@ -14,8 +14,10 @@ const HEAD_LEN: usize = 24;
 /// How an answer ended, as far as a retry depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Done, or rejected by the sale.
-    Decided,
+    /// Done.
+    Done,
+    /// Rejected by the sale.
+    Rejected,
     /// Rejected because the key was forgotten: says nothing about an attempt before this one.
     KeyExpired,
     /// Certainly without effect.
@@ -48,12 +50,13 @@ pub fn heads(packed: &[u8]) -> impl Iterator<Item = Head<'_>> {
             Some(u16::from_le_bytes(bytes.try_into().ok()?))
         };
         let ending = match head[2] {
-            STATUS_REJECTED if reason()? == RejectionReason::KeyExpired as u16 => {
-                Ending::KeyExpired
-            }
+            STATUS_REJECTED => match reason()? == RejectionReason::KeyExpired as u16 {
+                true => Ending::KeyExpired,
+                false => Ending::Rejected,
+            },
             STATUS_FAILED => Ending::Failed(reason()?),
             STATUS_UNKNOWN => Ending::Unknown,
-            _ => Ending::Decided,
+            _ => Ending::Done,
         };
         Some(Head {
             call_id: u32::from_le_bytes([head[4], head[5], head[6], head[7]]),
@@ -103,8 +106,8 @@ mod tests {
             done: Done::default(),
         };
         let cases = [
-            (done, Ending::Decided),
-            (rejected(Rejection::UnknownHold), Ending::Decided),
+            (done, Ending::Done),
+            (rejected(Rejection::UnknownHold), Ending::Rejected),
             (rejected(Rejection::KeyExpired), Ending::KeyExpired),
             (failed(FailureReason::NoLeader), Ending::Failed(NO_LEADER)),
             (failed(FailureReason::Busy), Ending::Failed(BUSY)),

@@ -156,6 +156,15 @@ fn metrics() -> GatewayMetrics {
     GatewayMetrics::new(&prometheus::Registry::new()).expect("registers")
 }
 
+/// What a registry tells of one series; 0 when it tells none.
+fn told(registry: &prometheus::Registry, series: &str) -> f64 {
+    let text = prometheus::TextEncoder::new()
+        .encode_to_string(&registry.gather())
+        .expect("is text");
+    let value = text.lines().find_map(|line| line.strip_prefix(series));
+    value.map_or(0.0, |value| value.trim().parse().expect("a number"))
+}
+
 fn gateway(script: &Arc<Script>) -> Gateway {
     Gateway::new(Config::default(), script.clone(), metrics())
 }
@@ -289,7 +298,9 @@ async fn more_calls_than_the_node_bears_are_busy() {
         calls_max: 4,
         ..Config::default()
     };
-    let gateway = Gateway::new(config, script.clone(), metrics());
+    let registry = prometheus::Registry::new();
+    let metrics = GatewayMetrics::new(&registry).expect("registers");
+    let gateway = Gateway::new(config, script.clone(), metrics);
     let submit = |ids: &[u32]| {
         let (answered, answers) = mpsc::unbounded_channel();
         gateway.submit(
@@ -312,6 +323,8 @@ async fn more_calls_than_the_node_bears_are_busy() {
     let mut refused = submit(&[4, 5]);
     assert_eq!(refused.recv().await, Some((4, busy.clone())));
     assert_eq!(refused.recv().await, Some((5, busy)));
+    let by_calls = "onsale_gateway_busy_calls_total{bound=\"node_calls\"}";
+    assert_eq!(told(&registry, by_calls), 2.0);
     assert_eq!(gateway.calls_under_way(), 3);
     assert!(gateway.is_crowded(), "more than half");
     let calls = script.silent.lock().unwrap().pop().expect("was taken");
@@ -334,7 +347,9 @@ async fn more_bytes_than_the_node_bears_are_busy() {
         call_bytes_max: one,
         ..Config::default()
     };
-    let gateway = Gateway::new(config, script.clone(), metrics());
+    let registry = prometheus::Registry::new();
+    let metrics = GatewayMetrics::new(&registry).expect("registers");
+    let gateway = Gateway::new(config, script.clone(), metrics);
     let submit = |id: u32| {
         let (answered, answers) = mpsc::unbounded_channel();
         let calls = Calls {
@@ -359,6 +374,8 @@ async fn more_bytes_than_the_node_bears_are_busy() {
         retry_after_ms: 50,
     };
     assert_eq!(submit(3).recv().await, Some((3, busy)));
+    let by_bytes = "onsale_gateway_busy_calls_total{bound=\"node_bytes\"}";
+    assert_eq!(told(&registry, by_bytes), 1.0);
     let calls = script.silent.lock().unwrap().pop().expect("was taken");
     let (packed, count) = failed(&calls.call_ids, FailureReason::SaleFrozen, 0);
     calls.answers.answer(packed, count);
@@ -366,6 +383,106 @@ async fn more_bytes_than_the_node_bears_are_busy() {
     assert!(waiting.recv().await.is_some());
     assert_eq!(gateway.bytes_under_way(), 0);
     assert_eq!(submit(4).recv().await, Some((4, done())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_are_counted_by_command_however_their_answers_come() {
+    let script = Script::new([Step::Silence]);
+    let registry = prometheus::Registry::new();
+    let metrics = GatewayMetrics::new(&registry).expect("registers");
+    let gateway = Gateway::new(Config::default(), script.clone(), metrics);
+    let kinds = [
+        record::kind::PLACE_HOLD,
+        record::kind::CONFIRM_HOLD,
+        record::kind::PLACE_HOLD,
+        record::kind::JOIN_ROOM,
+    ];
+    let mut records = Vec::new();
+    for (kind, key) in kinds.into_iter().zip(1_u128..) {
+        let header = record::Header {
+            kind,
+            partner: PartnerId(1),
+            channel: ChannelId(9),
+            key: IdempotencyKey(key),
+        };
+        record::put_header(&mut records, header, 0).expect("fits");
+    }
+    let (answered, mut answers) = mpsc::unbounded_channel();
+    gateway.entered_by(Entry::Session).submit(
+        SALE,
+        Calls {
+            records: records.into(),
+            call_ids: (1..=4).collect(),
+            deadline: Instant::now() + WAIT,
+            answers: Arc::new(Caller(answered)),
+            trace: None,
+        },
+    );
+    let calls = script.silent.lock().unwrap().pop().expect("was taken");
+    let failed = Answer::Failed {
+        reason: FailureReason::SaleFrozen,
+        retry_after_ms: 0,
+    };
+    let parts = [
+        vec![(3, rejected(Rejection::UnknownHold)), (2, done())],
+        vec![(1, done()), (4, failed)],
+    ];
+    for part in parts {
+        tokio::time::advance(Duration::from_millis(200)).await;
+        let mut packed = Vec::new();
+        for (call_id, answer) in &part {
+            answer::encode(*call_id, answer, &mut packed);
+        }
+        calls.answers.answer(packed.into(), part.len() as u32);
+    }
+    for _ in 0..4 {
+        answers.recv().await.expect("is answered");
+    }
+    for (series, expected) in [
+        ("calls_total{command=\"hold\",to=\"here\"}", 2.0),
+        ("calls_total{command=\"confirm\",to=\"here\"}", 1.0),
+        (
+            "answered_calls_total{command=\"hold\",entry=\"session\",outcome=\"done\"}",
+            1.0,
+        ),
+        (
+            "answered_calls_total{command=\"hold\",entry=\"session\",outcome=\"rejected\"}",
+            1.0,
+        ),
+        (
+            "answered_calls_total{command=\"confirm\",entry=\"session\",outcome=\"done\"}",
+            1.0,
+        ),
+        (
+            "answered_calls_total{command=\"join\",entry=\"session\",outcome=\"undecided\"}",
+            1.0,
+        ),
+        (
+            "undecided_calls_total{command=\"join\",ending=\"sale_frozen\",entry=\"session\"}",
+            1.0,
+        ),
+        (
+            "answer_seconds_count{command=\"hold\",entry=\"session\"}",
+            2.0,
+        ),
+        (
+            "answer_seconds_bucket{command=\"hold\",entry=\"session\",le=\"0.25\"}",
+            1.0,
+        ),
+        ("channel_calls_total{channel=\"9\",outcome=\"placed\"}", 1.0),
+        (
+            "channel_calls_total{channel=\"9\",outcome=\"refused\"}",
+            1.0,
+        ),
+        (
+            "channel_calls_total{channel=\"9\",outcome=\"ordered\"}",
+            1.0,
+        ),
+        ("calls_under_way", 0.0),
+    ] {
+        let series = format!("onsale_gateway_{series}");
+        assert_eq!(told(&registry, &series), expected, "{series}");
+    }
 }
 
 /// A peer that serves `owner`'s sales, and the way to it. Ending the task cuts the connection.
@@ -409,6 +526,38 @@ async fn calls_reach_the_owner_on_another_node() {
     // The owner lost its lead in between: the gateway looks again.
     assert_eq!(ask(&gateway, &[3], WAIT).await, [(3, done())]);
     assert_eq!(owner.seen(), [vec![1, 2], vec![3], vec![3]]);
+}
+
+#[tokio::test]
+async fn what_is_full_is_told_apart() {
+    let owner = Script::new([Step::Full]);
+    let near = Script::new([
+        Step::Full,
+        Step::Elsewhere(2),
+        Step::Elsewhere(3),
+        Step::Answers(vec![done()]),
+    ]);
+    let (channel, _served) = peer(&owner);
+    *near.peer.lock().unwrap() = Some(channel);
+    let registry = prometheus::Registry::new();
+    let metrics = GatewayMetrics::new(&registry).expect("registers");
+    let config = Config {
+        link_calls_max: 2,
+        ..Config::default()
+    };
+    let gateway = Gateway::new(config, near, metrics);
+    for (ids, bound, expected) in [
+        (vec![1], "owner_queue", 1.0),
+        (vec![2, 3], "owner_queue", 3.0),
+        (vec![4, 5, 6], "link", 3.0),
+    ] {
+        for (_, answer) in ask(&gateway, &ids, WAIT).await {
+            let reason = FailureReason::Busy;
+            assert!(matches!(answer, Answer::Failed { reason: told, .. } if told == reason));
+        }
+        let series = format!("onsale_gateway_busy_calls_total{{bound=\"{bound}\"}}");
+        assert_eq!(told(&registry, &series), expected, "{ids:?}");
+    }
 }
 
 #[tokio::test]

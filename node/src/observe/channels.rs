@@ -7,8 +7,9 @@ use domain::ids::ChannelId;
 use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 
 /// Channels with a series of their own.
-const CHANNELS_MAX: usize = 32;
-const OTHERS: &str = "other";
+pub const CHANNELS_MAX: usize = 32;
+/// The label of the rest.
+pub const OTHER_CHANNELS: &str = "other";
 
 pub struct ChannelMetrics {
     seats: IntGaugeVec,
@@ -50,7 +51,7 @@ impl ChannelMetrics {
         }
         if others > 0 || self.told.len() == CHANNELS_MAX {
             let others = i64::try_from(others).unwrap_or(i64::MAX);
-            self.seats.with_label_values(&[OTHERS]).set(others);
+            self.seats.with_label_values(&[OTHER_CHANNELS]).set(others);
         }
     }
 }

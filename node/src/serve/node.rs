@@ -24,6 +24,7 @@ use super::welcome;
 use crate::access::risk::RiskScorer;
 use crate::config::{Config, Founder};
 use crate::forecast;
+use crate::gateway;
 use crate::grpc;
 use crate::http::forward::Forward;
 use crate::http::{self, Http};
@@ -356,7 +357,10 @@ fn engine_settings(config: &Config, seed: u64) -> Settings {
         },
         partner_address: config.node.partner_address.clone(),
         tracing: trace::Settings::from(&config.trace),
-        ..Settings::default()
+        gateway: gateway::Config {
+            slow_call: Duration::from_millis(config.partner.slow_call_ms),
+            ..gateway::Config::default()
+        },
     }
 }
 

@@ -13,10 +13,10 @@ use super::node::Node;
 pub const SERIES_MAX: usize = 2_000;
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
-const LABELS: [&str; 23] = [
-    "ahead", "bound", "cause", "channel", "code", "ending", "entry", "event", "fate", "form",
-    "group", "le", "method", "model", "phase", "reason", "route", "size", "state", "status", "to",
-    "version", "why",
+const LABELS: [&str; 25] = [
+    "ahead", "bound", "cause", "channel", "code", "command", "ending", "entry", "event", "fate",
+    "form", "group", "le", "method", "model", "outcome", "phase", "reason", "route", "size",
+    "state", "status", "to", "version", "why",
 ];
 
 /// The metrics of a text in Prometheus' format.

@@ -46,7 +46,7 @@ async fn calls_are_counted_by_method_and_code_and_timed() {
         value(&text, "onsale_rpc_in_flight{method=\"place_hold\"}"),
         0.0
     );
-    let answered = "onsale_gateway_answer_seconds_count{entry=\"unary\"}";
+    let answered = "onsale_gateway_answer_seconds_count{command=\"hold\",entry=\"unary\"}";
     assert_eq!(value(&text, answered), 3.0);
 }
 
@@ -93,13 +93,23 @@ async fn sessions_are_counted_by_message_and_when_they_end() {
     ] {
         assert_eq!(value(&text, series), expected, "{series}");
     }
-    assert!(
-        value(
-            &text,
-            "onsale_gateway_answer_seconds_count{entry=\"session\"}"
-        ) >= 1.0
-    );
-    assert!(value(&text, "onsale_gateway_calls_total{to=\"here\"}") >= 5.0);
+    let holds = "command=\"hold\",entry=\"session\"";
+    for (series, expected) in [
+        (
+            format!("onsale_gateway_answer_seconds_count{{{holds}}}"),
+            5.0,
+        ),
+        (
+            format!("onsale_gateway_answered_calls_total{{{holds},outcome=\"done\"}}"),
+            5.0,
+        ),
+        (
+            "onsale_gateway_calls_total{command=\"hold\",to=\"here\"}".to_owned(),
+            5.0,
+        ),
+    ] {
+        assert_eq!(value(&text, &series), expected, "{series}");
+    }
 
     // A message that cannot be read ends the stream, and only now is it counted.
     let ended = "onsale_rpc_requests_total{code=\"INVALID_ARGUMENT\",method=\"session\"}";
