@@ -6,7 +6,7 @@
 //! rate that the room itself shows, with an empty burst.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 /// What an admission actor has told about its pace, for whoever reports it.
 #[derive(Debug, Default)]
 pub struct Flow {
+    /// An admission actor has looked at the sale, and has not ended.
+    is_steered: AtomicBool,
     /// Visitors a second, in thousandths: what it aims at; 0 while nobody is let in here.
     target: AtomicU64,
     /// Passes a second that the sale can serve, in thousandths; 0 while not known.
@@ -45,6 +47,11 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// Whether somebody lets visitors in here.
+    pub fn is_steered(&self) -> bool {
+        self.is_steered.load(Ordering::Relaxed)
+    }
+
     pub fn target_per_1000_s(&self) -> u64 {
         self.target.load(Ordering::Relaxed)
     }
@@ -66,6 +73,7 @@ impl Flow {
     }
 
     fn tell(&self, pace: &Pace) {
+        self.is_steered.store(true, Ordering::Relaxed);
         self.target.store(pace.rate(), Ordering::Relaxed);
         self.capacity
             .store(pace.capacity().unwrap_or(0), Ordering::Relaxed);
@@ -81,6 +89,7 @@ impl Flow {
     }
 
     fn end(&self) {
+        self.is_steered.store(false, Ordering::Relaxed);
         for told in [
             &self.target,
             &self.capacity,

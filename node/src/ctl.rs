@@ -8,6 +8,7 @@ mod operations;
 mod plans;
 mod queue;
 mod tables;
+mod trouble;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,8 @@ mod metrics;
 mod process;
 mod ration;
 mod rounds;
+mod standing;
+mod trouble;
 
 pub use actors::size::Size;
 pub use channels::{CHANNELS_MAX, OTHER_CHANNELS};

@@ -89,7 +89,12 @@ pub enum Noun {
 
 #[derive(Subcommand, Debug)]
 pub enum Events {
-    List,
+    List {
+        /// Only those that are frozen, silent, without a leader, or whose waiting room is shut though
+        /// visitors wait and seats are free; each is asked.
+        #[arg(long)]
+        trouble: bool,
+    },
     Create(Create),
     Show {
         event: u64,

@@ -50,6 +50,21 @@ impl Client {
         self.read(self.send("GET", path, Vec::new())?)
     }
 
+    /// `None` where the cluster says no for this reason.
+    pub fn get_unless<T: DeserializeOwned>(
+        &self,
+        reason: &str,
+        path: &str,
+    ) -> anyhow::Result<Option<T>> {
+        match self.read(self.send("GET", path, Vec::new())?) {
+            Ok(read) => Ok(Some(read)),
+            Err(error) => match error.downcast_ref::<Problem>() {
+                Some(problem) if problem.reason == reason => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+
     /// What is to be kept as it comes.
     pub fn get_bytes(&self, path: &str) -> anyhow::Result<Vec<u8>> {
         self.good(self.send("GET", path, Vec::new())?)
@@ -119,7 +134,7 @@ impl Client {
             return Ok(text);
         }
         match serde_json::from_slice::<Problem>(&text) {
-            Ok(problem) => bail!("{problem}"),
+            Ok(problem) => Err(problem.into()),
             Err(_) => bail!("{} answered with status {status}", self.url),
         }
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::args::{ChannelChange, Create, Events, RuleChanges, SetRules};
-use super::{Client, Shown, plans, tables};
+use super::{Client, Shown, plans, tables, trouble};
 use crate::http::bodies::{Channel, DecidePrices, ProposePrices, Rules, SeatList, Span};
 use crate::http::views::{
     Applied, EventList, EventSummary, Forecast, PriceDecision, PriceProposal, RecommendationList,
@@ -14,7 +14,11 @@ use crate::http::views::{
 
 pub fn run(client: &Client, verb: Events) -> anyhow::Result<Shown> {
     match verb {
-        Events::List => {
+        Events::List { trouble: true } => {
+            let list = trouble::look(client)?;
+            Shown::new(&list, tables::trouble(&list))
+        }
+        Events::List { trouble: false } => {
             let list: EventList = client.get("/v1/events")?;
             Shown::new(&list, tables::events(&list))
         }

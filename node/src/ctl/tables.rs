@@ -9,6 +9,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde_json::Value;
 
+use super::trouble::{TroubleList, Troubled};
 use crate::http::bodies::Channel;
 use crate::http::views::{
     Applied, EventEntry, EventList, EventSummary, GroupList, HoldPage, KeyList, NodeList,
@@ -50,6 +51,30 @@ pub fn events(list: &EventList) -> String {
         ]);
     }
     numbers(&mut table, &[0, 5, 6]);
+    table.to_string()
+}
+
+pub fn trouble(list: &TroubleList) -> String {
+    let TroubleList { events, asked } = list;
+    if events.is_empty() {
+        return format!("none of {asked} events is in trouble, as far as they can tell");
+    }
+    let mut table = with(&["event", "name", "leader", "why"]);
+    for troubled in events {
+        let Troubled {
+            event_id,
+            name,
+            leader,
+            why,
+        } = troubled;
+        table.add_row([
+            event_id.to_string(),
+            name.clone(),
+            number(*leader),
+            why.join("; "),
+        ]);
+    }
+    numbers(&mut table, &[0, 2]);
     table.to_string()
 }
 

@@ -1,13 +1,16 @@
 //! What a shell sees: arguments read, tables drawn, faults on one line.
 
+use anyhow::anyhow;
 use clap::Parser;
 
 use super::args::{Args, Events, Noun};
 use super::operations::escape;
 use super::tables;
+use super::trouble::{self, TroubleList, Troubled};
 use crate::http::bodies::{Channel, Rules, Span};
 use crate::http::views::{
-    EventEntry, EventList, EventSummary, GroupList, GroupView, MemberView, OrderPage, SeatCounts,
+    EventEntry, EventList, EventSummary, GroupList, GroupView, MemberView, OrderPage, Queue,
+    SeatCounts,
 };
 
 #[derive(Parser)]
@@ -125,9 +128,45 @@ fn events_are_a_table() {
     assert_eq!(cells(&lines[1]), "42 Aida (test) Arena opened 3 2");
 }
 
-#[test]
-fn an_event_is_shown_with_its_counts() {
-    let summary = EventSummary {
+fn queue() -> Queue {
+    Queue {
+        event_id: 42,
+        phase: "open".into(),
+        paused: false,
+        closed: false,
+        lobby_at: String::new(),
+        opens_at: String::new(),
+        commitment: String::new(),
+        beacon: false,
+        joined: 20,
+        waiting: 9,
+        released: 11,
+        at_the_desk: 2,
+        served: 9,
+        no_shows: 0,
+        left: 0,
+        removed: 0,
+        abandonment: None,
+        inflow_per_s: 0.0,
+        outflow_per_s: 0.0,
+        outflow_target_per_s: 0.0,
+        capacity_per_s: None,
+        conversion: None,
+        free: 60,
+        held: 10,
+        sold: 30,
+        sell_out_in_s: None,
+        pass_life_s: 600,
+        pass_tickets: 8,
+        per_minute: None,
+        at_the_desk_max: None,
+        hold_ms: 250,
+        lanes: Vec::new(),
+    }
+}
+
+fn summary() -> EventSummary {
+    EventSummary {
         entry: entry(),
         phase: "open".into(),
         seats: SeatCounts {
@@ -152,8 +191,77 @@ fn an_event_is_shown_with_its_counts() {
         applied_index: 11,
         digest: "ab".into(),
         frozen: Some("command 3 of entry 11".into()),
+    }
+}
+
+#[test]
+fn an_event_in_trouble_says_what_it_is() {
+    let sound = || EventSummary {
+        frozen: None,
+        ..summary()
     };
-    let text = tables::event(&summary);
+    let why = |entry: &EventEntry, summary, queue| trouble::why(entry, summary, queue).join("; ");
+    assert_eq!(why(&entry(), Ok(sound()), Ok(None)), "");
+    let frozen = why(&entry(), Ok(summary()), Err(anyhow!("frozen")));
+    assert_eq!(frozen, "frozen: command 3 of entry 11");
+    let leaderless = EventEntry {
+        leader: None,
+        ..entry()
+    };
+    let silent = why(
+        &leaderless,
+        Err(anyhow!("no leader")),
+        Err(anyhow!("neither")),
+    );
+    assert_eq!(
+        silent,
+        "group 3 has no leader; it does not answer: no leader"
+    );
+    let room = |phase: &str, paused, outflow_per_s| Queue {
+        phase: phase.into(),
+        paused,
+        outflow_per_s,
+        ..queue()
+    };
+    let said = |queue| why(&entry(), Ok(sound()), Ok(Some(queue)));
+    assert_eq!(said(room("open", false, 0.5)), "");
+    assert_eq!(said(room("gathering", true, 0.0)), "", "not yet");
+    assert_eq!(
+        said(room("awaits_beacon", false, 0.0)),
+        "its room awaits the beacon, 9 wait"
+    );
+    assert_eq!(said(room("open", true, 0.0)), "its room is paused, 9 wait");
+    let shut = said(room("open", false, 0.0));
+    assert!(shut.starts_with("nobody was let in over the last seconds: 9 wait, 2 at the desk"));
+    let sold_out = Queue {
+        free: 0,
+        ..room("open", false, 0.0)
+    };
+    assert_eq!(said(sold_out), "");
+    let list = TroubleList {
+        events: vec![Troubled {
+            event_id: 42,
+            name: "Aida".into(),
+            leader: None,
+            why: vec![shut],
+        }],
+        asked: 7,
+    };
+    let text = tables::trouble(&list);
+    assert!(
+        text.contains("42") && text.contains("nobody was let in"),
+        "{text}"
+    );
+    let none = TroubleList {
+        events: Vec::new(),
+        asked: 7,
+    };
+    assert!(tables::trouble(&none).starts_with("none of 7 events"));
+}
+
+#[test]
+fn an_event_is_shown_with_its_counts() {
+    let text = tables::event(&summary());
     for (name, value) in [
         ("sold", "30"),
         ("holds", "5"),

@@ -14,6 +14,7 @@ use prometheus::{
 };
 
 use super::channels::ChannelMetrics;
+use super::standing::HeldUp;
 
 const SEAT_STATES: [&str; 4] = ["free", "held", "sold", "blocked"];
 const ORDER_STATES: [&str; 2] = ["paid", "cancelled"];
@@ -29,6 +30,8 @@ pub struct LedMetrics {
     queued: IntGauge,
     queued_most: IntGauge,
     stalled: IntGauge,
+    /// In the sequence of `HeldUp::ALL`.
+    held_up: [IntGauge; 3],
     phase_changes: [IntCounter; 3],
     by_size: [OfSize; 3],
     channels: ChannelMetrics,
@@ -58,6 +61,8 @@ pub struct Totals {
     pub queued: u64,
     pub queued_most: u64,
     pub stalled: u64,
+    /// In the sequence of `HeldUp::ALL`.
+    pub held_up: [u64; 3],
     /// Opened, paused, closed: since the round before.
     pub phase_changes: [u64; 3],
     /// In the sequence of `Size::ALL`.
@@ -153,11 +158,6 @@ impl Totals {
             .zip(steps(census).into_iter().zip(steps(before)))
         {
             *sum += now.saturating_sub(before);
-        }
-        // Nobody is let in on purpose while those at the desk may take what is left.
-        let wants = target > 0 || census.at_the_desk == 0;
-        if lets_in && room.free > 0 && wants && census.released == before.released {
-            self.stalled += 1;
         }
     }
 
@@ -318,6 +318,14 @@ impl LedMetrics {
             "Times all sales this node leads were looked at for these figures.",
         )?;
         registry.register(Box::new(rounds.clone()))?;
+        let held_up = IntGaugeVec::new(
+            Opts::new(
+                "onsale_queue_held_up_rooms",
+                "Rooms past their opening, with visitors waiting and seats free, that are kept shut, by what keeps them.",
+            ),
+            &["why"],
+        )?;
+        registry.register(Box::new(held_up.clone()))?;
         let by_size = BySize::new(registry)?;
         Ok(LedMetrics {
             silent: gauge(
@@ -338,8 +346,9 @@ impl LedMetrics {
             )?,
             stalled: gauge(
                 "onsale_queue_stalled_rooms",
-                "Open rooms with visitors waiting and seats free that let nobody in between two looks.",
+                "Open rooms with visitors waiting and seats free that have let nobody in for a minute, or as long as three visitors take at the pace aimed at.",
             )?,
+            held_up: HeldUp::ALL.map(|why| held_up.with_label_values(&[why.name()])),
             phase_changes: PHASES.map(|phase| phase_changes.with_label_values(&[phase])),
             by_size: Size::ALL.map(|size| by_size.of(size)),
             channels: ChannelMetrics::new(registry)?,
@@ -353,6 +362,7 @@ impl LedMetrics {
         self.queued.set(gauge(totals.queued));
         self.queued_most.set(gauge(totals.queued_most));
         self.stalled.set(gauge(totals.stalled));
+        set_all(&self.held_up, &totals.held_up);
         for (counter, by) in self.phase_changes.iter().zip(totals.phase_changes) {
             counter.inc_by(by);
         }
@@ -441,7 +451,7 @@ mod tests {
         assert_eq!((middle, large), Default::default());
         let channels = [(ChannelId(1), 6), (ChannelId(2), 4)];
         assert_eq!(totals.channel_seats, BTreeMap::from(channels));
-        assert_eq!((totals.stalled, totals.phase_changes), (0, [0; 3]));
+        assert_eq!(totals.phase_changes, [0; 3]);
     }
 
     #[test]
@@ -475,25 +485,5 @@ mod tests {
             totals.add(&room(0, 0, 0, free), None, 0, 0);
         }
         assert_eq!(totals.by_size.map(|of_size| of_size.sales), [1, 1, 1]);
-    }
-
-    #[test]
-    fn a_room_is_stalled_when_nobody_comes_in_who_could() {
-        let stalled = |figures: Figures, target| {
-            let mut totals = Totals::default();
-            totals.add(&figures, Some(&Before::of(&figures)), target, 0);
-            totals.stalled == 1
-        };
-        assert!(stalled(room(9, 1, 0, 5), 0), "nobody is at the desk");
-        assert!(stalled(room(9, 1, 1, 5), 1_000), "more were to come in");
-        assert!(
-            !stalled(room(9, 1, 1, 5), 0),
-            "those at the desk may take what is left"
-        );
-        assert!(!stalled(room(0, 1, 0, 5), 0), "nobody waits");
-        assert!(!stalled(room(9, 1, 0, 0), 0), "sold out");
-        let mut paused = room(9, 1, 0, 5);
-        paused.room.as_mut().expect("has a room").is_paused = true;
-        assert!(!stalled(paused, 1_000));
     }
 }

@@ -16,6 +16,8 @@ use futures::StreamExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::metrics::{Before, LedMetrics, Totals};
+use super::standing::{Standing, Steering};
+use super::trouble::{Trouble, Troubles};
 use crate::forecast::Book;
 
 /// Between two rounds.
@@ -42,6 +44,7 @@ pub struct Source {
 struct Last {
     /// Of sales that this node led then.
     led: BTreeMap<SaleId, Before>,
+    rooms: BTreeMap<SaleId, Standing>,
     /// All that had a replica here; `None` before this node had caught up.
     here: Option<BTreeSet<SaleId>>,
 }
@@ -49,11 +52,13 @@ struct Last {
 /// Looks until the node ends.
 pub async fn look(source: Source, mut metrics: LedMetrics) {
     let mut last = Last::default();
+    let mut troubles = Troubles::default();
     loop {
         // Before the round: what changes during it begins another.
         let led = led_groups(&source);
-        let (totals, asked) = round(&source, &mut last).await;
+        let (totals, asked, seen) = round(&source, &mut last).await;
         metrics.tell(&totals);
+        troubles.tell(&seen, Instant::now());
         let asked = u32::try_from(asked).unwrap_or(u32::MAX);
         let pause = PAUSE.max(PAUSE_PER_SALE.saturating_mul(asked));
         rest(&source, &led, pause).await;
@@ -80,8 +85,10 @@ fn led_groups(source: &Source) -> BTreeSet<GroupId> {
         .collect()
 }
 
-async fn round(source: &Source, last: &mut Last) -> (Totals, usize) {
+/// How many sales were asked, and what is wrong with some.
+async fn round(source: &Source, last: &mut Last) -> (Totals, usize, BTreeSet<(SaleId, Trouble)>) {
     let mut totals = Totals::default();
+    let mut troubles = BTreeSet::new();
     // Sales that a restarted node comes to know again are not new.
     let is_caught_up = source.cluster.ready();
     let (mut led, mut here) = (Vec::new(), BTreeSet::new());
@@ -99,16 +106,40 @@ async fn round(source: &Source, last: &mut Last) -> (Totals, usize) {
     let mut answers = futures::stream::iter(led)
         .map(|sale| async { (figures(&sale).await, sale) })
         .buffer_unordered(ASKED_AT_ONCE);
-    let mut now = BTreeMap::new();
+    let (mut now, mut rooms) = (BTreeMap::new(), BTreeMap::new());
     while let Some((figures, sale)) = answers.next().await {
-        let Some(figures) = figures else {
-            totals.silent += 1;
-            continue;
+        let figures = match figures {
+            Ok(figures) => figures,
+            Err(trouble) => {
+                totals.silent += 1;
+                troubles.insert((sale.id(), trouble));
+                continue;
+            }
         };
         let (id, flow) = (sale.id(), sale.flow());
         let before = last.led.get(&id);
         let capacity = flow.capacity_per_1000_s().unwrap_or(0);
         totals.add(&figures, before, flow.target_per_1000_s(), capacity);
+        if figures.oversold_seats > 0 {
+            troubles.insert((id, Trouble::Oversold));
+        }
+        if let Some(room) = &figures.room {
+            let steering = Steering {
+                is_on: flow.is_steered(),
+                target: flow.target_per_1000_s(),
+            };
+            let (before, looked) = (last.rooms.get(&id), Instant::now());
+            let standing = Standing::of(room, steering, before, looked);
+            if standing.is_stalled(looked) {
+                totals.stalled += 1;
+                troubles.insert((id, Trouble::Stalled));
+            }
+            if let Some(why) = standing.held_up {
+                totals.held_up[why as usize] += 1;
+                troubles.insert((id, Trouble::HeldUp(why)));
+            }
+            rooms.insert(id, standing);
+        }
         if before.is_none() && last.here.as_ref().is_some_and(|here| !here.contains(&id)) {
             // Made since the last look, and not taken over from another leader.
             totals.count_phase(figures.phase);
@@ -118,12 +149,25 @@ async fn round(source: &Source, last: &mut Last) -> (Totals, usize) {
     }
     *last = Last {
         led: now,
+        rooms,
         here: is_caught_up.then_some(here),
     };
-    (totals, asked)
+    (totals, asked, troubles)
 }
 
-async fn figures(sale: &SaleHandle) -> Option<Figures> {
+async fn figures(sale: &SaleHandle) -> Result<Figures, Trouble> {
     let answered = timeout(ANSWER_LIMIT, sale.figures()).await;
-    answered.ok()?.ok()?
+    match answered {
+        Ok(Ok(Some(figures))) => Ok(figures),
+        Ok(Ok(None)) => Err(why_none(sale).await),
+        Ok(Err(_)) | Err(_) => Err(Trouble::Silent),
+    }
+}
+
+/// It answers, and has no figures: it is frozen, or does not know yet that it leads.
+async fn why_none(sale: &SaleHandle) -> Trouble {
+    match timeout(ANSWER_LIMIT, sale.summary()).await {
+        Ok(Ok(summary)) if summary.frozen.is_some() => Trouble::Frozen,
+        _ => Trouble::Silent,
+    }
 }

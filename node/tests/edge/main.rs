@@ -11,3 +11,4 @@ mod overload;
 mod refusals;
 mod series;
 mod tracing;
+mod trouble;
