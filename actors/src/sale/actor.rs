@@ -98,6 +98,8 @@ pub(crate) async fn spawn(
         mailbox: Mailbox::new(MESSAGES_MAX),
         queued: AtomicUsize::new(0),
         queued_max: around.config.queue_commands,
+        handed_over: AtomicU64::new(0),
+        applied: AtomicU64::new(0),
         alarm_ms: AtomicU64::new(u64::MAX),
         moved,
         watchers: AtomicUsize::new(0),

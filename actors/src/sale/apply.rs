@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use domain::Sale;
@@ -71,6 +72,7 @@ impl Owner {
             DeliveryBody::Release => self.release(),
         }
         self.time.see(at_ms);
+        self.shared.applied.fetch_add(1, Ordering::Relaxed);
         if self.changes.len() >= CHANGES_MAX {
             self.tell_changes();
         }

@@ -37,6 +37,9 @@ pub(crate) struct Shared {
     /// Commands in the queue or waiting to be proposed.
     pub queued: AtomicUsize,
     pub queued_max: usize,
+    /// Entries of the log that were handed over, and those of them that were applied.
+    pub handed_over: AtomicU64,
+    pub applied: AtomicU64,
     /// When the actor wants a tick, node clock.
     pub alarm_ms: AtomicU64,
     pub moved: watch::Receiver<Revision>,
@@ -113,6 +116,13 @@ impl SaleHandle {
     /// Commands in the queue or waiting to be proposed.
     pub fn queued_commands(&self) -> usize {
         self.shared.queued.load(Ordering::Relaxed)
+    }
+
+    /// Entries that were handed over and wait to be applied. To the group they count as applied.
+    pub fn unapplied_entries(&self) -> u64 {
+        let applied = self.shared.applied.load(Ordering::Relaxed);
+        let handed_over = self.shared.handed_over.load(Ordering::Relaxed);
+        handed_over.saturating_sub(applied)
     }
 
     /// The layout, as it was given when the sale was created.
@@ -197,6 +207,7 @@ impl SaleHandle {
     }
 
     pub(crate) async fn deliver(&self, mut delivery: Delivery) -> Result<(), ReadFailure> {
+        self.shared.handed_over.fetch_add(1, Ordering::Relaxed);
         if self.shared.traced.load(Ordering::Relaxed) > 0 {
             delivery.committed_at = Some(Instant::now());
         }
@@ -213,6 +224,7 @@ impl SaleHandle {
         if self.shared.watchers.load(Ordering::Relaxed) > 0 {
             return self.deliver(delivery).await;
         }
+        self.shared.handed_over.fetch_add(1, Ordering::Relaxed);
         self.shared
             .mailbox
             .leave(Message::Deliver(delivery), commands)

@@ -4,14 +4,53 @@ use std::time::Duration;
 use actors::Config;
 use actors::codec::answer::{Answer, FailureReason};
 use actors::faults::Faults;
+use cluster::machine::Committed;
 use domain::command::{Command, PaymentReference};
 use domain::ids::{HoldId, OrderId, SaleId};
 use domain::rejection::Rejection;
 use domain::rules::SaleRules;
 use domain::sale::HoldNow;
+use prost::Message as _;
+use proto::log::v1 as log;
 use tokio::time::Instant;
 
 use crate::solo::*;
+
+/// To the group they are applied: only the sale knows better.
+#[tokio::test]
+async fn what_was_handed_over_and_waits_for_the_sale_is_told() {
+    let solo = Solo::start(Config::default(), Faults::default()).await;
+    let sale = solo.open_sale(1, 2, &SaleRules::default()).await;
+    sale.summary().await.expect("reads");
+    assert_eq!(sale.unapplied_entries(), 0);
+    for number in 1..=9_u64 {
+        let mut records = Vec::new();
+        put_record(solo.key(), hold_one(number.into()), &mut records);
+        let commands = log::Commands {
+            count: 1,
+            records: records.into(),
+        };
+        let part = log::Part {
+            sale_id: 1,
+            at_ms: NOW_MS,
+            body: Some(log::part::Body::Commands(commands)),
+            ..log::Part::default()
+        };
+        let entry = log::Entry { parts: vec![part] };
+        let committed = Committed {
+            group: 1,
+            term: 1,
+            index: 100 + number,
+            payload: entry.encode_to_vec().into(),
+        };
+        // The actor has the same thread and gets no turn before the first wait.
+        solo.machine.deliver(committed).await.expect("delivers");
+        assert_eq!(sale.unapplied_entries(), number);
+    }
+    let summary = sale.summary().await.expect("reads");
+    assert_eq!((summary.applied_index, summary.counts.held), (109, 9));
+    assert_eq!(sale.unapplied_entries(), 0);
+}
 
 #[tokio::test]
 async fn a_seat_is_held_and_sold() {

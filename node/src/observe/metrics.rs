@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use actors::sale::Figures;
 use actors::size::Size;
+use cluster::types::GroupId;
 use domain::ids::ChannelId;
 use domain::rejection::Phase;
 use domain::room::{Census, RoomPhase};
@@ -29,6 +30,9 @@ pub struct LedMetrics {
     oversold: IntGauge,
     queued: IntGauge,
     queued_most: IntGauge,
+    /// Of the groups that have a replica here.
+    unapplied: IntGaugeVec,
+    told_groups: Vec<GroupId>,
     stalled: IntGauge,
     /// In the sequence of `HeldUp::ALL`.
     held_up: [IntGauge; 3],
@@ -60,6 +64,8 @@ pub struct Totals {
     pub oversold: u64,
     pub queued: u64,
     pub queued_most: u64,
+    /// By group, of the sale that has most of them.
+    pub unapplied: BTreeMap<GroupId, u64>,
     pub stalled: u64,
     /// In the sequence of `HeldUp::ALL`.
     pub held_up: [u64; 3],
@@ -318,6 +324,14 @@ impl LedMetrics {
             "Times all sales this node leads were looked at for these figures.",
         )?;
         registry.register(Box::new(rounds.clone()))?;
+        let unapplied = IntGaugeVec::new(
+            Opts::new(
+                "onsale_sale_unapplied_entries",
+                "Entries handed to a sale on this node and not yet applied by it, of the sale of each group that has most.",
+            ),
+            &["group"],
+        )?;
+        registry.register(Box::new(unapplied.clone()))?;
         let held_up = IntGaugeVec::new(
             Opts::new(
                 "onsale_queue_held_up_rooms",
@@ -344,6 +358,8 @@ impl LedMetrics {
                 "onsale_sale_queued_commands_most",
                 "The same of the sale that has most of them.",
             )?,
+            unapplied,
+            told_groups: Vec::new(),
             stalled: gauge(
                 "onsale_queue_stalled_rooms",
                 "Open rooms with visitors waiting and seats free that have let nobody in for a minute, or as long as three visitors take at the pace aimed at.",
@@ -361,6 +377,7 @@ impl LedMetrics {
         self.oversold.set(gauge(totals.oversold));
         self.queued.set(gauge(totals.queued));
         self.queued_most.set(gauge(totals.queued_most));
+        self.tell_unapplied(&totals.unapplied);
         self.stalled.set(gauge(totals.stalled));
         set_all(&self.held_up, &totals.held_up);
         for (counter, by) in self.phase_changes.iter().zip(totals.phase_changes) {
@@ -371,6 +388,22 @@ impl LedMetrics {
         }
         self.channels.tell(&totals.channel_seats);
         self.rounds.inc();
+    }
+
+    fn tell_unapplied(&mut self, now: &BTreeMap<GroupId, u64>) {
+        for group in self.told_groups.drain(..) {
+            if !now.contains_key(&group) {
+                let label = group.to_string();
+                // It was told at the last look.
+                let _gone = self.unapplied.remove_label_values(&[label.as_str()]);
+            }
+        }
+        for (group, entries) in now {
+            let label = group.to_string();
+            let told = self.unapplied.with_label_values(&[label.as_str()]);
+            told.set(gauge(*entries));
+            self.told_groups.push(*group);
+        }
     }
 }
 
@@ -485,5 +518,32 @@ mod tests {
             totals.add(&room(0, 0, 0, free), None, 0, 0);
         }
         assert_eq!(totals.by_size.map(|of_size| of_size.sales), [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_group_that_has_left_is_told_of_no_more() {
+        let registry = Registry::new();
+        let mut metrics = LedMetrics::new(&registry).expect("registers");
+        let told = || {
+            let families = registry.gather();
+            let is_it = |family: &&prometheus::proto::MetricFamily| {
+                family.name() == "onsale_sale_unapplied_entries"
+            };
+            let family = families.iter().find(is_it);
+            let metrics = family.map(|family| family.get_metric().to_vec());
+            let told = metrics.unwrap_or_default().into_iter().map(|metric| {
+                let group = metric.get_label()[0].value().to_owned();
+                (group, metric.get_gauge().get_value())
+            });
+            told.collect::<Vec<_>>()
+        };
+        let of = |unapplied: &[(GroupId, u64)]| Totals {
+            unapplied: unapplied.iter().copied().collect(),
+            ..Totals::default()
+        };
+        metrics.tell(&of(&[(1, 0), (2, 700)]));
+        assert_eq!(told(), [("1".to_owned(), 0.0), ("2".to_owned(), 700.0)]);
+        metrics.tell(&of(&[(1, 3)]));
+        assert_eq!(told(), [("1".to_owned(), 3.0)]);
     }
 }

@@ -96,6 +96,8 @@ async fn round(source: &Source, last: &mut Last) -> (Totals, usize, BTreeSet<(Sa
         let queued = sale.queued_commands() as u64;
         totals.queued += queued;
         totals.queued_most = totals.queued_most.max(queued);
+        let unapplied = totals.unapplied.entry(sale.group()).or_default();
+        *unapplied = sale.unapplied_entries().max(*unapplied);
         here.insert(sale.id());
         if source.cluster.leader(sale.group()) == Some(source.cluster.node_id()) {
             led.push(sale);
