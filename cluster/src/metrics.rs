@@ -1,14 +1,21 @@
 //! What the cluster part measures, per group. Groups are few and fixed, so their number may be a
 //! label.
 
+use std::time::Duration;
+
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
 };
 
 use crate::types::{GroupId, Term};
 
 const GROUP: &[&str] = &["group"];
+
+/// Of a snapshot, in seconds: a quiet group's is written in a few milliseconds, that of a stadium in a
+/// fraction of a second, and one that a full disk holds up takes long.
+const SNAPSHOT_SECONDS: [f64; 6] = [0.005, 0.025, 0.1, 0.5, 2.5, 10.0];
 
 /// Made once per node; cheap to clone.
 #[derive(Clone)]
@@ -18,6 +25,10 @@ pub struct ClusterMetrics {
     commit_index: IntGaugeVec,
     apply_index: IntGaugeVec,
     snapshot_index: IntGaugeVec,
+    snapshot_timestamp: GaugeVec,
+    /// Of all groups, as are those of installing.
+    snapshot_write_seconds: Histogram,
+    snapshot_install_seconds: Histogram,
     in_flight: IntGaugeVec,
     elections_won: IntCounterVec,
     pre_votes: IntCounterVec,
@@ -37,6 +48,14 @@ impl ClusterMetrics {
         let counter = |name: &str, help: &str| {
             register(registry, IntCounterVec::new(Opts::new(name, help), GROUP)?)
         };
+        let snapshot_seconds = |name: &str, help: &str| {
+            let options = HistogramOpts::new(name, help).buckets(SNAPSHOT_SECONDS.to_vec());
+            register(registry, Histogram::with_opts(options)?)
+        };
+        let timestamp = Opts::new(
+            "onsale_raft_snapshot_timestamp_seconds",
+            "When this replica's newest snapshot was written or installed, Unix seconds; before the first since its start, the start.",
+        );
         let batch_sizes = HistogramOpts::new(
             "onsale_raft_proposals_per_entry",
             "Proposals that travelled together in one entry.",
@@ -57,6 +76,15 @@ impl ClusterMetrics {
             snapshot_index: gauge(
                 "onsale_raft_snapshot_index",
                 "Last entry that this replica's snapshot stands for; the log is kept from a little before it.",
+            )?,
+            snapshot_timestamp: register(registry, GaugeVec::new(timestamp, GROUP)?)?,
+            snapshot_write_seconds: snapshot_seconds(
+                "onsale_raft_snapshot_write_seconds",
+                "From the decision to take a snapshot until its file was durable, retries included.",
+            )?,
+            snapshot_install_seconds: snapshot_seconds(
+                "onsale_raft_snapshot_install_seconds",
+                "From the arrival of a leader's snapshot until the replica stood on it.",
             )?,
             in_flight: gauge(
                 "onsale_raft_in_flight_entries",
@@ -104,6 +132,8 @@ impl ClusterMetrics {
             // Nothing was told of a replica that never ran.
             gauges.remove_label_values(&[label.as_str()]).ok();
         }
+        let timestamps = &self.snapshot_timestamp;
+        timestamps.remove_label_values(&[label.as_str()]).ok();
     }
 
     pub(crate) fn group(&self, group: GroupId) -> GroupMetrics {
@@ -115,6 +145,9 @@ impl ClusterMetrics {
             commit_index: self.commit_index.with_label_values(&label),
             apply_index: self.apply_index.with_label_values(&label),
             snapshot_index: self.snapshot_index.with_label_values(&label),
+            snapshot_timestamp: self.snapshot_timestamp.with_label_values(&label),
+            snapshot_write_seconds: self.snapshot_write_seconds.clone(),
+            snapshot_install_seconds: self.snapshot_install_seconds.clone(),
             in_flight: self.in_flight.with_label_values(&label),
             elections_won: self.elections_won.with_label_values(&label),
             pre_votes: self.pre_votes.with_label_values(&label),
@@ -142,6 +175,9 @@ pub(crate) struct GroupMetrics {
     commit_index: IntGauge,
     apply_index: IntGauge,
     snapshot_index: IntGauge,
+    snapshot_timestamp: Gauge,
+    snapshot_write_seconds: Histogram,
+    snapshot_install_seconds: Histogram,
     in_flight: IntGauge,
     elections_won: IntCounter,
     pre_votes: IntCounter,
@@ -181,6 +217,19 @@ impl GroupMetrics {
     pub(crate) fn end(&self) {
         self.leader.set(0);
         self.in_flight.set(0);
+    }
+
+    /// The newest snapshot is of this moment, Unix milliseconds.
+    pub(crate) fn set_snapshot_time(&self, at_ms: u64) {
+        self.snapshot_timestamp.set(at_ms as f64 / 1000.0);
+    }
+
+    pub(crate) fn observe_snapshot_written(&self, took: Duration) {
+        self.snapshot_write_seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn observe_snapshot_installed(&self, took: Duration) {
+        self.snapshot_install_seconds.observe(took.as_secs_f64());
     }
 
     pub(crate) fn set_progress(

@@ -13,11 +13,13 @@ use futures::stream::{Stream, StreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{AsyncRuntime, RaftSnapshotBuilder};
 use tokio::sync::watch;
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
 
 use super::digests::Digests;
 use crate::bugs::{Bug, planted};
+use crate::components::WallClock;
 use crate::machine::{Committed, Machine, MachineFault};
+use crate::metrics::GroupMetrics;
 use crate::snapshot::{SnapshotFile, SnapshotStore};
 use crate::types::{
     CommittedLeaderId, EntryPayload, GroupId, LogId, NodeId, Payload, Peer, SnapshotMeta,
@@ -37,16 +39,27 @@ pub(crate) struct Progress {
     pub(crate) bytes_since_snapshot: AtomicU64,
     /// The newest complete snapshot.
     newest: Mutex<Option<(SnapshotMeta, SnapshotFile)>>,
+    metrics: GroupMetrics,
+    /// Only says when a snapshot was taken, to those who look at the metrics.
+    wall: Arc<dyn WallClock>,
     /// The machine could not go on: it would not after a restart either.
     machine_failed: AtomicBool,
 }
 
 impl Progress {
-    pub(crate) fn new(newest: Option<(SnapshotMeta, SnapshotFile)>) -> Arc<Self> {
+    pub(crate) fn new(
+        newest: Option<(SnapshotMeta, SnapshotFile)>,
+        metrics: GroupMetrics,
+        wall: Arc<dyn WallClock>,
+    ) -> Arc<Self> {
+        // A file does not say when it was written.
+        metrics.set_snapshot_time(wall.now_ms());
         Arc::new(Progress {
             applied_term: watch::Sender::new(0),
             bytes_since_snapshot: AtomicU64::new(0),
             newest: Mutex::new(newest),
+            metrics,
+            wall,
             machine_failed: AtomicBool::new(false),
         })
     }
@@ -81,6 +94,7 @@ impl Progress {
             .is_none_or(|(known, _)| known.last_log_id <= meta.last_log_id)
         {
             *newest = Some((meta, file));
+            self.metrics.set_snapshot_time(self.wall.now_ms());
         }
     }
 }
@@ -190,6 +204,7 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Adapter {
         meta: &SnapshotMeta,
         file: SnapshotFile,
     ) -> io::Result<()> {
+        let begun = Instant::now();
         let file = self.store.adopt(self.group, meta, file).await?;
         let state = self.store.load(self.group, &file).await?;
         let restored = self.machine.restore(state).await;
@@ -203,6 +218,9 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Adapter {
             .bytes_since_snapshot
             .store(0, Ordering::Relaxed);
         self.progress.set_newest(meta.clone(), file);
+        self.progress
+            .metrics
+            .observe_snapshot_installed(begun.elapsed());
         Ok(())
     }
 
@@ -241,6 +259,7 @@ impl Adapter {
             .bytes_since_snapshot
             .store(0, Ordering::Relaxed);
         Builder {
+            begun: Instant::now(),
             group: self.group,
             meta: self.meta(),
             state: Mutex::new(Some(self.begin_snapshot().await)),
@@ -254,6 +273,7 @@ type State = Result<BoxFuture<'static, Result<Bytes, MachineFault>>, MachineFaul
 
 /// Waits for the machine's barriers and writes the file; entries are applied meanwhile.
 pub(crate) struct Builder {
+    begun: Instant,
     group: GroupId,
     meta: SnapshotMeta,
     /// Taken once; in a lock only because openraft wants builders to be `Sync`.
@@ -275,6 +295,9 @@ impl<R: AsyncRuntime> RaftSnapshotBuilder<Types<R>> for Builder {
         let state = state.map_err(fault)?.await.map_err(fault)?;
         let file = self.save(state).await?;
         self.progress.set_newest(self.meta.clone(), file.clone());
+        self.progress
+            .metrics
+            .observe_snapshot_written(self.begun.elapsed());
         Ok(Snapshot {
             meta: self.meta.clone(),
             snapshot: file,

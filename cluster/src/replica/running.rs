@@ -72,7 +72,8 @@ pub(crate) async fn start<R: AsyncRuntime>(
     let metrics = starting.metrics.group(group);
     let (handle, queues) = Handle::new(group, node);
     let machine = machine(handle.clone());
-    let progress = Progress::new(newest);
+    let wall = starting.components.wall.clone();
+    let progress = Progress::new(newest, metrics.clone(), wall);
     let lives = starting.started.fetch_add(1, Ordering::Relaxed);
     let incarnation = xxh3_64_with_seed(&lives.to_le_bytes(), starting.components.seed);
     let (digests, mut asked) = Digests::new(incarnation, config.digest_entries);

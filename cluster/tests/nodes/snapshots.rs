@@ -41,6 +41,48 @@ fn a_snapshot_that_cannot_be_written_is_tried_again() {
 }
 
 #[test]
+fn the_age_and_the_duration_of_snapshots_are_told() {
+    let mut stage = Stage::new(3, |config| {
+        config.sale_groups = 1;
+        config.keep_entries = 1;
+    });
+    let seconds =
+        |stage: &Stage, id| stage.metric(id, "onsale_raft_snapshot_timestamp_seconds", Some(1));
+    let written = |stage: &Stage, id| stage.metric(id, "onsale_raft_snapshot_write_seconds", None);
+    let installed =
+        |stage: &Stage, id| stage.metric(id, "onsale_raft_snapshot_install_seconds", None);
+    let begun = seconds(&stage, 1);
+    assert!(begun > 1.7e9, "none yet: its age is the replica's");
+    let (log, snapshots) = stage.kill(3);
+    let numbers: Vec<u64> = (0..60).collect();
+    for number in &numbers {
+        stage.commit(1, *number);
+    }
+    for id in [1, 2] {
+        let cluster = &stage.node(id).cluster;
+        stage.on(id, cluster.snapshot(1)).expect("is begun");
+    }
+    stage.until("both have written one", |stage| {
+        let is_newer = |id| seconds(stage, id) > begun && written(stage, id) >= 1.0;
+        [1, 2].into_iter().all(is_newer)
+    });
+    stage.until("the log is purged", |stage| {
+        [1, 2].iter().all(|id| {
+            let status = stage.node(*id).cluster.status();
+            let group = status.iter().find(|status| status.group == 1);
+            group.is_some_and(|group| group.purged > 40)
+        })
+    });
+    assert_eq!(installed(&stage, 1), 0.0);
+    stage.start_on(3, log, snapshots);
+    let begun = seconds(&stage, 3);
+    stage.until_all_have(1, &numbers);
+    stage.until("it tells that it installed one", |stage| {
+        installed(stage, 3) >= 1.0 && seconds(stage, 3) >= begun
+    });
+}
+
+#[test]
 fn a_fault_while_a_snapshot_is_installed_ends_the_process() {
     let mut stage = Stage::new(3, |config| {
         config.sale_groups = 1;

@@ -258,7 +258,7 @@ impl Stage {
         self.on(at, outcome).expect("every reply fires")
     }
 
-    /// A counter or gauge of a node; of one group, when one is named.
+    /// A counter or gauge of a node, or how much a histogram observed; of one group, when one is named.
     pub fn metric(&self, id: NodeId, name: &str, group: Option<GroupId>) -> f64 {
         let families = self.node(id).registry.gather();
         let family = families.iter().find(|family| family.name() == name);
@@ -272,7 +272,10 @@ impl Stage {
                     .as_deref()
                     .is_none_or(|group| labels.any(|label| label.value() == group))
             })
-            .map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value())
+            .map(|metric| {
+                let observed = metric.get_histogram().get_sample_count() as f64;
+                metric.get_counter().get_value() + metric.get_gauge().get_value() + observed
+            })
             .sum()
     }
 
