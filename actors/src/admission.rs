@@ -7,7 +7,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout};
 use crate::calls::{Answers, Calls};
 use crate::clock::Clock;
 use crate::codec::record;
+use crate::metrics::SaleMetrics;
 use crate::sale::{RoomLook, SaleHandle};
 
 /// Between two looks at the sale.
@@ -44,6 +45,8 @@ pub struct Flow {
     joined: AtomicU64,
     released: AtomicU64,
     sold: AtomicU64,
+    /// The count of the actor that is here, see `Flow::looks_due`.
+    looks_due: Mutex<Arc<AtomicU64>>,
 }
 
 impl Flow {
@@ -70,6 +73,25 @@ impl Flow {
 
     pub fn sold_per_1000_s(&self) -> u64 {
         self.sold.load(Ordering::Relaxed)
+    }
+
+    /// Looks at the sale that are due and wait until the one under way has ended: what waits in the
+    /// actor's mailbox.
+    pub fn looks_due(&self) -> u64 {
+        self.looks().load(Ordering::Relaxed)
+    }
+
+    /// The count of an actor that begins. The timer of the one before may still count once.
+    fn count_looks(&self) -> Arc<AtomicU64> {
+        let mut looks = self.looks();
+        *looks = Arc::default();
+        Arc::clone(&looks)
+    }
+
+    fn looks(&self) -> MutexGuard<'_, Arc<AtomicU64>> {
+        self.looks_due
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, pace: &Pace) {
@@ -99,6 +121,7 @@ impl Flow {
         ] {
             told.store(0, Ordering::Relaxed);
         }
+        self.count_looks();
     }
 }
 
@@ -132,10 +155,12 @@ struct Admission;
 struct State {
     sale: SaleHandle,
     clock: Arc<dyn Clock>,
+    metrics: Arc<SaleMetrics>,
     pace: Option<Pace>,
     gate: Gate,
     rates: Rates,
     looked: Instant,
+    looks_due: Arc<AtomicU64>,
 }
 
 /// Look at the sale.
@@ -146,12 +171,15 @@ struct Tick;
 pub(crate) async fn spawn(
     sale: SaleHandle,
     clock: Arc<dyn Clock>,
+    metrics: Arc<SaleMetrics>,
     supervisor: ActorCell,
 ) -> Result<(), SpawnErr> {
     let state = State {
         gate: Gate::new(None, &clock),
+        looks_due: sale.flow().count_looks(),
         sale,
         clock,
+        metrics,
         pace: None,
         rates: Rates::default(),
         looked: Instant::now(),
@@ -170,7 +198,11 @@ impl Actor for Admission {
         this: ActorRef<Tick>,
         state: State,
     ) -> Result<State, ActorProcessingErr> {
-        let _ticks_until_it_stops = this.send_interval(LOOK_EVERY, || Tick);
+        let looks_due = Arc::clone(&state.looks_due);
+        let _ticks_until_it_stops = this.send_interval(LOOK_EVERY, move || {
+            looks_due.fetch_add(1, Ordering::Relaxed);
+            Tick
+        });
         Ok(state)
     }
 
@@ -180,8 +212,13 @@ impl Actor for Admission {
         _: Tick,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        state.looks_due.fetch_sub(1, Ordering::Relaxed);
+        let begun = Instant::now();
         match state.sale.room_look().await {
-            Ok(Some(look)) => state.let_in(look).await,
+            Ok(Some(look)) => {
+                state.let_in(look).await;
+                state.metrics.observe_look(begun.elapsed());
+            }
             // Leads no more, is frozen, or has left the node.
             Ok(None) | Err(_) => this.stop(None),
         }

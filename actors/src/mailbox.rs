@@ -178,6 +178,11 @@ impl<M, N> Mailbox<M, N> {
         }
     }
 
+    /// Messages that wait and that the actor has not taken yet.
+    pub fn waiting(&self) -> usize {
+        self.lock().ring.len()
+    }
+
     /// Called by the actor: takes all that waits into an inbox that has been emptied.
     pub fn take(&self, inbox: &mut Inbox<M, N>) {
         // An emptied ring begins at its first place again.

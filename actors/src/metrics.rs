@@ -2,6 +2,7 @@
 //! sets, never from ids.
 
 use std::array;
+use std::time::Duration;
 
 use domain::change::{Change, Fact, SeatState};
 use domain::outcome::Outcome;
@@ -11,6 +12,12 @@ use proto::channel::v1::RejectionReason;
 
 use crate::codec::rejection::pack;
 use crate::size::Size;
+
+/// A round of a sale, in seconds: a command alone takes some tens of microseconds, and a sale whose rounds
+/// take a twentieth of a second lets everybody wait.
+const ROUND_SECONDS: [f64; 6] = [0.000_02, 0.000_1, 0.000_5, 0.002_5, 0.01, 0.05];
+/// A look at a waiting room, in seconds; there is one every quarter of a second.
+const LOOK_SECONDS: [f64; 6] = [0.001, 0.005, 0.025, 0.1, 0.25, 1.0];
 
 /// Reasons of rejections, by their durable numbers; 0 is none.
 const REASONS: usize = 50;
@@ -23,6 +30,8 @@ pub struct SaleMetrics {
     refused_without_entry: IntCounter,
     batches: IntCounter,
     batch_commands: Histogram,
+    round_seconds: Histogram,
+    look_seconds: Histogram,
     frozen: IntGauge,
     actors_failed: IntCounter,
     /// In the sequence of `Size::ALL`.
@@ -50,15 +59,27 @@ impl SaleMetrics {
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
-        let buckets = prometheus::exponential_buckets(1.0, 2.0, 12)?;
-        let batch_commands = Histogram::with_opts(
-            HistogramOpts::new(
-                "onsale_sale_batch_commands",
-                "Commands closed into one proposal",
-            )
-            .buckets(buckets),
+        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
+            let options = HistogramOpts::new(name, help).buckets(buckets);
+            let histogram = Histogram::with_opts(options)?;
+            registry.register(Box::new(histogram.clone()))?;
+            Result::<_, prometheus::Error>::Ok(histogram)
+        };
+        let batch_commands = histogram(
+            "onsale_sale_batch_commands",
+            "Commands closed into one proposal",
+            prometheus::exponential_buckets(1.0, 2.0, 12)?,
         )?;
-        registry.register(Box::new(batch_commands.clone()))?;
+        let round_seconds = histogram(
+            "onsale_sale_round_seconds",
+            "Time that a sale on this node took for all that waited for it, led or not; one round of eight is timed",
+            ROUND_SECONDS.to_vec(),
+        )?;
+        let look_seconds = histogram(
+            "onsale_queue_look_seconds",
+            "Time that letting visitors in took, from a look at the sale until the log had decided",
+            LOOK_SECONDS.to_vec(),
+        )?;
         let frozen = IntGauge::new(
             "onsale_sale_frozen",
             "Sales frozen on this node after a panic of their logic",
@@ -83,6 +104,8 @@ impl SaleMetrics {
                 "Batches proposed by this node's sales",
             )?,
             batch_commands,
+            round_seconds,
+            look_seconds,
             frozen,
             actors_failed: counter(
                 "onsale_sale_actors_failed_total",
@@ -104,6 +127,14 @@ impl SaleMetrics {
     pub(crate) fn observe_batch(&self, commands: usize) {
         self.batches.inc();
         self.batch_commands.observe(commands as f64);
+    }
+
+    pub(crate) fn observe_round(&self, took: Duration) {
+        self.round_seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn observe_look(&self, took: Duration) {
+        self.look_seconds.observe(took.as_secs_f64());
     }
 
     pub(crate) fn observe_refused_without_entry(&self, calls: usize) {

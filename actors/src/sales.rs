@@ -182,8 +182,11 @@ impl Sales {
             Err(_) => return,
         };
         for sale in led {
-            let (clock, supervisor) = (Arc::clone(&self.around.clock), self.supervisor.clone());
-            if let Err(error) = admission::spawn(sale.clone(), clock, supervisor).await {
+            let clock = Arc::clone(&self.around.clock);
+            let metrics = Arc::clone(&self.around.metrics);
+            let supervisor = self.supervisor.clone();
+            let begun = admission::spawn(sale.clone(), clock, metrics, supervisor).await;
+            if let Err(error) = begun {
                 tracing::error!(sale = sale.id().0, %error, "its admission does not start");
                 sale.admission_ended();
             }

@@ -44,6 +44,7 @@ type ActorState = Option<Desk>;
 struct Desk {
     owner: Owner,
     inbox: Inbox<Message, Note>,
+    rounds: u32,
 }
 
 /// The task in which a sale answers its doorbell: woken for each delivery, it is polled alone,
@@ -58,6 +59,9 @@ impl Drop for Answering {
 
 /// Messages handled before other actors get their turn.
 const MESSAGES_PER_ROUND: usize = 256;
+
+/// Of so many rounds one is timed: a sale that gets one command at a time has a round for each.
+const TIMED_EVERY: u32 = 8;
 
 /// Messages that may wait; commands are counted on their own.
 const MESSAGES_MAX: usize = 4096;
@@ -135,6 +139,7 @@ pub(crate) async fn spawn(
     let desk = Desk {
         owner,
         inbox: Inbox::default(),
+        rounds: 0,
     };
     let (actor, _joined) = Actor::spawn_linked(None, SaleActor, Some(desk), supervisor).await?;
     shared.mailbox.connect(actor);
@@ -196,9 +201,8 @@ impl Actor for SaleActor {
 async fn answer(mut desk: Desk) {
     let shared = Arc::clone(&desk.owner.shared);
     while shared.mailbox.rung().await {
-        let Desk { owner, inbox } = &mut desk;
-        shared.mailbox.take(inbox);
-        while one_round(owner, inbox) {
+        shared.mailbox.take(&mut desk.inbox);
+        while one_round(&mut desk) {
             tokio::task::yield_now().await;
         }
     }
@@ -231,8 +235,16 @@ impl Drop for Desk {
 }
 
 /// Handles what was taken, up to a round's worth; whether there is more of it.
-fn one_round(owner: &mut Owner, inbox: &mut Inbox<Message, Note>) -> bool {
-    let begun = owner.has_room().then(Instant::now);
+fn one_round(desk: &mut Desk) -> bool {
+    let Desk {
+        owner,
+        inbox,
+        rounds,
+    } = desk;
+    let is_timed = rounds.is_multiple_of(TIMED_EVERY);
+    *rounds = rounds.wrapping_add(1);
+    let has_room = owner.has_room();
+    let begun = (is_timed || has_room).then(Instant::now);
     for _ in 0..MESSAGES_PER_ROUND {
         let Some(message) = inbox.ring.pop_front() else {
             break;
@@ -245,7 +257,13 @@ fn one_round(owner: &mut Owner, inbox: &mut Inbox<Message, Note>) -> bool {
     }
     owner.settle();
     if let Some(begun) = begun {
-        owner.turnstile.work(begun.elapsed());
+        let took = begun.elapsed();
+        if is_timed {
+            owner.around.metrics.observe_round(took);
+        }
+        if has_room {
+            owner.turnstile.work(took);
+        }
     }
     !inbox.ring.is_empty()
 }

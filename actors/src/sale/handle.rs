@@ -125,6 +125,12 @@ impl SaleHandle {
         handed_over.saturating_sub(applied)
     }
 
+    /// Messages that wait for the sale's actor, deliveries of the log among them; what it has taken in
+    /// one go and not come to yet is not seen.
+    pub fn queued_messages(&self) -> usize {
+        self.shared.mailbox.waiting()
+    }
+
     /// The layout, as it was given when the sale was created.
     pub async fn layout(&self) -> Result<Bytes, ReadFailure> {
         self.ask(Read::Layout).await

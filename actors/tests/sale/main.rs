@@ -4,6 +4,7 @@
 mod digests;
 mod failing;
 mod freezing;
+mod handling;
 mod leadership;
 mod selling;
 mod solo;

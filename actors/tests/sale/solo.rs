@@ -193,12 +193,13 @@ impl Solo {
         }
     }
 
-    /// The value of a metric without labels.
+    /// The value of a metric without labels; of a histogram, how much was observed.
     pub fn metric(&self, name: &str) -> f64 {
         let families = self.registry.gather();
         let family = families.iter().find(|family| family.name() == name);
         let metric = &family.expect("is registered").get_metric()[0];
-        metric.get_gauge().get_value() + metric.get_counter().get_value()
+        let observed = metric.get_histogram().get_sample_count() as f64;
+        metric.get_gauge().get_value() + metric.get_counter().get_value() + observed
     }
 
     pub fn commit(&self, on: bool) {
@@ -215,18 +216,23 @@ impl Solo {
 
     /// A sale of `rows` rows of ten seats, open.
     pub async fn open_sale(&self, id: u64, rows: usize, rules: &SaleRules) -> SaleHandle {
+        let sale = self.announce_sale(id, rows, rules).await;
+        assert!(matches!(
+            self.ask(&sale, Command::OpenSale).await,
+            Answer::Done { .. }
+        ));
+        sale
+    }
+
+    /// The same, not open yet.
+    pub async fn announce_sale(&self, id: u64, rows: usize, rules: &SaleRules) -> SaleHandle {
         let layout = Bytes::from_static(b"layout");
         let id = SaleId(id);
         self.sales
             .create(self.group.as_ref(), id, layout, &venue(rows), rules, 42)
             .await
             .expect("creates");
-        let sale = self.sales.get(id).expect("is here");
-        assert!(matches!(
-            self.ask(&sale, Command::OpenSale).await,
-            Answer::Done { .. }
-        ));
-        sale
+        self.sales.get(id).expect("is here")
     }
 
     pub fn key(&self) -> IdempotencyKey {
