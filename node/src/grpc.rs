@@ -46,6 +46,7 @@ pub mod records {
     pub use crate::access::pass::NoPassKeys;
 }
 
+pub use admission::{Waits, follow as follow_waits};
 pub use metrics::RpcMetrics;
 pub use place::{EventEntry, Keeper, Whereabouts};
 pub use server::{ServeFailure, for_peers, serve};
@@ -152,6 +153,7 @@ pub struct Partners {
     going_down: watch::Receiver<bool>,
     metrics: Arc<RpcMetrics>,
     tracer: Tracer,
+    waits: Arc<Waits>,
 }
 
 impl Partners {
@@ -167,6 +169,7 @@ impl Partners {
         going_down: watch::Receiver<bool>,
         metrics: RpcMetrics,
         tracer: Tracer,
+        waits: Arc<Waits>,
     ) -> Partners {
         Partners {
             limit: Arc::new(RateLimit::per_second(config.calls_per_s)),
@@ -184,6 +187,7 @@ impl Partners {
             going_down,
             metrics: Arc::new(metrics),
             tracer,
+            waits,
         }
     }
 

@@ -3,8 +3,10 @@
 mod board;
 mod entry;
 mod forecast;
+mod metrics;
 mod reader;
 mod told;
+mod waits;
 
 use std::sync::Arc;
 
@@ -38,6 +40,7 @@ use crate::trace::CallSpan;
 use board::Boards;
 pub use entry::Obstacle;
 pub use reader::Rooms;
+pub use waits::{Waits, follow};
 
 /// Visitors of one batch.
 pub const VISITORS_MAX: usize = 1000;

@@ -21,7 +21,7 @@ use tonic::transport::server::Connected;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use super::admission::{Admission, Rooms};
+use super::admission::{Admission, Rooms, Waits};
 use super::catalogue::Catalogue;
 use super::meter::Meter;
 use super::metrics::RpcMetrics;
@@ -65,7 +65,7 @@ pub async fn serve(
     // Older clients, Python's among them, know no other.
     services.add_service(descriptors().build_v1alpha()?);
     let entrance = Entrance::Partners(partners.clone());
-    let admission = Admission::new(Rooms::new(entrance.clone()));
+    let admission = Admission::new(Rooms::new(entrance.clone(), partners.waits.clone()));
     let bytes_max = config.message_bytes_max;
     services
         .add_service(
@@ -143,7 +143,7 @@ fn descriptors() -> tonic_reflection::server::Builder<'static> {
 
 /// The reads that other nodes pass on, for the peer listener. Whoever reaches that listener is
 /// trusted to name the partner it reads for.
-pub fn for_peers(whereabouts: Arc<dyn Whereabouts>) -> Routes {
+pub fn for_peers(whereabouts: Arc<dyn Whereabouts>, waits: Arc<Waits>) -> Routes {
     let entrance = Entrance::Peers(whereabouts);
     let mut services = RoutesBuilder::default();
     services
@@ -153,7 +153,7 @@ pub fn for_peers(whereabouts: Arc<dyn Whereabouts>) -> Routes {
         .add_service(SeatsServiceServer::new(Seats(entrance.clone())))
         .add_service(SalesServiceServer::new(Sales(entrance.clone())))
         .add_service(AdmissionServiceServer::new(Admission::new(Rooms::new(
-            entrance,
+            entrance, waits,
         ))));
     services.routes()
 }

@@ -33,6 +33,8 @@ pub struct LedMetrics {
     /// Of the groups that have a replica here.
     unapplied: IntGaugeVec,
     told_groups: Vec<GroupId>,
+    messages_most: IntGauge,
+    looks_due: IntGauge,
     stalled: IntGauge,
     /// In the sequence of `HeldUp::ALL`.
     held_up: [IntGauge; 3],
@@ -54,6 +56,7 @@ struct OfSize {
     visitor_events: [IntCounter; 6],
     target: Gauge,
     capacity: Gauge,
+    wait: Gauge,
 }
 
 /// What one round over the sales adds up.
@@ -66,6 +69,10 @@ pub struct Totals {
     pub queued_most: u64,
     /// By group, of the sale that has most of them.
     pub unapplied: BTreeMap<GroupId, u64>,
+    /// Of the sale on this node for which most messages wait.
+    pub messages_most: u64,
+    /// Looks at rooms that wait for the one under way.
+    pub looks_due: u64,
     pub stalled: u64,
     /// In the sequence of `HeldUp::ALL`.
     pub held_up: [u64; 3],
@@ -94,6 +101,18 @@ pub struct OfSizeTotals {
     /// Visitors a second, in thousandths.
     pub target: u64,
     pub capacity: u64,
+    /// Of the room with the longest wait; `None`: of none it is known.
+    pub wait_ms: Option<u64>,
+}
+
+/// How fast a sale's room lets in, which is in no figures of the sale.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    /// Visitors a second, in thousandths.
+    pub target: u64,
+    pub capacity: u64,
+    /// Of who comes now.
+    pub wait_ms: Option<u64>,
 }
 
 /// Where a sale stood when this node, leading, looked last.
@@ -115,7 +134,12 @@ impl Before {
 }
 
 impl Totals {
-    pub fn add(&mut self, figures: &Figures, before: Option<&Before>, target: u64, capacity: u64) {
+    pub fn add(&mut self, figures: &Figures, before: Option<&Before>, pace: Pace) {
+        let Pace {
+            target,
+            capacity,
+            wait_ms,
+        } = pace;
         let counts = &figures.counts;
         self.oversold += figures.oversold_seats;
         for (channel, seats) in &figures.channel_seats {
@@ -150,6 +174,8 @@ impl Totals {
         of_size.visitors[0] += census.waiting;
         of_size.visitors[1] += census.at_the_desk;
         of_size.capacity += capacity;
+        // `None` is less than any.
+        of_size.wait_ms = of_size.wait_ms.max(wait_ms);
         let lets_in = room.lets_in() && !room.is_paused && census.waiting > 0;
         // With nothing left the law's last word stands, and nobody is let in.
         if lets_in && room.free > 0 {
@@ -202,6 +228,7 @@ struct BySize {
     visitor_events: IntCounterVec,
     target: GaugeVec,
     capacity: GaugeVec,
+    wait: GaugeVec,
 }
 
 impl BySize {
@@ -269,6 +296,10 @@ impl BySize {
                 "onsale_queue_capacity_per_second",
                 "Passes a second that sales this node leads can serve, as far as that was measured.",
             )?,
+            wait: rates(
+                "onsale_queue_expected_wait_seconds",
+                "What who comes now is told to wait, in the room of those this node leads with the longest wait; NaN: nobody is let in.",
+            )?,
         })
     }
 
@@ -286,6 +317,7 @@ impl BySize {
                 .map(|event| self.visitor_events.with_label_values(&[size, event])),
             target: self.target.with_label_values(&[size]),
             capacity: self.capacity.with_label_values(&[size]),
+            wait: self.wait.with_label_values(&[size]),
         }
     }
 }
@@ -304,6 +336,8 @@ impl OfSize {
         }
         self.target.set(totals.target as f64 / 1000.0);
         self.capacity.set(totals.capacity as f64 / 1000.0);
+        let wait = totals.wait_ms.map(|wait_ms| wait_ms as f64 / 1000.0);
+        self.wait.set(wait.unwrap_or(f64::NAN));
     }
 }
 
@@ -360,6 +394,14 @@ impl LedMetrics {
             )?,
             unapplied,
             told_groups: Vec::new(),
+            messages_most: gauge(
+                "onsale_sale_queued_messages_most",
+                "Messages waiting for the actor of the sale on this node that has most of them, what the log delivers among them.",
+            )?,
+            looks_due: gauge(
+                "onsale_queue_looks_due",
+                "Looks at waiting rooms that are due and wait until the one before has ended, over the rooms this node leads.",
+            )?,
             stalled: gauge(
                 "onsale_queue_stalled_rooms",
                 "Open rooms with visitors waiting and seats free that have let nobody in for a minute, or as long as three visitors take at the pace aimed at.",
@@ -378,6 +420,8 @@ impl LedMetrics {
         self.queued.set(gauge(totals.queued));
         self.queued_most.set(gauge(totals.queued_most));
         self.tell_unapplied(&totals.unapplied);
+        self.messages_most.set(gauge(totals.messages_most));
+        self.looks_due.set(gauge(totals.looks_due));
         self.stalled.set(gauge(totals.stalled));
         set_all(&self.held_up, &totals.held_up);
         for (counter, by) in self.phase_changes.iter().zip(totals.phase_changes) {
@@ -466,12 +510,24 @@ mod tests {
         }
     }
 
+    fn aims_at(target: u64) -> Pace {
+        Pace {
+            target,
+            ..Pace::default()
+        }
+    }
+
     #[test]
     fn sales_and_rooms_are_added_up() {
         let mut totals = Totals::default();
         let (before, now) = (room(90, 10, 5, 50), room(80, 30, 5, 50));
-        totals.add(&now, Some(&Before::of(&before)), 4_000, 9_000);
-        totals.add(&room(7, 0, 0, 1), None, 1_000, 0);
+        let slow = Pace {
+            target: 4_000,
+            capacity: 9_000,
+            wait_ms: Some(20_000),
+        };
+        totals.add(&now, Some(&Before::of(&before)), slow);
+        totals.add(&room(7, 0, 0, 1), None, aims_at(1_000));
         let [small, middle, large] = totals.by_size;
         assert_eq!(small.sales, 2);
         assert_eq!(small.seats, [51, 4, 6, 0]);
@@ -481,6 +537,7 @@ mod tests {
         assert_eq!(small.visitors, [87, 5]);
         assert_eq!(small.visitor_events, [10, 20, 0, 0, 0, 0]);
         assert_eq!((small.target, small.capacity), (5_000, 9_000));
+        assert_eq!(small.wait_ms, Some(20_000), "the longest");
         assert_eq!((middle, large), Default::default());
         let channels = [(ChannelId(1), 6), (ChannelId(2), 4)];
         assert_eq!(totals.channel_seats, BTreeMap::from(channels));
@@ -492,22 +549,23 @@ mod tests {
         let mut totals = Totals::default();
         let mut closed = room(0, 9, 0, 5);
         closed.phase = Phase::Closed;
-        totals.add(&closed, None, 0, 0);
+        totals.add(&closed, None, aims_at(0));
         assert_eq!(
             totals.phase_changes, [0; 3],
             "it may be the new leader's first look"
         );
-        totals.add(&closed, Some(&Before::of(&room(0, 9, 0, 5))), 0, 0);
-        totals.add(&closed, Some(&Before::of(&closed)), 0, 0);
+        let open = Before::of(&room(0, 9, 0, 5));
+        totals.add(&closed, Some(&open), aims_at(0));
+        totals.add(&closed, Some(&Before::of(&closed)), aims_at(0));
         assert_eq!(totals.phase_changes, [0, 0, 1]);
     }
 
     #[test]
     fn nobody_is_meant_to_come_in_where_nothing_is_left() {
         let mut totals = Totals::default();
-        totals.add(&room(9, 1, 0, 0), None, 60_000, 0);
+        totals.add(&room(9, 1, 0, 0), None, aims_at(60_000));
         assert_eq!(totals.by_size[0].target, 0);
-        totals.add(&room(9, 1, 0, 1), None, 60_000, 0);
+        totals.add(&room(9, 1, 0, 1), None, aims_at(60_000));
         assert_eq!(totals.by_size[0].target, 60_000);
     }
 
@@ -515,7 +573,7 @@ mod tests {
     fn events_are_told_apart_by_their_size() {
         let mut totals = Totals::default();
         for free in [1_000, 10_000, 100_000] {
-            totals.add(&room(0, 0, 0, free), None, 0, 0);
+            totals.add(&room(0, 0, 0, free), None, aims_at(0));
         }
         assert_eq!(totals.by_size.map(|of_size| of_size.sales), [1, 1, 1]);
     }

@@ -15,10 +15,11 @@ use domain::ids::SaleId;
 use futures::StreamExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::metrics::{Before, LedMetrics, Totals};
+use super::metrics::{Before, LedMetrics, Pace, Totals};
 use super::standing::{Standing, Steering};
 use super::trouble::{Trouble, Troubles};
 use crate::forecast::Book;
+use crate::grpc::Waits;
 
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -37,6 +38,8 @@ pub struct Source {
     pub cluster: Cluster,
     /// Where figures are kept for forecasts.
     pub book: Arc<Book>,
+    /// What visitors are told of their wait.
+    pub waits: Arc<Waits>,
 }
 
 /// What the round before knew.
@@ -98,6 +101,9 @@ async fn round(source: &Source, last: &mut Last) -> (Totals, usize, BTreeSet<(Sa
         totals.queued_most = totals.queued_most.max(queued);
         let unapplied = totals.unapplied.entry(sale.group()).or_default();
         *unapplied = sale.unapplied_entries().max(*unapplied);
+        let messages = sale.queued_messages() as u64;
+        totals.messages_most = totals.messages_most.max(messages);
+        totals.looks_due += sale.flow().looks_due();
         here.insert(sale.id());
         if source.cluster.leader(sale.group()) == Some(source.cluster.node_id()) {
             led.push(sale);
@@ -108,7 +114,7 @@ async fn round(source: &Source, last: &mut Last) -> (Totals, usize, BTreeSet<(Sa
     let mut answers = futures::stream::iter(led)
         .map(|sale| async { (figures(&sale).await, sale) })
         .buffer_unordered(ASKED_AT_ONCE);
-    let (mut now, mut rooms) = (BTreeMap::new(), BTreeMap::new());
+    let (mut seen, mut rooms) = (BTreeMap::new(), BTreeMap::new());
     while let Some((figures, sale)) = answers.next().await {
         let figures = match figures {
             Ok(figures) => figures,
@@ -118,10 +124,15 @@ async fn round(source: &Source, last: &mut Last) -> (Totals, usize, BTreeSet<(Sa
                 continue;
             }
         };
-        let (id, flow) = (sale.id(), sale.flow());
+        let (id, flow, now) = (sale.id(), sale.flow(), Instant::now());
         let before = last.led.get(&id);
-        let capacity = flow.capacity_per_1000_s().unwrap_or(0);
-        totals.add(&figures, before, flow.target_per_1000_s(), capacity);
+        let wait_ms = |room| source.waits.of_newcomer_ms(id, now, room);
+        let pace = Pace {
+            target: flow.target_per_1000_s(),
+            capacity: flow.capacity_per_1000_s().unwrap_or(0),
+            wait_ms: figures.room.as_ref().and_then(wait_ms),
+        };
+        totals.add(&figures, before, pace);
         if figures.oversold_seats > 0 {
             troubles.insert((id, Trouble::Oversold));
         }
@@ -130,9 +141,8 @@ async fn round(source: &Source, last: &mut Last) -> (Totals, usize, BTreeSet<(Sa
                 is_on: flow.is_steered(),
                 target: flow.target_per_1000_s(),
             };
-            let (before, looked) = (last.rooms.get(&id), Instant::now());
-            let standing = Standing::of(room, steering, before, looked);
-            if standing.is_stalled(looked) {
+            let standing = Standing::of(room, steering, last.rooms.get(&id), now);
+            if standing.is_stalled(now) {
                 totals.stalled += 1;
                 troubles.insert((id, Trouble::Stalled));
             }
@@ -147,10 +157,10 @@ async fn round(source: &Source, last: &mut Last) -> (Totals, usize, BTreeSet<(Sa
             totals.count_phase(figures.phase);
         }
         source.book.note(id, &figures);
-        now.insert(id, Before::of(&figures));
+        seen.insert(id, Before::of(&figures));
     }
     *last = Last {
-        led: now,
+        led: seen,
         rooms,
         here: is_caught_up.then_some(here),
     };

@@ -21,7 +21,7 @@ use super::time;
 use crate::access::Door;
 use crate::access::risk::RiskScorer;
 use crate::gateway::{self, Forwarding, Gateway, GatewayMetrics};
-use crate::grpc::{self, Partners, RpcMetrics};
+use crate::grpc::{self, Partners, RpcMetrics, Waits};
 use crate::trace::{self, Tracer};
 
 /// The values an engine is started with.
@@ -47,6 +47,8 @@ pub struct Engine {
     pub tracer: Tracer,
     /// To be told what becomes of holds.
     pub risk: Arc<dyn RiskScorer>,
+    /// What visitors are told of their wait; somebody has to look whether it was true.
+    pub waits: Arc<Waits>,
     /// Ends when the partners' listener does.
     pub partners: JoinHandle<Result<(), grpc::ServeFailure>>,
     /// True ends the partners' streams.
@@ -93,7 +95,9 @@ impl Engine {
         let node_id = cluster_config.node_id;
         let wall = Arc::clone(&components.wall);
         let tracer = Tracer::new(node_id, wall, components.seed, &tracing, registry)?;
-        let peers = grpc::for_peers(Arc::clone(&place) as _).add_service(Forwarding::service(
+        let waits = Arc::new(Waits::new(registry)?);
+        let reads = grpc::for_peers(Arc::clone(&place) as _, Arc::clone(&waits));
+        let peers = reads.add_service(Forwarding::service(
             Arc::clone(&place) as _,
             &gateway_config,
             tracer.clone(),
@@ -131,6 +135,7 @@ impl Engine {
             goes_down,
             RpcMetrics::new(registry)?,
             tracer.clone(),
+            Arc::clone(&waits),
         );
         Ok(Engine {
             sales,
@@ -140,6 +145,7 @@ impl Engine {
             door,
             tracer,
             risk: partners.risk(),
+            waits,
             partners: tokio::spawn(grpc::serve(partners, incoming)),
             going_down,
         })

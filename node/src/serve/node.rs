@@ -130,6 +130,7 @@ impl Running {
             door,
             tracer,
             risk,
+            waits,
             partners,
             going_down,
         } = Engine::start(
@@ -150,6 +151,7 @@ impl Running {
                 sales,
                 cluster: cluster.clone(),
                 book: Arc::clone(&forecasts),
+                waits,
             },
             &leaves,
             &registry,
@@ -217,6 +219,8 @@ fn observe(
     let folder = &config.node.data_dir;
     let cluster = source.cluster.clone();
     observe::Health::register(registry, cluster, leaves.clone(), folder)?;
+    let (waits, sales) = (Arc::clone(&source.waits), Arc::clone(&source.sales));
+    tokio::spawn(grpc::follow_waits(waits, sales));
     tokio::spawn(observe::look(source, observe::LedMetrics::new(registry)?));
     Ok(())
 }

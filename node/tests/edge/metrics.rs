@@ -95,6 +95,8 @@ async fn metrics_are_well_named_and_tell_of_a_sale() {
     assert_eq!(node.metric("onsale_sale_oversold_seats"), 0.0);
     assert_eq!(node.metric("onsale_node_ready"), 1.0);
     assert!(node.metric("process_resident_memory_bytes") > 1e6);
+    assert!(node.metric("onsale_sale_round_seconds_count") > 0.0);
+    assert!(node.metric("onsale_raft_snapshot_timestamp_seconds") > 1.7e9);
     assert_eq!(node.metric("onsale_build_info"), 1.0);
     assert!(node.metric("onsale_node_cpus") >= 1.0);
     assert!(told.series.contains(&format!(

@@ -18,7 +18,7 @@ use domain::rules::SaleRules;
 use futures::StreamExt as _;
 use onsale::access::{Door, key};
 use onsale::gateway::{self, Forwarding, Gateway, GatewayMetrics};
-use onsale::grpc::{self, Partners, RpcMetrics};
+use onsale::grpc::{self, Partners, RpcMetrics, Waits};
 use onsale::serve::place::Place;
 use onsale::trace::{self, Tracer};
 use proto::channel::v1::catalogue_service_client::CatalogueServiceClient;
@@ -84,7 +84,9 @@ impl Node {
         let told = Arc::new(ToldTraces::default());
         tracer.send_to(Arc::clone(&told) as _);
         let forwarding = Forwarding::service(view.clone(), &bounds, tracer.clone());
-        let services = grpc::for_peers(view.clone()).add_service(forwarding);
+        let waits = Arc::new(Waits::new(&registry).expect("registers"));
+        let reads = grpc::for_peers(view.clone(), Arc::clone(&waits));
+        let services = reads.add_service(forwarding);
         let machines = Arc::new(SaleMachines(sales.clone()));
         let cluster = Cluster::start(config, components, machines, services, &registry)
             .await
@@ -103,6 +105,7 @@ impl Node {
             down,
             RpcMetrics::new(&registry).expect("registers"),
             tracer,
+            waits,
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await

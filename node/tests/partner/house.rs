@@ -25,7 +25,7 @@ use futures::StreamExt as _;
 use onsale::access::pass::{PassKey, PassKeys, Trust};
 use onsale::access::{Door, KeyRecord, Keys, PartnerRecord, key};
 use onsale::gateway::{self, Directory, Gateway, GatewayMetrics, PeerChannel, Route};
-use onsale::grpc::{self, EventEntry, Keeper, Partners, RpcMetrics, Whereabouts};
+use onsale::grpc::{self, EventEntry, Keeper, Partners, RpcMetrics, Waits, Whereabouts};
 use onsale::trace::{self, Sink, TraceMetrics, TracePart, Tracer};
 use prost::Message as _;
 use proto::channel::v1 as pb;
@@ -359,6 +359,7 @@ impl House {
             down,
             RpcMetrics::new(&registry).expect("registers"),
             tracer.clone(),
+            Arc::new(Waits::new(&registry).expect("registers")),
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await

@@ -9,8 +9,8 @@ use proto::channel::v1::{self as pb, StatusManyRequest};
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::forecast::Forecasts;
 use super::told;
+use super::waits::Waits;
 use crate::bugs::{Bug, planted};
 use crate::grpc::place::{self, Copy, Place};
 use crate::grpc::{Entrance, Reader, status};
@@ -19,15 +19,12 @@ use crate::grpc::{Entrance, Reader, status};
 #[derive(Clone)]
 pub struct Rooms {
     pub entrance: Entrance,
-    forecasts: Arc<Forecasts>,
+    waits: Arc<Waits>,
 }
 
 impl Rooms {
-    pub fn new(entrance: Entrance) -> Rooms {
-        Rooms {
-            entrance,
-            forecasts: Arc::default(),
-        }
+    pub fn new(entrance: Entrance, waits: Arc<Waits>) -> Rooms {
+        Rooms { entrance, waits }
     }
 
     /// Where visitors stand, as any copy has it.
@@ -90,12 +87,19 @@ impl Rooms {
                 if copy == Copy::Proved && !planted(Bug::PlaceUnproved) {
                     place::in_time(until, replica.prove()).await?;
                 }
+                let drawn = self.waits.draw(sale, Instant::now(), &visitors);
                 let places = place::in_time(until, replica.places(visitors)).await?;
                 let places = places.ok_or_else(|| status::rejected(Rejection::NoRoom, 0))?;
-                let released = places.room.census.released;
-                let flow = self.forecasts.look(sale, Instant::now(), released);
+                let (now, released) = (Instant::now(), places.room.census.released);
+                let flow = self.waits.flow(sale, now, released);
                 let told = |status| told::place(&places.room, flow, reader.partner, status);
-                Ok(places.statuses.iter().copied().map(told).collect())
+                let told: Vec<_> = places.statuses.iter().copied().map(told).collect();
+                if let Some((at, visitor)) = drawn
+                    && let Some(place) = told.get(at)
+                {
+                    self.waits.follow(sale, visitor, now, place);
+                }
+                Ok(told)
             }
             Place::There(channel) => {
                 let message = StatusManyRequest {
