@@ -4,6 +4,8 @@ from board import FOLLOWS, NO_ALARM, Why, above, below, board, panel
 
 HERE = 'instance=~"$node"'
 FSYNC = "sum by (le, instance) (rate(onsale_log_fsync_seconds_bucket{%s}[$__rate_interval]))" % HERE
+SNAPSHOTS = ("histogram_quantile(0.99, sum by (le, instance) (rate(onsale_raft_snapshot_%%s_seconds_bucket{%s}[15m])))"
+             % HERE)
 
 BOARD = board("onsale-cluster", "Cluster", "Groups, leaders, lag, the log.", [
     panel("Does every group have one leader?", "1 for each, always.",
@@ -61,6 +63,13 @@ BOARD = board("onsale-cluster", "Cluster", "Groups, leaders, lag, the log.", [
           [("max by (group) (onsale_raft_commit_index{%s} - onsale_raft_snapshot_index{%s})" % (HERE, HERE), "group {{group}}, entries")],
           runbook="disk-filling",
           steps=Why("a snapshot is taken after so many bytes, and entries are of any size")),
+    panel("How old are the snapshots?", "Falls to 0 when a group has written much; an old one is right where little log is behind it.",
+          [("max by (group) (time() - onsale_raft_snapshot_timestamp_seconds{%s})" % HERE, "group {{group}}")],
+          unit="s", runbook="disk-filling",
+          steps=Why("what counts is how much log is behind it")),
+    panel("How long do snapshots take?", "Under a second to write, under ten to install.",
+          [(SNAPSHOTS % "write", "{{instance}} writes, 99 of 100"), (SNAPSHOTS % "install", "{{instance}} installs, 99 of 100")],
+          unit="s", steps=above(yellow=2.5, red=10), runbook="disk-filling"),
     panel("In which term are the groups?", "Level; a step is an election.",
           [("max by (group) (onsale_raft_term)", "group {{group}}")], runbook="leadership-restless",
           steps=Why("a term is a number, and only its steps say something")),
