@@ -37,7 +37,8 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 pub struct Flow {
     /// An admission actor has looked at the sale, and has not ended.
     is_steered: AtomicBool,
-    /// Visitors a second, in thousandths: what it aims at; 0 while nobody is let in here.
+    /// Visitors a second, in thousandths: what it aims at; 0 while nobody is let in here, or nobody on
+    /// purpose.
     target: AtomicU64,
     /// Passes a second that the sale can serve, in thousandths; 0 while not known.
     capacity: AtomicU64,
@@ -96,7 +97,7 @@ impl Flow {
 
     fn tell(&self, pace: &Pace) {
         self.is_steered.store(true, Ordering::Relaxed);
-        self.target.store(pace.rate(), Ordering::Relaxed);
+        self.target.store(pace.aim(), Ordering::Relaxed);
         self.capacity
             .store(pace.capacity().unwrap_or(0), Ordering::Relaxed);
     }

@@ -90,6 +90,8 @@ pub struct Pace {
     rate: u64,
     /// Passes used a second at full use, in thousandths; 0 while it is not known.
     capacity: u64,
+    /// Visitors a second, in thousandths: what the last look aimed at.
+    aim: u64,
     /// Of a visitor, in thousandths: what has come together for the next.
     credit: u64,
     presence: Presence,
@@ -103,6 +105,7 @@ impl Pace {
             ceilings,
             rate: RATE_FIRST,
             capacity: 0,
+            aim: 0,
             credit: 0,
             presence: Presence::default(),
             last: None,
@@ -123,6 +126,12 @@ impl Pace {
     /// Visitors a second, in thousandths, as the last look left it.
     pub fn rate(&self) -> u64 {
         self.rate
+    }
+
+    /// Visitors a second, in thousandths, that the last look aimed to let in: the rate, or less where
+    /// fewer wait or what is left is promised to those at the desk. Nothing before the second look.
+    pub fn aim(&self) -> u64 {
+        self.aim
     }
 
     /// What the sale can serve, in passes a second and thousandths; `None` while it is not known.
@@ -153,9 +162,10 @@ impl Pace {
             .credit
             .saturating_add(earned)
             .min(self.rate.saturating_add(WHOLE));
-        let may = ratio(self.credit, 1, WHOLE)
-            .min(look.waiting)
-            .min(self.room_at_the_desk(look));
+        let most = look.waiting.min(self.room_at_the_desk(look));
+        let most_a_second = ratio(most.saturating_mul(WHOLE), 1000, passed_ms);
+        self.aim = self.rate.min(most_a_second);
+        let may = ratio(self.credit, 1, WHOLE).min(most);
         self.credit = self.credit.saturating_sub(may.saturating_mul(WHOLE));
         look.released.saturating_add(may)
     }

@@ -332,3 +332,41 @@ fn nobody_is_let_in_for_nothing_or_twice() {
     assert_eq!(pace.look(&look(2_000, 50, 0)), 7, "nothing is left");
     assert_eq!(pace.look(&look(1_500, 50, 9)), 7, "time went back");
 }
+
+/// What is told as aimed at is what an alarm compares with who came in.
+#[test]
+fn nobody_is_aimed_at_who_is_kept_out_on_purpose() {
+    let mut pace = Pace::new(night(1.0).ceilings);
+    let mut look = Look {
+        waiting: 10_000_000,
+        free: 1_000,
+        ..Look::default()
+    };
+    pace.look(&look);
+    assert_eq!(pace.aim(), 0, "the first look only looks");
+    for _ in 0..80 {
+        look.at_ms += LOOK_MS;
+        let up_to = pace.look(&look);
+        look.at_the_desk += up_to - look.released;
+        look.released = up_to;
+    }
+    assert_eq!(look.released, 1_010, "all that is free is promised");
+    assert!(pace.rate() > 50_000, "which is not why the law is slower");
+    assert_eq!(pace.aim(), 0);
+
+    // Ten seats come to be free, then more than anybody lets in at once.
+    look.at_ms += LOOK_MS;
+    look.free += 10;
+    assert_eq!(pace.look(&look), 1_020);
+    assert_eq!(pace.aim(), 40_000, "ten in a quarter of a second");
+    look.at_ms += LOOK_MS;
+    look.free = 1_000_000;
+    pace.look(&look);
+    assert_eq!(pace.aim(), pace.rate());
+
+    // An open room into which a few come now and then.
+    look.at_ms += LOOK_MS;
+    look.waiting = 5;
+    pace.look(&look);
+    assert_eq!(pace.aim(), 20_000, "five in a quarter of a second");
+}
