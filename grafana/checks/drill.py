@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 import tomllib
+import urllib.request
 from pathlib import Path
 
 from .live import NODES, Prometheus
@@ -18,8 +19,9 @@ class Drill:
     """A crowd buys at three nodes for about `seconds`, or `load` does something else to three nodes of its
     own; nodes are numbered from 1."""
 
-    def __init__(self, onsale, name, seats=20000, visitors=60000, seconds=300, load=(), say=print):
+    def __init__(self, onsale, name, seats=20000, visitors=60000, seconds=300, load=(), slow=None, say=print):
         self.onsale, self.name, self.begun, self.tell = Path(onsale).resolve(), name, time.monotonic(), say
+        self.slow = slow
         self.folder = Path(tempfile.mkdtemp(prefix=f"onsale-drill-{name}-"))
         self.data = self.folder / "nodes"
         self.words = (self.folder / "demo.log").open("w+")
@@ -63,6 +65,10 @@ class Drill:
 
     def say(self, text):
         self.tell(f"{self.name} {time.monotonic() - self.begun:6.1f} s  {text}", flush=True)
+
+    def sleep(self, seconds):
+        self.say(f"{seconds} s pass")
+        time.sleep(seconds)
 
     def wait(self, seconds, what, look):
         """What `look` gives once it gives anything."""
@@ -110,6 +116,14 @@ class Drill:
         lines = (self.ctl("events", "list", quiet=True) or "").splitlines()
         group, leader = lines[-1].split()[-2:]
         return group, int(leader)
+
+    def hush(self):
+        """Nobody calls any more; the nodes go on."""
+        self.say("the load stands still")
+        os.kill(self.demo.pid, signal.SIGSTOP)
+
+    def resume(self):
+        os.kill(self.demo.pid, signal.SIGCONT)
 
     # What is done to nodes.
 
@@ -161,6 +175,40 @@ class Drill:
             [program or self.onsale, "serve", "--config", self.data / f"node-{node}.toml"],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ | dict(env),
         )
+
+    def set(self, node, **keys):
+        """Keys of the node's file, section__key=value; read when it starts again."""
+        file = self.data / f"node-{node}.toml"
+        lines = file.read_text().splitlines()
+        for name, value in keys.items():
+            section, _, key = name.partition("__")
+            begins = lines.index(f"[{section}]")
+            at = next(at for at in range(begins, len(lines)) if lines[at].startswith(f"{key} ="))
+            lines[at] = f"{key} = {value}"
+            self.say(f"node-{node}.toml: {section}.{key} = {value}")
+        file.write_text("\n".join(lines) + "\n")
+
+    def again(self, node):
+        """Stops and starts the node, and waits until it is ready."""
+        self.stop(node)
+        self.start(node)
+        self.wait(120, f"node {node} is ready", lambda: self.says_ready(node))
+
+    def says_ready(self, node):
+        try:
+            with urllib.request.urlopen(f"http://{self.http[node - 1]}/readyz", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def lives(self, node, seconds):
+        """The node's process is the same for so long."""
+        pid, until = self.pid(node), time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.pid(node) != pid or (node in self.started and self.started[node].poll() is not None):
+                raise LookupError(f"node {node} has ended")
+            time.sleep(1)
+        self.say(f"node {node} lives {seconds} s later")
 
     def slow_sync(self, node, ms):
         """Holds up each sync of the log by so long, with strace at the thread that syncs."""

@@ -7,6 +7,8 @@ import signal
 import subprocess
 
 LET_IN = 'sum(rate(onsale_queue_visitor_events_total{event="released"}[15s]))'
+SHED = ("sum(rate(onsale_gateway_busy_calls_total[1m])) / (sum(rate(onsale_gateway_calls_total[1m]))"
+        " + sum(rate(onsale_gateway_busy_calls_total[1m])))")
 SMALL = {"seats": 600, "visitors": 600, "seconds": 5}
 
 
@@ -133,6 +135,8 @@ def disk_full(drill):
     drill.show("onsale_node_ready")
     drill.ctl("groups", "list")
     drill.others()
+    drill.lives(follower, 180)
+    drill.show("onsale_log_disk_full")
     shell(drill, f"rm {folder}/else")
     drill.until_over("DiskFull")
     drill.show("onsale_log_disk_full")
@@ -183,6 +187,118 @@ def node_stopped(drill):
     drill.until("onsale_node_ready", lambda ready: ready == 1)
 
 
+def queue_small(drill):
+    """A sale that takes ten calls at a time, and more callers than its queue has room for: CallsShed."""
+    drill.until("onsale:answers:rate5m", lambda rate: rate > 0.5)
+    _, leader = drill.group()
+    for node in sorted({1, 2, 3} - {leader}) + [leader]:
+        drill.set(node, sale__queue_commands=1000, sale__batch_commands=10, sale__in_flight=1)
+        drill.again(node)
+    group, leads = drill.group()
+    drill.slow_sync(leads, 10)
+    drill.slow_sync(1 + leads % 3, 10)
+    drill.say(f"partners call node {leader}, node {leads} leads")
+    drill.until_burns("CallsShed", seconds=300)
+    drill.show(SHED)
+    drill.show('sum by (entry, ending) (rate(onsale_gateway_undecided_calls_total[1m])) > 0')
+    drill.others()
+    for node in 1, 2, 3:
+        drill.set(node, partner__calls_per_s=200)
+        drill.again(node)
+    drill.until_over("CallsShed")
+    drill.until(SHED, lambda share: share < 0.01)
+
+
+def releases_slow(drill):
+    """Each sync of two nodes takes 0.9 s while a room lets in ten a second: OutflowBelowTarget."""
+    drill.until('sum(onsale_queue_visitors{state="waiting"})', lambda waiting: waiting >= 5000)
+    drill.ctl("queue", "set", drill.event, "--per-minute", "600")
+    drill.until(LET_IN, lambda rate: rate > 5)
+    drill.hush()
+    drill.until(LET_IN, lambda rate: rate > 8)
+    drill.show("sum(onsale_queue_outflow_target_per_second)")
+    _, leader = drill.group()
+    follower = 1 + leader % 3
+    drill.slow_sync(leader, 900)
+    drill.slow_sync(follower, 900)
+    drill.until_burns("OutflowBelowTarget", seconds=480)
+    drill.ctl("queue", "show", drill.event)
+    drill.show('sum(rate(onsale_queue_visitor_events_total{event="released"}[2m]))')
+    drill.show("sum(avg_over_time(onsale_queue_outflow_target_per_second[2m]))")
+    drill.show("histogram_quantile(0.99, sum by (instance, le) (rate(onsale_log_fsync_seconds_bucket[2m])))")
+    drill.show("sum by (group) (increase(onsale_raft_elections_won_total[5m])) > 0")
+    drill.others()
+    drill.slow_sync(leader, 0)
+    drill.slow_sync(follower, 0)
+    drill.until_over("OutflowBelowTarget")
+    drill.until(LET_IN, lambda rate: rate > 8)
+
+
+def follower_behind(drill):
+    """Each sync of a follower takes 20 s, and its time-outs bear that: ReplicaBehind."""
+    drill.until("onsale:answers:rate5m", lambda rate: rate > 0.5)
+    group, leader = drill.group()
+    follower = 1 + leader % 3
+    commit = f'onsale_raft_commit_index{{group="{group}"}}'
+    lag = f"max({commit}) - on () group_right () {commit}"
+    drill.set(follower, raft__election_min_ms=60_000, raft__election_max_ms=120_000)
+    drill.again(follower)
+    drill.show(f"rate({commit}[15s])")
+    drill.slow_sync(follower, 20_000)
+    drill.until_burns("ReplicaBehind", seconds=300)
+    drill.show(lag)
+    drill.ctl("groups", "list")
+    drill.show("histogram_quantile(0.99, sum by (instance, le) (rate(onsale_log_fsync_seconds_bucket[2m])))")
+    drill.others()
+    drill.slow_sync(follower, 0)
+    drill.until(lag, lambda behind: behind < 100)
+    drill.until_over("ReplicaBehind")
+
+
+def actor_slow(drill):
+    """A follower is a build whose actor sleeps for each entry (--slow): ApplyLag."""
+    drill.until("onsale:answers:rate5m", lambda rate: rate > 0.5)
+    group, leader = drill.group()
+    follower = 1 + leader % 3
+    lag = f'onsale_raft_commit_index{{group="{group}"}} - onsale_raft_apply_index'
+    drill.show(f'rate(onsale_raft_commit_index{{group="{group}"}}[15s])')
+    drill.ctl("groups", "snapshot", group, node=follower)
+    drill.stop(follower)
+    drill.start(follower, program=drill.slow)
+    drill.until_burns("ApplyLag", seconds=300)
+    drill.show(lag)
+    drill.show("rate(process_cpu_seconds_total[30s])")
+    drill.ctl("groups", "list")
+    drill.others()
+    drill.kill(follower)
+    drill.start(follower)
+    drill.until_over("ApplyLag")
+    drill.until(lag, lambda behind: behind < 10)
+
+
+def index_held_up(drill):
+    """A thousand sales on a node whose index may write a hundred rows a second: IndexLag."""
+    sold = 'sum(onsale_sale_seats{state="sold"})'
+    drill.until(sold, lambda seats: seats > 85000, seconds=300)
+    drill.hush()
+    drill.sleep(5)
+    drill.show(sold)
+    drill.set(2, index__rows_per_s_max=100)
+    drill.stop(2)
+    shell(drill, f"rm -rf {drill.data}/node-2/index")
+    drill.start(2)
+    drill.until(f'onsale_index_sales_missing{{instance="{drill.http[1]}"}}', lambda missing: missing > 0)
+    drill.until_burns("IndexLag", seconds=780, node=2)
+    drill.show("onsale_index_sales_missing")
+    drill.show("onsale_index_rebuilds_total > 0")
+    drill.ctl("orders", "list", node=2)
+    drill.ctl("orders", "list", node=1)
+    drill.set(2, index__rows_per_s_max=50000)
+    drill.again(2)
+    drill.until_over("IndexLag", node=2)
+    drill.until("onsale_index_sales_missing", lambda missing: missing == 0)
+
+
 # By name: what is done, and the crowd it is done to.
 DRILLS = {
     "majority-lost": (majority_lost, {"seconds": 600}),
@@ -197,6 +313,16 @@ DRILLS = {
     "index-broken": (index_broken, SMALL),
     "files-few": (files_few, SMALL),
     "node-stopped": (node_stopped, {"seconds": 300}),
+    "queue-small": (queue_small, {"load": ["bench", "--workload", "uniform", "--mode", "unary", "--concurrency", "1100",
+                                           "--sessions", "8", "--seconds", "1200"]}),
+    "releases-slow": (releases_slow, {"load": ["bench", "--workload", "queue", "--visitors", "5000", "--watchers", "10",
+                                               "--concurrency", "1", "--sessions", "1", "--seconds", "900"]}),
+    "follower-behind": (follower_behind, {"load": ["bench", "--workload", "uniform", "--mode", "unary", "--concurrency",
+                                                   "2", "--sessions", "1", "--seconds", "1200"]}),
+    "actor-slow": (actor_slow, {"load": ["bench", "--workload", "uniform", "--mode", "unary", "--concurrency", "2",
+                                         "--sessions", "1", "--seconds", "900"]}),
+    "index-held-up": (index_held_up, {"load": ["bench", "--workload", "many", "--concurrency", "4", "--sessions", "3",
+                                               "--seconds", "600"]}),
 }
 
 
