@@ -211,7 +211,7 @@ async fn answer(mut desk: Desk) {
 impl Drop for Desk {
     /// However the actor ends: who waits for an answer learns that none comes.
     fn drop(&mut self) {
-        let Desk { owner, inbox } = self;
+        let Desk { owner, inbox, .. } = self;
         let left = owner.shared.mailbox.close();
         let messages = std::mem::take(&mut inbox.ring).into_iter().chain(left.ring);
         let has_failed = std::thread::panicking();

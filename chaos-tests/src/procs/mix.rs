@@ -59,7 +59,9 @@ fn is_filter(kind: Kind) -> bool {
 
 /// Whether two faults may be there at once.
 fn goes_with(one: Kind, other: Kind) -> bool {
-    !is_alone(one) && !is_alone(other) && !(is_filter(one) && is_filter(other))
+    let is_either_alone = is_alone(one) || is_alone(other);
+    let lift_each_other = is_filter(one) && is_filter(other);
+    !is_either_alone && !lift_each_other
 }
 
 /// What may be drawn here. A cluster whose nodes come and go is a scenario of its own.

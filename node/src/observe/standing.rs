@@ -93,8 +93,10 @@ impl Standing {
 }
 
 fn should_let_in(room: &RoomView, steering: Steering) -> bool {
-    // Nobody is let in on purpose while those at the desk may take what is left.
-    let wants = steering.target > 0 || !steering.is_on || room.census.at_the_desk == 0;
+    // Nobody is let in on purpose while those at the desk may take what is left; a ceiling of the desk is
+    // another matter.
+    let may_take = room.census.at_the_desk * u64::from(room.pass_tickets);
+    let wants = steering.target > 0 || !steering.is_on || may_take < u64::from(room.free);
     let finds_seats = room.free > 0 && room.finds_enough;
     room.lets_in() && !room.is_paused && room.census.waiting > 0 && finds_seats && wants
 }

@@ -53,6 +53,9 @@ pub struct Troubles {
     lasting: BTreeMap<(SaleId, Trouble), Lasting>,
 }
 
+/// Troubled events, and what is wrong with each.
+type Found = Vec<(SaleId, Trouble)>;
+
 impl Troubles {
     /// `seen`: all that is wrong at this look.
     pub fn tell(&mut self, seen: &BTreeSet<(SaleId, Trouble)>, now: Instant) {
@@ -78,11 +81,7 @@ impl Troubles {
     }
 
     /// What is to be told now, and what was told and is over.
-    fn look(
-        &mut self,
-        seen: &BTreeSet<(SaleId, Trouble)>,
-        now: Instant,
-    ) -> (Vec<(SaleId, Trouble)>, Vec<(SaleId, Trouble)>) {
+    fn look(&mut self, seen: &BTreeSet<(SaleId, Trouble)>, now: Instant) -> (Found, Found) {
         let gone = self.lasting.iter().filter(|(key, _)| !seen.contains(key));
         let over = gone.filter(|(_, lasting)| lasting.told.is_some());
         let over = over.map(|(key, _)| *key).collect();

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use onsale::local::api::moment_in;
+use onsale::load::venue;
+use onsale::local::api::{NewEvent, moment_in};
 use proto::channel::v1::JoinManyRequest;
 use proto::channel::v1::admission_service_client::AdmissionServiceClient;
 use serde_json::Value;
@@ -32,7 +33,17 @@ async fn until(what: &str, reached: impl Fn() -> bool) {
 async fn a_room_that_waits_for_its_beacon_is_told_of_and_named() {
     let node = Node::start(|_| {});
     assert_eq!(troubled(&node), Vec::<Value>::new());
-    let event = node.event.to_string();
+    // A room comes before the sale is open.
+    let new = NewEvent {
+        name: "Drawn",
+        venue: "Hall",
+        test_mode: false,
+        hold_ttl_s: 60,
+        plan: &venue::plan("Drawn", 1, 1_000),
+        dedupe: false,
+    };
+    let event_id = node.api().create_event(&new).expect("is made").event_id;
+    let event = event_id.to_string();
     let (lobby, opening) = (moment_in(Duration::ZERO), moment_in(Duration::from_secs(2)));
     let armed = node.ctl(&[
         "queue",
@@ -45,10 +56,11 @@ async fn a_room_that_waits_for_its_beacon_is_told_of_and_named() {
         "--beacon",
     ]);
     armed.expect("has a room");
+    node.ctl(&["events", "open", &event]).expect("opens");
     let mut admission = AdmissionServiceClient::new(node.channel().await);
     let visitors = (1..=VISITORS).map(|id| Bytes::copy_from_slice(&id.to_be_bytes()));
     let asked = node.with_key(JoinManyRequest {
-        event_id: node.event,
+        event_id,
         visitors: visitors.collect(),
         ..JoinManyRequest::default()
     });
@@ -60,7 +72,7 @@ async fn a_room_that_waits_for_its_beacon_is_told_of_and_named() {
     .await;
     let found = troubled(&node);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(found[0]["event_id"], node.event);
+    assert_eq!(found[0]["event_id"], event_id);
     let why = found[0]["why"][0].as_str().expect("says why");
     assert_eq!(why, "its room awaits the beacon, 50 wait");
 
