@@ -210,11 +210,15 @@ def queue_small(drill):
 
 
 def releases_slow(drill):
-    """Each sync of two nodes takes 0.9 s while a room lets in ten a second: OutflowBelowTarget."""
+    """Each sync of two nodes takes 0.9 s, which time-outs and what a hold may take bear, while a room lets in ten a
+    second: OutflowBelowTarget."""
     drill.until('sum(onsale_queue_visitors{state="waiting"})', lambda waiting: waiting >= 5000)
-    drill.ctl("queue", "set", drill.event, "--per-minute", "600")
+    drill.ctl("queue", "set", drill.event, "--per-minute", "600", "--hold-ms", "5000")
     drill.until(LET_IN, lambda rate: rate > 5)
     drill.hush()
+    for node in 1, 2, 3:
+        drill.set(node, raft__election_min_ms=5000, raft__election_max_ms=10_000)
+        drill.again(node)
     drill.until(LET_IN, lambda rate: rate > 8)
     drill.show("sum(onsale_queue_outflow_target_per_second)")
     _, leader = drill.group()
