@@ -178,9 +178,14 @@ mod tests {
             "nobody steers"
         );
         assert_eq!(
-            stalls_after(&room(9, 1, 5), idle),
+            stalls_after(&room(9, 5, 5), idle),
             None,
             "those at the desk may take what is left"
+        );
+        assert_eq!(
+            stalls_after(&room(9, 4, 5), idle),
+            Some(60),
+            "they may not, and a ceiling of the desk lets in no more"
         );
         assert_eq!(stalls_after(&room(0, 0, 5), ON), None, "nobody waits");
         assert_eq!(stalls_after(&room(9, 1, 0), ON), None, "sold out");
