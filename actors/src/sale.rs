@@ -27,4 +27,4 @@ pub(crate) use message::{Creation, Delivery, DeliveryBody, SalePart};
 pub(crate) use owner::Surroundings;
 pub use room::{Places, Proof, Published, RoomLook, RoomReport, RoomView};
 pub use turnstile::Passed;
-pub use view::{Exported, Figures, Frost, SeatsView, SectionSeats, Summary};
+pub use view::{Bookings, Exported, Figures, Frost, SeatsView, SectionSeats, Summary};

@@ -26,6 +26,10 @@ pub enum MachineFault {
     Stopped,
 }
 
+/// Makes bytes of a state that was taken: of a large one that is long work, which no thread that
+/// answers others may do.
+pub type Encode = Box<dyn FnOnce() -> Bytes + Send>;
+
 /// The application's side of one replica of one group. Implemented by the sales of a group (crate
 /// `actors`) and by the cluster map of the root group (here).
 #[async_trait]
@@ -38,7 +42,7 @@ pub trait Machine: Send + Sync + 'static {
     /// later; the returned future resolves, when the owners have answered, to the whole state.
     async fn snapshot(
         &self,
-    ) -> Result<BoxFuture<'static, Result<Bytes, MachineFault>>, MachineFault>;
+    ) -> Result<BoxFuture<'static, Result<Encode, MachineFault>>, MachineFault>;
 
     /// Replaces the state, through the owners' queues. Callers that wait are answered as unknown.
     /// Returns when all owners have answered.

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use actors::feed::{Fed, Room};
+use actors::sale::Bookings;
 use async_trait::async_trait;
 use domain::change::{Change, Fact};
 use domain::ids::{BuyerId, ChannelId, HoldId, OrderId, PartnerId, Revision, SaleId};
-use onsale::index::{Config, Export, Index, IndexMetrics, Query, SledOpener, Source};
+use onsale::index::{Config, Index, IndexMetrics, Query, SledOpener, Source};
 use tokio::sync::mpsc;
 
 const SALES: u64 = 100;
@@ -32,8 +33,8 @@ impl Source for Revisions {
         Some(Revision(revision.load(Ordering::Acquire)))
     }
 
-    async fn export(&self, _: SaleId) -> Option<Export> {
-        Some(Export {
+    async fn bookings(&self, _: SaleId) -> Option<Bookings> {
+        Some(Bookings {
             revision: Revision(0),
             holds: Vec::new(),
             orders: Vec::new(),

@@ -40,7 +40,7 @@ pub use metrics::{Cause, IndexMetrics};
 pub use query::{Kind, Page, Query, QueryFault};
 pub use row::{Row, RowState};
 pub use sled_store::SledOpener;
-pub use source::{Export, SaleActors, Source};
+pub use source::{SaleActors, Source};
 pub use store::{Batch, IndexStore, MemoryStore, Opener, StoreFault};
 pub use worker::Worker;
 

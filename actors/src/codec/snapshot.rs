@@ -28,8 +28,8 @@ pub enum Unreadable {
     Hash { stored: u64, restored: u64 },
 }
 
-/// The durable message of a state. `full_hash` is the sale's own at the same moment.
-pub fn to_proto(state: &SaleState, full_hash: u64) -> log::SaleContents {
+/// The durable message of a state, with the hash over all of it.
+pub fn to_proto(state: &SaleState) -> log::SaleContents {
     let SaleState {
         venue,
         rules,
@@ -62,7 +62,7 @@ pub fn to_proto(state: &SaleState, full_hash: u64) -> log::SaleContents {
         successes: pack(successes, put_success),
         rejections: pack(rejections, put_rejection),
         watermarks: pack(watermarks, put_watermark),
-        full_hash,
+        full_hash: state.hash(),
         room: room.as_ref().map(room::to_proto),
     }
 }

@@ -17,7 +17,7 @@ use super::answering::fail_calls;
 use super::change_log::{ChangeFeed, WatchFailure};
 use super::message::{Delivery, Message, Note, Read, ReadRoom, RoomReply, SalePart};
 use super::room::{Places, Proof, Published, RoomLook, RoomReport};
-use super::view::{Exported, Figures, SeatsView, Summary};
+use super::view::{Bookings, Exported, Figures, SeatsView, Summary};
 use crate::admission::Flow;
 use crate::calls::Calls;
 use crate::codec::answer::FailureReason;
@@ -145,7 +145,12 @@ impl SaleHandle {
         self.ask(|reply| Read::Order(id, reply)).await?
     }
 
-    /// The whole state, for rebuilding what is derived from it.
+    /// Holds and orders, for rebuilding what is derived from them.
+    pub async fn bookings(&self) -> Result<Bookings, ReadFailure> {
+        self.ask(Read::Bookings).await?.ok_or(ReadFailure::Frozen)
+    }
+
+    /// The whole state.
     pub async fn export(&self) -> Result<Exported, ReadFailure> {
         self.ask(Read::Export).await?.ok_or(ReadFailure::Frozen)
     }

@@ -17,10 +17,7 @@ use super::view::Frost;
 
 /// What a sale is on this replica.
 pub(crate) enum Body {
-    Live {
-        state: Arc<SaleState>,
-        full_hash: u64,
-    },
+    Live(Arc<SaleState>),
     Frozen(Frozen),
 }
 
@@ -29,7 +26,6 @@ pub(crate) enum Body {
 pub(crate) struct Frozen {
     pub frost: Frost,
     pub checkpoint: Arc<SaleState>,
-    pub checkpoint_hash: u64,
     pub journal: Vec<JournalEntry>,
 }
 
@@ -42,7 +38,6 @@ pub(crate) struct JournalEntry {
 
 pub(crate) struct Journal {
     checkpoint: Arc<SaleState>,
-    checkpoint_hash: u64,
     /// One after the other: `at_ms` u64 and length u32, little-endian, then the records.
     entries: Vec<u8>,
     bytes_max: usize,
@@ -57,12 +52,14 @@ const ROW_BYTES: usize = 96;
 
 impl Journal {
     pub fn new(sale: &Sale, bytes_max: usize) -> Journal {
-        let checkpoint = sale.export();
+        Journal::behind(Arc::new(sale.export()), Vec::new(), bytes_max)
+    }
+
+    fn behind(checkpoint: Arc<SaleState>, entries: Vec<u8>, bytes_max: usize) -> Journal {
         let cut_at = (2 * ROW_BYTES * rows(&checkpoint)).max(CUT_MIN_BYTES);
         Journal {
-            checkpoint: Arc::new(checkpoint),
-            checkpoint_hash: sale.full_hash(),
-            entries: Vec::new(),
+            checkpoint,
+            entries,
             bytes_max,
             cut_at: cut_at.min(bytes_max),
         }
@@ -84,20 +81,28 @@ impl Journal {
     /// Starts anew from the present state once the journal is long.
     pub fn cut_when_long(&mut self, sale: &Sale) {
         if self.entries.len() > self.cut_at {
-            let mut entries = std::mem::take(&mut self.entries);
-            entries.clear();
-            *self = Journal {
-                entries,
-                ..Journal::new(sale, self.bytes_max)
-            };
+            self.begin_anew(Arc::new(sale.export()));
         }
+    }
+
+    /// The present state was exported for another reason: a journal that would soon need one too takes
+    /// it along. Others keep what they have, so that a sale at rest is not kept twice.
+    pub fn take_along(&mut self, present: &Arc<SaleState>) {
+        if self.entries.len() > self.cut_at / 4 {
+            self.begin_anew(Arc::clone(present));
+        }
+    }
+
+    fn begin_anew(&mut self, present: Arc<SaleState>) {
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.clear();
+        *self = Journal::behind(present, entries, self.bytes_max);
     }
 
     pub fn freeze(&mut self, frost: Frost) -> Frozen {
         Frozen {
             frost,
             checkpoint: Arc::clone(&self.checkpoint),
-            checkpoint_hash: self.checkpoint_hash,
             journal: split(std::mem::take(&mut self.entries).into()),
         }
     }
@@ -193,7 +198,23 @@ mod tests {
         let frozen = journal.freeze(frost());
         assert!(frozen.journal.is_empty());
         assert_eq!(frozen.checkpoint.now_ms, 77);
-        assert_eq!(frozen.checkpoint_hash, sale.full_hash());
+        assert_eq!(frozen.checkpoint.hash(), sale.full_hash());
+    }
+
+    #[test]
+    fn a_state_exported_for_another_reason_cuts_a_journal_that_is_not_short() {
+        let sale = sale();
+        let mut journal = Journal::new(&sale, 1 << 20);
+        let present = Arc::new(sale.export());
+        let short = CUT_MIN_BYTES / 4 - ENTRY_HEADER_LEN;
+        journal.add(1, &vec![0; short]);
+        journal.take_along(&present);
+        assert!(!Arc::ptr_eq(&journal.checkpoint, &present), "short");
+        journal.add(2, b"one");
+        journal.take_along(&present);
+        let frozen = journal.freeze(frost());
+        assert!(Arc::ptr_eq(&frozen.checkpoint, &present));
+        assert!(frozen.journal.is_empty());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::change_log::WatchFailure;
 use super::handle::ReadFailure;
 use super::journal::Body;
 use super::room::{Places, Proof, Published, RoomLook, RoomReport};
-use super::view::{Exported, Figures, SeatsView, Summary};
+use super::view::{Bookings, Exported, Figures, SeatsView, Summary};
 use crate::calls::Calls;
 use crate::codec::answer::FailureReason;
 
@@ -52,6 +52,7 @@ pub(crate) enum Read {
         after: Revision,
         reply: oneshot::Sender<Result<Arc<[Change]>, WatchFailure>>,
     },
+    Bookings(oneshot::Sender<Option<Bookings>>),
     Export(oneshot::Sender<Option<Exported>>),
 }
 

@@ -23,7 +23,7 @@ use super::message::{Creation, Message, Note, Read, SalePart};
 use super::refuse::Refusals;
 use super::time::SaleTime;
 use super::turnstile::Turnstile;
-use super::view::{Exported, Figures, Frost, Summary, seats_view};
+use super::view::{Bookings, Exported, Figures, Frost, Summary, seats_view};
 use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::codec::answer::FailureReason;
@@ -304,12 +304,13 @@ impl Owner {
         self.shared.alarm_ms.store(alarm_ms, Ordering::Release);
     }
 
-    pub(super) fn part(&self) -> SalePart {
-        let body = match &self.state {
-            State::Live { sale, .. } => Body::Live {
-                state: Arc::new(sale.export()),
-                full_hash: sale.full_hash(),
-            },
+    pub(super) fn part(&mut self) -> SalePart {
+        let body = match &mut self.state {
+            State::Live { sale, journal } => {
+                let state = Arc::new(sale.export());
+                journal.take_along(&state);
+                Body::Live(state)
+            }
             State::Frozen(frozen) => Body::Frozen((**frozen).clone()),
         };
         SalePart {
@@ -413,9 +414,19 @@ impl Owner {
                 let exported = Exported {
                     applied_index: self.applied_index,
                     state: sale.export(),
-                    full_hash: sale.full_hash(),
                 };
                 let _ = reply.send(Some(exported));
+            }
+            (Read::Bookings(reply), State::Live { sale, .. }) => {
+                let bookings = Bookings {
+                    revision: sale.revision(),
+                    holds: sale.holds().cloned().collect(),
+                    orders: sale.orders().cloned().collect(),
+                };
+                let _ = reply.send(Some(bookings));
+            }
+            (Read::Bookings(reply), State::Frozen(_)) => {
+                let _ = reply.send(None);
             }
             (Read::Export(reply), State::Frozen(_)) => {
                 let _ = reply.send(None);
@@ -513,10 +524,7 @@ impl State {
     pub fn from_body(body: Body, journal_bytes: usize) -> State {
         match body {
             Body::Frozen(frozen) => State::Frozen(Box::new(frozen)),
-            Body::Live {
-                state,
-                full_hash: _,
-            } => {
+            Body::Live(state) => {
                 // The part was made from a sale that was restored and checked a moment ago.
                 match Sale::restore(Arc::unwrap_or_clone(state)) {
                     Ok(sale) => State::live(sale, journal_bytes),

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use domain::Sale;
 use domain::SectionPlanes;
+use domain::hold::Hold;
 use domain::ids::{ChannelId, Revision};
+use domain::order::Order;
 use domain::rejection::Phase;
 use domain::rules::SaleRules;
 use domain::sale::Counts;
@@ -79,7 +81,14 @@ pub struct Frost {
 pub struct Exported {
     pub applied_index: u64,
     pub state: SaleState,
-    pub full_hash: u64,
+}
+
+/// What the index keeps of a sale.
+#[derive(Clone, Debug)]
+pub struct Bookings {
+    pub revision: Revision,
+    pub holds: Vec<Hold>,
+    pub orders: Vec<Order>,
 }
 
 pub(crate) fn seats_view(sale: &Sale, applied_index: u64) -> SeatsView {

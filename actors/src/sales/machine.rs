@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cluster::group::Group;
-use cluster::machine::{Committed, Machine, MachineFault};
+use cluster::machine::{Committed, Encode, Machine, MachineFault};
 use cluster::types::{GroupId, Term};
 use domain::Sale;
 use domain::ids::SaleId;
@@ -208,19 +208,22 @@ impl Machine for GroupSales {
 
     async fn snapshot(
         &self,
-    ) -> Result<BoxFuture<'static, Result<Bytes, MachineFault>>, MachineFault> {
+    ) -> Result<BoxFuture<'static, Result<Encode, MachineFault>>, MachineFault> {
         let registry = self.registry.lock().await;
         let mut parts = Vec::with_capacity(registry.sales.len());
         for sale in registry.sales.values() {
             parts.push(sale.barrier().await.map_err(|_| MachineFault::Stopped)?);
         }
         Ok(Box::pin(async move {
-            let mut sales = Vec::with_capacity(parts.len());
+            let mut taken = Vec::with_capacity(parts.len());
             for part in parts {
-                let part = part.await.map_err(|_| MachineFault::Stopped)?;
-                sales.push(part_to_proto(&part));
+                taken.push(part.await.map_err(|_| MachineFault::Stopped)?);
             }
-            Ok(log::GroupSnapshot { sales }.encode_to_vec().into())
+            let encode: Encode = Box::new(move || {
+                let sales = taken.iter().map(part_to_proto).collect();
+                log::GroupSnapshot { sales }.encode_to_vec().into()
+            });
+            Ok(encode)
         }))
     }
 

@@ -18,7 +18,7 @@ pub fn encode_sale(
         sale_id: sale.0,
         applied_index: exported.applied_index,
         layout,
-        contents: Some(to_proto(&exported.state, exported.full_hash)),
+        contents: Some(to_proto(&exported.state)),
         frozen: None,
     }
 }
@@ -31,11 +31,10 @@ pub(super) fn part_to_proto(part: &SalePart) -> log::SaleSnapshot {
         body,
     } = part;
     let (contents, frozen) = match body {
-        Body::Live { state, full_hash } => (to_proto(state, *full_hash), None),
+        Body::Live(state) => (to_proto(state), None),
         Body::Frozen(Frozen {
             frost,
             checkpoint,
-            checkpoint_hash,
             journal,
         }) => {
             let Frost {
@@ -56,7 +55,7 @@ pub(super) fn part_to_proto(part: &SalePart) -> log::SaleSnapshot {
                 why: why.clone(),
                 journal,
             };
-            (to_proto(checkpoint, *checkpoint_hash), Some(frozen))
+            (to_proto(checkpoint), Some(frozen))
         }
     };
     log::SaleSnapshot {
@@ -81,10 +80,7 @@ pub(super) fn part_from_proto(snapshot: log::SaleSnapshot) -> Result<SalePart, U
     let sale = restore(&contents)?;
     let state = Arc::new(sale.export());
     let body = match frozen {
-        None => Body::Live {
-            state,
-            full_hash: contents.full_hash,
-        },
+        None => Body::Live(state),
         Some(log::FrozenSale {
             log_index,
             command,
@@ -97,7 +93,6 @@ pub(super) fn part_from_proto(snapshot: log::SaleSnapshot) -> Result<SalePart, U
                 why,
             },
             checkpoint: state,
-            checkpoint_hash: contents.full_hash,
             journal: journal
                 .into_iter()
                 .map(|log::JournalEntry { at_ms, records }| JournalEntry { at_ms, records })

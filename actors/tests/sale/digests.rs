@@ -48,7 +48,7 @@ async fn replicas_that_applied_the_same_stand_at_the_same_digest() {
     assert_eq!(digest(&here).await, digest(&there).await);
 
     let snapshot = here.machine.snapshot().await.expect("queues");
-    let snapshot = snapshot.await.expect("answers");
+    let snapshot = snapshot.await.expect("answers")();
     let restored = Solo::start(Config::default(), Faults::default()).await;
     restored.open_sale(3, 1, &SaleRules::default()).await;
     assert_ne!(digest(&restored).await, digest(&here).await);
@@ -118,7 +118,7 @@ async fn eventful() -> (Solo, log::GroupSnapshot) {
         assert!(decided, "{answer:?}");
     }
     let snapshot = solo.machine.snapshot().await.expect("queues");
-    let snapshot = snapshot.await.expect("answers");
+    let snapshot = snapshot.await.expect("answers")();
     let decoded = log::GroupSnapshot::decode(snapshot).expect("decodes");
     (solo, decoded)
 }

@@ -142,7 +142,7 @@ async fn a_panic_while_changing_freezes_that_sale_alone_until_it_is_released() {
         .await
         .expect("queues")
         .await
-        .expect("answers");
+        .expect("answers")();
     let elsewhere = Solo::start(Config::default(), faults).await;
     elsewhere.machine.restore(snapshot).await.expect("restores");
     let copy = elsewhere.sales.get(SaleId(1)).expect("is here");

@@ -88,7 +88,7 @@ fn file(state: &[u8], claimed: u64) -> Vec<u8> {
 
 pub fn corpus() -> Vec<Vec<u8>> {
     let sale = samples::sold();
-    let contents = actors::codec::snapshot::to_proto(&sale.export(), sale.full_hash());
+    let contents = actors::codec::snapshot::to_proto(&sale.export());
     let state = log::GroupSnapshot {
         sales: vec![log::SaleSnapshot {
             sale_id: 9,

@@ -43,7 +43,7 @@ pub async fn inspect(hands: Hands) -> Vec<Replica> {
         };
         let (mut full_hash, mut broken, mut room) = (None, Vec::new(), None);
         if let Ok(exported) = handle.export().await {
-            full_hash = Some(exported.full_hash);
+            full_hash = Some(exported.state.hash());
             let orders = exported.state.orders.clone();
             match Sale::restore(exported.state) {
                 Ok(sale) => {

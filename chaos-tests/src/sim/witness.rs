@@ -8,7 +8,7 @@ use actors::{SaleMachines, Sales};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cluster::group::Group;
-use cluster::machine::{Committed, Machine, MachineFault, Machines};
+use cluster::machine::{Committed, Encode, Machine, MachineFault, Machines};
 use cluster::types::{GroupId, Term};
 use futures::future::BoxFuture;
 use xxhash_rust::xxh3::xxh3_64;
@@ -168,7 +168,7 @@ impl Machine for WatchedMachine {
 
     async fn snapshot(
         &self,
-    ) -> Result<BoxFuture<'static, Result<Bytes, MachineFault>>, MachineFault> {
+    ) -> Result<BoxFuture<'static, Result<Encode, MachineFault>>, MachineFault> {
         self.event("snapshot", format_args!(""));
         self.machine.snapshot().await
     }

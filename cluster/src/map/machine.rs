@@ -13,7 +13,7 @@ use proto::log::v1::MapEntry;
 use tokio::sync::{oneshot, watch};
 
 use super::{Map, MapRejection};
-use crate::machine::{Committed, Machine, MachineFault};
+use crate::machine::{Committed, Encode, Machine, MachineFault};
 use crate::types::Term;
 
 /// What became of a change on this replica.
@@ -108,9 +108,10 @@ impl Machine for RootMachine {
 
     async fn snapshot(
         &self,
-    ) -> Result<BoxFuture<'static, Result<Bytes, MachineFault>>, MachineFault> {
-        let state = self.published.map().encode();
-        Ok(Box::pin(std::future::ready(Ok(state))))
+    ) -> Result<BoxFuture<'static, Result<Encode, MachineFault>>, MachineFault> {
+        let map = self.published.map();
+        let encode: Encode = Box::new(move || map.encode());
+        Ok(Box::pin(std::future::ready(Ok(encode))))
     }
 
     async fn restore(&self, snapshot: Bytes) -> Result<(), MachineFault> {

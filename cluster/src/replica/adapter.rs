@@ -18,7 +18,7 @@ use tokio::time::{Duration, Instant};
 use super::digests::Digests;
 use crate::bugs::{Bug, planted};
 use crate::components::WallClock;
-use crate::machine::{Committed, Machine, MachineFault};
+use crate::machine::{Committed, Encode, Machine, MachineFault};
 use crate::metrics::GroupMetrics;
 use crate::snapshot::{SnapshotFile, SnapshotStore};
 use crate::types::{
@@ -269,7 +269,7 @@ impl Adapter {
     }
 }
 
-type State = Result<BoxFuture<'static, Result<Bytes, MachineFault>>, MachineFault>;
+type State = Result<BoxFuture<'static, Result<Encode, MachineFault>>, MachineFault>;
 
 /// Waits for the machine's barriers and writes the file; entries are applied meanwhile.
 pub(crate) struct Builder {
@@ -292,7 +292,8 @@ impl<R: AsyncRuntime> RaftSnapshotBuilder<Types<R>> for Builder {
             .take()
             .ok_or_else(|| io::Error::other("a builder builds once"))?;
         let fault = |fault| self.progress.fault(fault);
-        let state = state.map_err(fault)?.await.map_err(fault)?;
+        let encode = state.map_err(fault)?.await.map_err(fault)?;
+        let state = self.store.run(|_| async { Ok(encode()) }).await?;
         let file = self.save(state).await?;
         self.progress.set_newest(self.meta.clone(), file.clone());
         self.progress

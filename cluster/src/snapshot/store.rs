@@ -269,7 +269,8 @@ impl SnapshotStore {
         }
     }
 
-    pub(super) async fn run<T, F, Fut>(&self, job: F) -> io::Result<T>
+    /// Does a job in the lane.
+    pub(crate) async fn run<T, F, Fut>(&self, job: F) -> io::Result<T>
     where
         T: Send + 'static,
         F: FnOnce(Arc<dyn Disk>) -> Fut + Send + 'static,

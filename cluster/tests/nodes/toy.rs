@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use cluster::group::Group;
-use cluster::machine::{Committed, Machine, MachineFault};
+use cluster::machine::{Committed, Encode, Machine, MachineFault};
 use cluster::node::Machines;
 use cluster::types::{GroupId, Term};
 use futures::future::BoxFuture;
@@ -77,14 +77,15 @@ impl Machine for Toy {
 
     async fn snapshot(
         &self,
-    ) -> Result<BoxFuture<'static, Result<Bytes, MachineFault>>, MachineFault> {
+    ) -> Result<BoxFuture<'static, Result<Encode, MachineFault>>, MachineFault> {
         let state = self.state();
         let mut bytes = BytesMut::new();
         bytes.put_u64(state.last_index);
         for number in state.numbers {
             bytes.put_u64(number);
         }
-        Ok(Box::pin(std::future::ready(Ok(bytes.freeze()))))
+        let encode: Encode = Box::new(move || bytes.freeze());
+        Ok(Box::pin(std::future::ready(Ok(encode))))
     }
 
     async fn restore(&self, mut snapshot: Bytes) -> Result<(), MachineFault> {

@@ -1,9 +1,10 @@
-//! One sale taken anew: its old rows go, the rows of an export come, in steps that leave time for
+//! One sale taken anew: its old rows go, what it holds now comes, in steps that leave time for
 //! the other sales. Until the last step the sale has no watermark, so a crash in between starts it
 //! again.
 
 use std::sync::Arc;
 
+use actors::sale::Bookings;
 use domain::change::Change;
 use domain::ids::SaleId;
 use domain::order::OrderState;
@@ -11,7 +12,6 @@ use domain::order::OrderState;
 use super::chunk::Filed;
 use super::ledger::{Cover, Ledger};
 use super::row::{Row, RowState};
-use super::source::Export;
 use super::store::StoreFault;
 
 /// Rows of one step.
@@ -43,12 +43,12 @@ impl Rebuild {
     pub fn begin(
         ledger: &mut Ledger,
         sale: SaleId,
-        export: Option<Export>,
+        bookings: Option<Bookings>,
         started_tick: u64,
     ) -> Result<Rebuild, StoreFault> {
         let epoch = ledger.begin(sale)?;
-        let revision = export.as_ref().map(|export| export.revision.0);
-        let rows = export.map_or(Vec::new(), |export| rows(sale, &export));
+        let revision = bookings.as_ref().map(|taken| taken.revision.0);
+        let rows = bookings.map_or(Vec::new(), |taken| rows(sale, &taken));
         Ok(Rebuild {
             sale,
             started_tick,
@@ -106,8 +106,8 @@ impl Rebuild {
 }
 
 /// The rows of what is alive: the active holds and all orders.
-fn rows(sale: SaleId, export: &Export) -> Vec<Row> {
-    let orders = export.orders.iter().map(|order| Row {
+fn rows(sale: SaleId, bookings: &Bookings) -> Vec<Row> {
+    let orders = bookings.orders.iter().map(|order| Row {
         sale,
         at_ms: order.placed_at_ms,
         hold: order.hold,
@@ -123,7 +123,7 @@ fn rows(sale: SaleId, export: &Export) -> Vec<Row> {
         held_at_ms: order.placed_at_ms,
         deadline_ms: 0,
     });
-    let holds = export.holds.iter().map(|hold| Row {
+    let holds = bookings.holds.iter().map(|hold| Row {
         sale,
         at_ms: hold.placed_at_ms,
         hold: hold.id,

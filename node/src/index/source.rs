@@ -2,27 +2,9 @@
 
 use std::sync::Arc;
 
+use actors::sale::Bookings;
 use async_trait::async_trait;
 use domain::ids::{Revision, SaleId};
-use domain::state::SaleState;
-
-/// A sale as it is at a revision.
-#[derive(Clone, Debug)]
-pub struct Export {
-    pub revision: Revision,
-    pub holds: Vec<domain::hold::Hold>,
-    pub orders: Vec<domain::order::Order>,
-}
-
-impl From<SaleState> for Export {
-    fn from(state: SaleState) -> Export {
-        Export {
-            revision: state.revision,
-            holds: state.holds,
-            orders: state.orders,
-        }
-    }
-}
 
 /// The sales of this node. The waiting of these calls must not need a runtime around it.
 #[async_trait]
@@ -32,7 +14,7 @@ pub trait Source: Send + Sync + 'static {
     fn sales(&self) -> Option<Vec<SaleId>>;
     /// `None` when the sale is not here or frozen.
     async fn revision(&self, sale: SaleId) -> Option<Revision>;
-    async fn export(&self, sale: SaleId) -> Option<Export>;
+    async fn bookings(&self, sale: SaleId) -> Option<Bookings>;
 }
 
 /// The sale actors, and whether the node has caught up.
@@ -52,8 +34,7 @@ impl<F: Fn() -> bool + Send + Sync + 'static> Source for SaleActors<F> {
         Some(summary.revision)
     }
 
-    async fn export(&self, sale: SaleId) -> Option<Export> {
-        let exported = self.sales.get(sale)?.export().await.ok()?;
-        Some(exported.state.into())
+    async fn bookings(&self, sale: SaleId) -> Option<Bookings> {
+        self.sales.get(sale)?.bookings().await.ok()
     }
 }

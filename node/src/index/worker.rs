@@ -299,16 +299,16 @@ impl Worker {
             return Ok(false);
         };
         let sale = SaleId(*sale);
-        let export = self.source.export(sale).await;
+        let bookings = self.source.bookings(sale).await;
         let here = |sales: Vec<SaleId>| sales.contains(&sale);
-        if export.is_none() && self.source.sales().is_none_or(here) {
+        if bookings.is_none() && self.source.sales().is_none_or(here) {
             // Frozen, or just arriving: later.
             self.doubtful.insert(sale.0, self.tick + REBUILD_TICKS_MIN);
             return Ok(true);
         }
         self.doubtful.remove(&sale.0);
         if let Some(ledger) = &mut self.ledger {
-            self.rebuilding = Some(Rebuild::begin(ledger, sale, export, self.tick)?);
+            self.rebuilding = Some(Rebuild::begin(ledger, sale, bookings, self.tick)?);
         }
         Ok(true)
     }

@@ -91,8 +91,8 @@ fn ledger(sales: &[u64]) -> Ledger {
 }
 
 fn rebuild(ledger: &mut Ledger, sale: u64, venture: &Venture) {
-    let export = Some(venture.export());
-    let mut rebuild = Rebuild::begin(ledger, SaleId(sale), export, 0).expect("memory");
+    let bookings = Some(venture.bookings());
+    let mut rebuild = Rebuild::begin(ledger, SaleId(sale), bookings, 0).expect("memory");
     while let Progress::More(_) = rebuild.step(ledger).expect("memory") {}
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use actors::sale::Bookings;
 use async_trait::async_trait;
 use domain::Sale;
 use domain::change::{Change, Fact};
@@ -15,7 +16,7 @@ use domain::rules::SaleRules;
 use domain::venue::{SectionPlan, Venue};
 
 use super::super::row::{Row, RowState};
-use super::super::{Export, Kind, Query, Source};
+use super::super::{Kind, Query, Source};
 
 pub const START_MS: u64 = 1_700_000_000_000;
 
@@ -200,8 +201,12 @@ impl Venture {
         }
     }
 
-    pub fn export(&self) -> Export {
-        self.sale.export().into()
+    pub fn bookings(&self) -> Bookings {
+        Bookings {
+            revision: self.sale.revision(),
+            holds: self.sale.holds().cloned().collect(),
+            orders: self.sale.orders().cloned().collect(),
+        }
     }
 }
 
@@ -282,8 +287,8 @@ impl Source for Town {
         town.get(&sale.0).map(|venture| venture.sale.revision())
     }
 
-    async fn export(&self, sale: SaleId) -> Option<Export> {
+    async fn bookings(&self, sale: SaleId) -> Option<Bookings> {
         let town = self.0.lock().expect("no test panics with it");
-        town.get(&sale.0).map(Venture::export)
+        town.get(&sale.0).map(Venture::bookings)
     }
 }
