@@ -24,7 +24,7 @@ impl Default for Config {
             batch_bytes: 64 << 10,
             in_flight: 4,
             changes_kept: 65_536,
-            journal_bytes: 128 << 20,
+            journal_bytes: 256 << 20,
         }
     }
 }

@@ -49,6 +49,11 @@ pub trait Halt: Send + Sync + 'static {
 /// Where a writer that may block runs: a thread of its own, or a task in simulation.
 pub trait Lanes: Send + Sync + 'static {
     fn run(&self, name: &str, future: BoxFuture<'static, ()>);
+
+    /// As `run`, for long work that may wait: others have the processor first where that can be said.
+    fn run_behind(&self, name: &str, future: BoxFuture<'static, ()>) {
+        self.run(name, future);
+    }
 }
 
 /// Entered around every future that calls into Raft: identity in production, the seeded

@@ -53,6 +53,11 @@ pub trait Machine: Send + Sync + 'static {
     /// delivered the same must answer the same: a minority that does not is stopped.
     async fn digest(&self) -> Result<BoxFuture<'static, Result<u64, MachineFault>>, MachineFault>;
 
+    /// Entries that were handed over and wait for their owners.
+    fn behind(&self) -> u64 {
+        0
+    }
+
     /// Leadership of this replica changed. `Some(term)`: it leads in that term and has applied
     /// everything committed before it; `None`: it does not lead.
     async fn lead(&self, term: Option<Term>);

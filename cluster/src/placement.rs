@@ -23,6 +23,9 @@ pub(crate) struct Observed {
     pub(crate) alive: BTreeSet<NodeId>,
     /// Nodes whose disks have no room: they take no proposals of sales.
     pub(crate) full: BTreeSet<NodeId>,
+    /// Nodes whose replicas have not applied what they were sent: whoever is given a leadership now
+    /// answers nobody until it has.
+    pub(crate) catching_up: BTreeSet<NodeId>,
     /// By sale group, as its leader tells it.
     pub(crate) groups: BTreeMap<GroupId, ObservedGroup>,
 }

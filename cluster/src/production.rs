@@ -84,6 +84,9 @@ impl Halt for Abort {
     }
 }
 
+/// Niceness of work that may wait: a third of the processor beside one that may not.
+const BEHIND: i32 = 5;
+
 /// A thread for each lane, with the timers of the runtime it was started from.
 pub struct Threads;
 
@@ -95,6 +98,15 @@ impl Lanes for Threads {
             // A node without its writer is no node.
             Abort.halt(&format!("no thread for {name}: {error}"));
         }
+    }
+
+    fn run_behind(&self, name: &str, future: BoxFuture<'static, ()>) {
+        let behind = async {
+            // On Linux a priority belongs to a thread. Where it is refused the work is less polite.
+            let _refused = rustix::process::setpriority_process(None, BEHIND);
+            future.await;
+        };
+        self.run(name, Box::pin(behind));
     }
 }
 

@@ -74,6 +74,8 @@ pub(crate) trait Replica: Send + Sync + 'static {
     fn status(&self) -> GroupStatus;
     /// Whether it has caught up, once, with what its leader had committed.
     fn is_ready(&self) -> bool;
+    /// Entries that are known to be committed and not applied, those that wait for their owners among them.
+    fn behind(&self) -> u64;
     /// Bytes of entries applied since the newest snapshot.
     fn bytes_since_snapshot(&self) -> u64;
 

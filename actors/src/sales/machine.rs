@@ -280,6 +280,12 @@ impl Machine for GroupSales {
         }))
     }
 
+    fn behind(&self) -> u64 {
+        let here = self.sales.all().into_iter();
+        let ours = here.filter(|sale| sale.group() == self.group);
+        ours.map(|sale| sale.unapplied_entries()).max().unwrap_or(0)
+    }
+
     async fn lead(&self, term: Option<Term>) {
         let mut registry = self.registry.lock().await;
         registry.term = term;

@@ -45,6 +45,8 @@ pub struct Storm {
     /// From the release until goodput was back for good; absent when it never was.
     pub recovered_s: Option<f64>,
     pub within_s: f64,
+    /// Goodput of each second, from the first that comes.
+    pub each_s: Vec<u64>,
     pub visitors: Counts,
     pub accepted: bool,
 }
@@ -134,6 +136,10 @@ pub async fn measure(
         worst_per_s,
         recovered_s,
         within_s: WITHIN.as_secs_f64(),
+        each_s: (0..end)
+            .step_by(WINDOW_US as usize)
+            .map(|from| goodput(from) as u64)
+            .collect(),
         visitors: tally.sum(0..end),
         accepted: was_well
             && was_hurt

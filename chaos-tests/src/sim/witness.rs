@@ -183,6 +183,10 @@ impl Machine for WatchedMachine {
         self.machine.restore(snapshot).await
     }
 
+    fn behind(&self) -> u64 {
+        self.machine.behind()
+    }
+
     async fn lead(&self, term: Option<Term>) {
         match term {
             Some(term) => self.event("lead", format_args!("t{term}")),

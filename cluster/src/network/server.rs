@@ -98,6 +98,7 @@ impl PeerService for PeerServer {
         Ok(Response::new(pb::ListLedGroupsResponse {
             groups: groups.collect(),
             disk_full: self.log.is_full(),
+            catching_up: self.replicas.catching_up(),
         }))
     }
 

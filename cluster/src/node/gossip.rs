@@ -30,6 +30,8 @@ struct Told {
     leads: Vec<Led>,
     /// Its disk has no room.
     disk_full: bool,
+    /// Its replicas have not applied what they were sent.
+    catching_up: bool,
 }
 
 impl Gossip {
@@ -63,6 +65,13 @@ impl Gossip {
         let told = self.lock();
         let full = told.iter().filter(|(_, told)| told.disk_full);
         full.map(|(node, _)| *node).collect()
+    }
+
+    /// The peers whose replicas have not applied what they were sent, by their last words.
+    fn catching_up(&self) -> BTreeSet<NodeId> {
+        let told = self.lock();
+        let behind = told.iter().filter(|(_, told)| told.catching_up);
+        behind.map(|(node, _)| *node).collect()
     }
 
     /// `since`: only what was heard after that.
@@ -129,6 +138,10 @@ impl Inner {
         if self.log.is_full() {
             full.insert(self.config.node_id);
         }
+        let mut catching_up = self.gossip.catching_up();
+        if self.replicas.catching_up() {
+            catching_up.insert(self.config.node_id);
+        }
         let told = self.gossip.lock();
         let mut newest: BTreeMap<GroupId, (u64, NodeId, Led)> = BTreeMap::new();
         let here = self.replicas.led();
@@ -154,6 +167,7 @@ impl Inner {
             groups: groups.collect(),
             alive,
             full,
+            catching_up,
         }
     }
 
@@ -192,6 +206,7 @@ impl Inner {
                 wall_ms: super::clocks::shown_ms(clock.wall_ms, at - sent),
                 leads: led.groups.into_iter().map(read_led).collect(),
                 disk_full: led.disk_full,
+                catching_up: led.catching_up,
             })
         };
         match timeout(limit, asking).await {

@@ -32,7 +32,7 @@ fn leave(observed: &Observed, leads: &BTreeMap<NodeId, usize>) -> Option<Step> {
         if leads.contains_key(&group.leader) {
             return None;
         }
-        let to = least(group, leads)?;
+        let to = least(observed, group, leads)?;
         Some(step(*id, group, to))
     })
 }
@@ -41,7 +41,7 @@ fn even_out(observed: &Observed, leads: &BTreeMap<NodeId, usize>) -> Option<Step
     // Any voter with two fewer may take one over; the widest gap goes first.
     let gaps = observed.groups.iter().filter_map(|(id, group)| {
         let has = *leads.get(&group.leader)?;
-        let to = least(group, leads)?;
+        let to = least(observed, group, leads)?;
         let gap = has.saturating_sub(*leads.get(&to)?);
         (gap >= 2).then_some((gap, *id, group, to))
     });
@@ -49,9 +49,14 @@ fn even_out(observed: &Observed, leads: &BTreeMap<NodeId, usize>) -> Option<Step
     Some(step(id, group, to))
 }
 
-/// The voter that leads least.
-fn least(group: &ObservedGroup, leads: &BTreeMap<NodeId, usize>) -> Option<NodeId> {
-    let voters = group.voters.iter().filter(|node| **node != group.leader);
+/// The voter that leads least, of those who can begin at once.
+fn least(
+    observed: &Observed,
+    group: &ObservedGroup,
+    leads: &BTreeMap<NodeId, usize>,
+) -> Option<NodeId> {
+    let can = |node: &NodeId| *node != group.leader && !observed.catching_up.contains(node);
+    let voters = group.voters.iter().filter(|node| can(node));
     voters
         .filter_map(|node| leads.get(node).map(|count| (*count, *node)))
         .min()

@@ -34,6 +34,7 @@ fn observed(map: &Map, leaders: &[(GroupId, NodeId)]) -> Observed {
     Observed {
         alive: map.nodes.keys().copied().collect(),
         full: BTreeSet::new(),
+        catching_up: BTreeSet::new(),
         groups: leaders
             .iter()
             .map(|(group, leader)| {
@@ -131,6 +132,23 @@ fn leaderships_leave_a_node_without_room_for_one_that_has_some() {
     // Nobody has room: it stays where it is.
     observed.full = [1, 2, 3].into();
     assert_eq!(plan(&map, &observed, 2, 3), []);
+}
+
+#[test]
+fn a_node_that_is_catching_up_is_given_no_leadership_and_keeps_what_it_has() {
+    let replicas: &[NodeId] = &[1, 2, 3];
+    let groups = [(1, replicas), (2, replicas), (3, replicas)];
+    let map = map(&[(1, A), (2, A), (3, A)], &groups);
+    let mut observed = observed(&map, &[(1, 2), (2, 2), (3, 3)]);
+    observed.catching_up = [1].into();
+    assert_eq!(plan(&map, &observed, 3, 3), []);
+    observed.catching_up = [2, 3].into();
+    let expected = Step::MoveLeader {
+        group: 1,
+        from: 2,
+        to: 1,
+    };
+    assert_eq!(plan(&map, &observed, 3, 3), [expected]);
 }
 
 #[test]

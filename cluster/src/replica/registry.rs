@@ -8,6 +8,9 @@ use arc_swap::ArcSwap;
 use super::{Replica, ReplicaState};
 use crate::types::{GroupId, NodeId, ROOT_GROUP, Term};
 
+/// More entries than a replica in step leaves for a moment.
+const BEHIND_ENTRIES_MAX: u64 = 64;
+
 #[derive(Default)]
 pub(crate) struct Replicas {
     by_group: ArcSwap<BTreeMap<GroupId, Arc<dyn Replica>>>,
@@ -60,6 +63,15 @@ impl Replicas {
             replicas.remove(&group);
             replicas
         });
+    }
+
+    /// Whether a replica here has not applied what it was sent.
+    pub(crate) fn catching_up(&self) -> bool {
+        let is_behind =
+            |replica: &dyn Replica| !replica.is_ready() || replica.behind() > BEHIND_ENTRIES_MAX;
+        self.all()
+            .iter()
+            .any(|(_, replica)| is_behind(replica.as_ref()))
     }
 
     /// The groups led here.

@@ -72,6 +72,7 @@ pub(crate) async fn start<R: AsyncRuntime>(
     let metrics = starting.metrics.group(group);
     let (handle, queues) = Handle::new(group, node);
     let machine = machine(handle.clone());
+    let applying = machine.clone();
     let wall = starting.components.wall.clone();
     let progress = Progress::new(newest, metrics.clone(), wall);
     let lives = starting.started.fetch_add(1, Ordering::Relaxed);
@@ -140,6 +141,7 @@ pub(crate) async fn start<R: AsyncRuntime>(
         node,
         raft,
         handle,
+        machine: applying,
         progress,
         digests,
         ready,
@@ -155,6 +157,7 @@ struct Running<R: AsyncRuntime> {
     node: NodeId,
     raft: Raft<R>,
     handle: Arc<Handle>,
+    machine: Arc<dyn Machine>,
     progress: Arc<Progress>,
     digests: Arc<Digests>,
     ready: Arc<AtomicBool>,
@@ -176,6 +179,11 @@ impl<R: AsyncRuntime> Replica for Running<R> {
 
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
+    }
+
+    fn behind(&self) -> u64 {
+        let status = self.status();
+        status.committed.saturating_sub(status.applied) + self.machine.behind()
     }
 
     fn bytes_since_snapshot(&self) -> u64 {

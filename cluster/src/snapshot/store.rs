@@ -106,7 +106,7 @@ impl SnapshotStore {
                 job(disk.clone()).await;
             }
         };
-        lanes.run("snapshots", Box::pin(work));
+        lanes.run_behind("snapshots", Box::pin(work));
         SnapshotStore {
             jobs,
             count: Arc::default(),
