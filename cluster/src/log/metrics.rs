@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
 
 /// Cheap to clone; all clones count together.
 #[derive(Clone)]
 pub struct LogMetrics {
     fsync_seconds: Histogram,
+    under_way_seconds: Gauge,
     fsyncs: IntCounter,
     mark_fsyncs: IntCounter,
     written_bytes: IntCounter,
@@ -22,6 +23,7 @@ impl LogMetrics {
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         let metrics = Self::unregistered()?;
         registry.register(Box::new(metrics.fsync_seconds.clone()))?;
+        registry.register(Box::new(metrics.under_way_seconds.clone()))?;
         registry.register(Box::new(metrics.fsyncs.clone()))?;
         registry.register(Box::new(metrics.mark_fsyncs.clone()))?;
         registry.register(Box::new(metrics.written_bytes.clone()))?;
@@ -43,6 +45,10 @@ impl LogMetrics {
                     "Duration of a sync of the log, in seconds.",
                 )
                 .buckets(from_50_us),
+            )?,
+            under_way_seconds: Gauge::new(
+                "onsale_log_write_under_way_seconds",
+                "How long the write of the log that is under way, with its sync, has taken so far; 0: none is.",
             )?,
             fsyncs: IntCounter::new(
                 "onsale_log_fsyncs_total",
@@ -87,6 +93,11 @@ impl LogMetrics {
         self.fsync_seconds.observe(sync.as_secs_f64());
         self.written_bytes.inc_by(bytes as u64);
         self.batch_frames.observe(frames as f64);
+    }
+
+    /// Told by who watches the log: a sync that does not end is in no histogram.
+    pub(crate) fn set_under_way(&self, so_far: Duration) {
+        self.under_way_seconds.set(so_far.as_secs_f64());
     }
 
     pub(super) fn count_mark(&self) {

@@ -53,6 +53,7 @@ impl Inner {
         loop {
             tick.tick().await;
             let hangs = watch.look(Instant::now(), self.log.writing_for());
+            self.log.metrics().set_under_way(hangs);
             if hangs > self.config.election_max() {
                 // A leader with a hung disk must not go on, and a follower is of no use.
                 self.components.halt.halt("the log's sync hangs");

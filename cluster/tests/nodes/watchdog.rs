@@ -26,9 +26,15 @@ fn a_leader_whose_sync_hangs_loses_its_leaderships_and_then_its_life() {
             other.leadership().leader == Some(id)
         })
     });
+    // What hangs is no sync that was done, and is told all the same.
+    let under_way =
+        |stage: &Stage, id| stage.metric(id, "onsale_log_write_under_way_seconds", None);
+    let hangs = under_way(&stage, sick);
+    assert!(hangs > 0.0);
     stage.until("it ends itself", |stage| {
         stage.node(sick).halted.load(Ordering::SeqCst)
     });
+    assert!(under_way(&stage, sick) > hangs);
     stage.kill(sick);
     stage.commit(1, 3);
     stage.until("both others have it", |stage| {
