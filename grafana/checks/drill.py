@@ -1,6 +1,7 @@
 """A cluster that is selling, beside a Prometheus with our alarms, on which faults are caused: what
 `grafana/runbooks/try` does its drills on. Three processes on loopback, a folder of their own."""
 
+import ctypes
 import json
 import os
 import shlex
@@ -15,11 +16,16 @@ from pathlib import Path
 
 from .live import NODES, Prometheus
 
+# Of unshare(2) and setns(2).
+CLONE_NEWNET = 0x40000000
+
+
 class Drill:
     """A crowd buys at three nodes for about `seconds`, or `load` does something else to three nodes of its
     own; nodes are numbered from 1."""
 
-    def __init__(self, onsale, name, seats=20000, visitors=60000, seconds=300, load=(), slow=None, say=print):
+    def __init__(self, onsale, name, seats=20000, visitors=60000, seconds=300, load=(), slow=None, own_net=False,
+                 say=print):
         self.onsale, self.name, self.begun, self.tell = Path(onsale).resolve(), name, time.monotonic(), say
         self.slow = slow
         self.folder = Path(tempfile.mkdtemp(prefix=f"onsale-drill-{name}-"))
@@ -29,6 +35,11 @@ class Drill:
         demo = ["demo", "--keep", "--kills", "0", "--seats", str(seats), "--visitors", str(visitors),
                 "--seconds", str(seconds)]
         self.has_doors = not load
+        self.net_before = None
+        if own_net:
+            self.net_before = os.open("/proc/self/ns/net", os.O_RDONLY)
+            in_net("unshare", CLONE_NEWNET)
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         self.demo = subprocess.Popen(
             [self.onsale, *(load or demo), "--data", self.data],
             stdout=self.words, stderr=self.words, stdin=subprocess.DEVNULL,
@@ -62,6 +73,9 @@ class Drill:
         for mount in self.mounts:
             subprocess.run(["umount", "--lazy", mount], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.net_before is not None:
+            in_net("setns", self.net_before, CLONE_NEWNET)
+            os.close(self.net_before)
 
     def say(self, text):
         self.tell(f"{self.name} {time.monotonic() - self.begun:6.1f} s  {text}", flush=True)
@@ -224,6 +238,51 @@ class Drill:
                 ["strace", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-p", log,
                  "-e", f"inject=fdatasync:delay_enter={1000 * ms}"], stderr=subprocess.DEVNULL)
 
+    def cut(self, node):
+        """Nothing goes between the node and the other nodes any more, one way or the other; what the others have
+        open between themselves stays. In a net of the drill's own."""
+        ports = {config["node"]["peer_address"].rpartition(":")[2]: number
+                 for number, config in enumerate(self.configs, 1)}
+        names = {str(self.pid(number)): number for number in range(1, NODES + 1)}
+        open_now = subprocess.run(["ss", "-Htnp", "state", "established"], capture_output=True, text=True, check=True)
+        kept = []
+        for line in open_now.stdout.splitlines():
+            _, _, here, there, who = line.split(maxsplit=4)
+            caller = names.get(who.partition("pid=")[2].partition(",")[0])
+            called = ports.get(there.rpartition(":")[2])
+            if caller and called and node not in (caller, called):
+                kept.append(here.rpartition(":")[2])
+        peers, kept = ", ".join(ports), ", ".join(kept)
+        rules = [f"tcp dport {{ {peers} }} tcp sport {{ {kept} }} accept",
+                 f"tcp sport {{ {peers} }} tcp dport {{ {kept} }} accept",
+                 f"tcp dport {{ {peers} }} drop", f"tcp sport {{ {peers} }} drop"]
+        chain = "\n".join(["type filter hook output priority 0;", *rules])
+        table = f"table inet drill {{\nchain cut {{\n{chain}\n}}\n}}\n"
+        subprocess.run(["nft", "-f", "-"], input=table, text=True, check=True)
+        self.say(f"node {node} is cut off from the others")
+
+    def heal(self):
+        subprocess.run(["nft", "delete", "table", "inet", "drill"], check=True)
+        self.say("the net is whole")
+
+    def visit(self, event, visitors):
+        """So many come to the event's room, through a partner of their own: a call of `JoinMany`, by hand."""
+        partner = json.loads(self.ctl("partners", "add", f"visitors of {event}", "--json", quiet=True))
+        added = json.loads(self.ctl("keys", "add", "--partner", str(partner["partner_id"]), "--json", quiet=True))
+        body = b"\x08" + varint(int(event))
+        for visitor in range(1, visitors + 1):
+            body += b"\x12\x10" + visitor.to_bytes(16, "big")
+        file = self.folder / "visitors"
+        file.write_bytes(b"\0" + len(body).to_bytes(4, "big") + body)
+        address = self.configs[0]["node"]["partner_address"]
+        done = subprocess.run(
+            ["curl", "-sS", "--http2-prior-knowledge", "-H", "content-type: application/grpc", "-H", "te: trailers",
+             "-H", f"authorization: Bearer {added['key']}", "--data-binary", f"@{file}", "-D", "-", "-o", "/dev/null",
+             f"http://{address}/onsale.channel.v1.AdmissionService/JoinMany"], capture_output=True, text=True)
+        if "grpc-status: 0" not in done.stdout.lower():
+            raise LookupError(f"visitors cannot join: {done.stdout}{done.stderr}")
+        self.say(f"{visitors} visitors come to event {event}")
+
     def small_disk(self, node, mib):
         """The node's folder on a disk of its own; the node is stopped and started for it."""
         self.stop(node)
@@ -284,3 +343,20 @@ class Drill:
         burning = self.query('ALERTS{alertstate="firing"}')
         names = sorted({label.partition("alertname=")[2].partition(",")[0] for label in burning})
         self.say(f"burning now: {', '.join(names) or 'nothing'}")
+
+
+def in_net(call, *arguments):
+    """Of libc, for this thread and what it starts."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, call)(*arguments) != 0:
+        trouble = ctypes.get_errno()
+        raise OSError(trouble, f"{call}: {os.strerror(trouble)}")
+
+
+def varint(number):
+    """As protobuf writes it."""
+    out = b""
+    while number > 127:
+        out += bytes([number & 127 | 128])
+        number >>= 7
+    return out + bytes([number])

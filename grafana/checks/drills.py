@@ -1,10 +1,14 @@
 """One drill for each fault: causes it, waits for its alarms, does what their pages say, and waits until it is
 over as the pages tell it."""
 
+import datetime
+import json
 import os
 import resource
 import signal
 import subprocess
+
+from .expressions import GRAFANA
 
 LET_IN = 'sum(rate(onsale_queue_visitor_events_total{event="released"}[15s]))'
 SHED = ("sum(rate(onsale_gateway_busy_calls_total[1m])) / (sum(rate(onsale_gateway_calls_total[1m]))"
@@ -30,6 +34,78 @@ def majority_lost(drill):
     drill.show('sum by (ending) (onsale_gateway_undecided_calls_total{entry=~"unary|session"}) > 0')
     drill.ctl("groups", "list")
     drill.until_over("SellErrorsBurnFast", "SellErrorsBurnSlow", seconds=600)
+
+
+def leader_alone(drill):
+    """Of three nodes both that follow are killed, and the leader stays: GroupWithoutLeader."""
+    drill.until("onsale:answers:rate5m", lambda rate: rate > 0.5)
+    group, leader = drill.group()
+    for node in sorted({1, 2, 3} - {leader}):
+        drill.kill(node)
+    drill.until_burns("GroupWithoutLeader", seconds=90)
+    drill.show("onsale_raft_leader")
+    drill.show("onsale_node_ready")
+    drill.ctl("groups", "list", node=leader)
+    drill.others()
+    for node in sorted({1, 2, 3} - {leader}):
+        drill.start(node)
+    drill.until_over("GroupWithoutLeader", "NodeDown")
+    drill.until("sum by (group) (onsale_raft_leader)", lambda leaders: leaders == 1)
+
+
+def node_cut_off(drill):
+    """The leader is cut off from the others and from nobody else: PeerSilent."""
+    drill.until("onsale:answers:rate5m", lambda rate: rate > 0.5)
+    group, leader = drill.group()
+    other = 1 + leader % 3
+    drill.cut(leader)
+    drill.until_burns("PeerSilent", seconds=150)
+    drill.show("onsale_cluster_silent_peers")
+    drill.show("onsale_node_ready")
+    drill.show(f'onsale_raft_leader{{group="{group}"}}')
+    drill.ctl("nodes", "list", node=other)
+    drill.ctl("groups", "list", node=other)
+    drill.others()
+    shell(drill, f"grep -h 'a peer does not answer' {drill.data}/*.log | tail -4")
+    drill.heal()
+    drill.until_over("PeerSilent")
+    drill.until("onsale_cluster_silent_peers", lambda silent: silent == 0)
+    drill.until("sum by (group) (onsale_raft_leader)", lambda leaders: leaders == 1)
+
+
+def rooms_shut(drill):
+    """A room awaits its beacon, another is paused, and of a third the sale is: RoomAwaitsBeacon, RoomLeftShut."""
+    plan = str(GRAFANA.parent / "config" / "plans" / "theatre.json")
+
+    def moment(seconds):
+        at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+        return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    events = []
+    for name, more in ("drawn", ["--beacon"]), ("paused", []), ("stopped", []):
+        made = json.loads(drill.ctl("events", "create", "--name", name, "--plan", plan, "--json", quiet=True))
+        event = str(made["event_id"])
+        drill.ctl("queue", "arm", event, "--lobby-at", moment(0), "--opens-at", moment(5), "--per-minute", "60", *more)
+        drill.visit(event, 500)
+        events.append(event)
+    drawn, paused, stopped = events
+    drill.ctl("queue", "pause", paused)
+    # Before its room has opened there is no sale to pause.
+    drill.wait(30, "the third room opens", lambda: drill.ctl("events", "pause", stopped, quiet=True))
+    drill.say(f"$ onsale ctl events pause {stopped}")
+    drill.until_burns("RoomAwaitsBeacon")
+    drill.show("onsale_queue_held_up_rooms > 0")
+    drill.ctl("events", "list", "--trouble")
+    drill.ctl("queue", "beacon", drawn, "5e" * 32)
+    drill.until_over("RoomAwaitsBeacon")
+    drill.until(LET_IN, lambda rate: rate > 0)
+    drill.until_burns("RoomLeftShut", seconds=720)
+    drill.others()
+    drill.ctl("events", "list", "--trouble")
+    drill.ctl("queue", "resume", paused)
+    drill.ctl("events", "resume", stopped)
+    drill.until_over("RoomLeftShut")
+    drill.ctl("events", "list", "--trouble")
 
 
 def alone_after_start(drill):
@@ -239,7 +315,7 @@ def releases_slow(drill):
 
 
 def follower_behind(drill):
-    """Each sync of a follower takes 20 s, and its time-outs bear that: ReplicaBehind."""
+    """Each sync of a follower takes 20 s, and its time-outs bear that: ReplicaBehind, FsyncSlow."""
     drill.until("onsale:answers:rate5m", lambda rate: rate > 0.5)
     group, leader = drill.group()
     follower = 1 + leader % 3
@@ -249,14 +325,15 @@ def follower_behind(drill):
     drill.again(follower)
     drill.show(f"rate({commit}[15s])")
     drill.slow_sync(follower, 20_000)
-    drill.until_burns("ReplicaBehind", seconds=300)
+    drill.until_burns("ReplicaBehind", "FsyncSlow", seconds=300)
+    drill.show("onsale_log_write_under_way_seconds")
     drill.show(lag)
     drill.ctl("groups", "list")
     drill.show("histogram_quantile(0.99, sum by (instance, le) (rate(onsale_log_fsync_seconds_bucket[2m])))")
     drill.others()
     drill.slow_sync(follower, 0)
     drill.until(lag, lambda behind: behind < 100)
-    drill.until_over("ReplicaBehind")
+    drill.until_over("ReplicaBehind", "FsyncSlow")
 
 
 def actor_slow(drill):
@@ -303,9 +380,29 @@ def index_held_up(drill):
     drill.until("onsale_index_sales_missing", lambda missing: missing == 0)
 
 
+def flat_out(drill):
+    """Nothing is wrong, and three nodes do all that they can: no alarm of replication burns."""
+    quiet = "ApplyLag|PeerSilent|ReplicaBehind|GroupWithoutLeader|LeadershipRestless"
+    drill.sleep(180)
+    drill.show("sum(max_over_time(onsale:answers:rate5m[3m]))")
+    drill.show("max by (instance) (rate(process_cpu_seconds_total[1m]))")
+    drill.show("max(max_over_time((onsale_raft_commit_index - onsale_raft_apply_index)[3m:1s]))")
+    drill.show("max by (instance) (max_over_time(onsale_sale_unapplied_entries[3m]))")
+    drill.show("max by (instance) (quantile_over_time(0.9, onsale_sale_unapplied_entries[3m]))")
+    drill.show("max by (instance) (max_over_time(onsale_cluster_silent_peers[3m]))")
+    seen = drill.query(f'sum by (alertname, alertstate) (count_over_time(ALERTS{{alertname=~"{quiet}"}}[3m]))')
+    drill.say(f"of {quiet}, evaluations: {seen or 'none'}")
+    drill.others()
+    if any("firing" in alarm for alarm in seen):
+        raise LookupError("an alarm burned though nothing was wrong")
+
+
 # By name: what is done, and the crowd it is done to.
 DRILLS = {
     "majority-lost": (majority_lost, {"seconds": 600}),
+    "leader-alone": (leader_alone, {"seconds": 300}),
+    "node-cut-off": (node_cut_off, {"seconds": 300, "own_net": True}),
+    "rooms-shut": (rooms_shut, SMALL),
     "alone-after-start": (alone_after_start, SMALL),
     "slow-disk": (slow_disk, {"seconds": 900}),
     "room-stalled": (room_stalled, {"load": ["bench", "--workload", "queue", "--visitors", "5000", "--watchers", "10",
@@ -325,6 +422,8 @@ DRILLS = {
                                                    "2", "--sessions", "1", "--seconds", "1200"]}),
     "actor-slow": (actor_slow, {"load": ["bench", "--workload", "uniform", "--mode", "unary", "--concurrency", "2",
                                          "--sessions", "1", "--seconds", "900"]}),
+    "flat-out": (flat_out, {"load": ["bench", "--workload", "hot", "--seconds", "240"]}),
+    "flat-out-many": (flat_out, {"load": ["bench", "--workload", "many", "--seconds", "240"]}),
     "index-held-up": (index_held_up, {"load": ["bench", "--workload", "many", "--concurrency", "4", "--sessions", "3",
                                                "--seconds", "600"]}),
 }

@@ -16,6 +16,8 @@ def arguments():
     parser.add_argument("--json", metavar="FILE", help="write the figures here")
     parser.add_argument("--onsale", metavar="PROGRAM", help="the program; else the newest of target/")
     parser.add_argument("--static", action="store_true", help="start no node and no Prometheus")
+    parser.add_argument("--metrics", metavar="FILE", type=Path,
+                        help="what a node that leads a sale tells: boards and rules name these metrics, and all of them")
     parser.add_argument("--complete", action="store_true", help="what is SKIPPED is a fault")
     parser.add_argument("--draw", metavar="FOLDER", type=Path, help="draw the boards over the sale")
     return parser.parse_args()
@@ -80,6 +82,8 @@ def main():
         skipped.append("commands and metrics: there is no program; build it or give --onsale")
     else:
         failed += static.commands(help_of(onsale))
+    if given.metrics:
+        failed += names.faults(given.metrics.read_text())
     if given.static or onsale is None:
         pass
     elif not shutil.which("prometheus"):
