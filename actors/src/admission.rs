@@ -17,9 +17,9 @@ use domain::room::pace::{Look, Pace};
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus, SpawnErr};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, interval, timeout};
 
 use crate::calls::{Answers, Calls};
 use crate::clock::Clock;
@@ -76,8 +76,8 @@ impl Flow {
         self.sold.load(Ordering::Relaxed)
     }
 
-    /// Looks at the sale that are due and wait until the one under way has ended: what waits in the
-    /// actor's mailbox.
+    /// Looks at the sale that have become due since the one under way began: they are made as one when it
+    /// has ended.
     pub fn looks_due(&self) -> u64 {
         self.looks().load(Ordering::Relaxed)
     }
@@ -199,11 +199,7 @@ impl Actor for Admission {
         this: ActorRef<Tick>,
         state: State,
     ) -> Result<State, ActorProcessingErr> {
-        let looks_due = Arc::clone(&state.looks_due);
-        let _ticks_until_it_stops = this.send_interval(LOOK_EVERY, move || {
-            looks_due.fetch_add(1, Ordering::Relaxed);
-            Tick
-        });
+        tokio::spawn(tick(this, Arc::clone(&state.looks_due)));
         Ok(state)
     }
 
@@ -213,7 +209,7 @@ impl Actor for Admission {
         _: Tick,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        state.looks_due.fetch_sub(1, Ordering::Relaxed);
+        state.looks_due.store(0, Ordering::Relaxed);
         let begun = Instant::now();
         match state.sale.room_look().await {
             Ok(Some(look)) => {
@@ -235,6 +231,26 @@ impl Actor for Admission {
         state.sale.admission_ended();
         Ok(())
     }
+}
+
+/// Until the actor stops. Its mailbox has no bound of its own: while a look waits there, those that become
+/// due are only counted.
+async fn tick(admission: ActorRef<Tick>, looks_due: Arc<AtomicU64>) {
+    let mut looks = interval(LOOK_EVERY);
+    // The first comes at once.
+    looks.tick().await;
+    loop {
+        looks.tick().await;
+        let is_first = looks_due.fetch_add(1, Ordering::Relaxed) == 0;
+        if !is_alive(&admission) || (is_first && admission.send_message(Tick).is_err()) {
+            return;
+        }
+    }
+}
+
+fn is_alive(admission: &ActorRef<Tick>) -> bool {
+    let status = admission.get_status();
+    !matches!(status, ActorStatus::Stopping | ActorStatus::Stopped)
 }
 
 impl State {

@@ -76,7 +76,7 @@ async fn let_in(sale: &SaleHandle) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn looks_at_a_room_are_timed_and_pile_up_behind_one_that_takes_long() {
+async fn looks_at_a_room_are_timed_and_those_due_behind_one_that_takes_long_are_made_as_one() {
     let solo = Solo::start(Config::default(), Faults::default()).await;
     let sale = open_room(&solo).await;
     while let_in(&sale).await == 0 {
@@ -91,7 +91,11 @@ async fn looks_at_a_room_are_timed_and_pile_up_behind_one_that_takes_long() {
     let due = sale.flow().looks_due();
     assert!((3..=6).contains(&due), "{due}");
 
+    let looks = solo.metric("onsale_queue_look_seconds");
     solo.commit(true);
+    pass(&solo, 220).await;
+    let made = solo.metric("onsale_queue_look_seconds") - looks;
+    assert!((1.0..=3.0).contains(&made), "{made} looks at once");
     while let_in(&sale).await < VISITORS as u64 {
         pass(&solo, 100).await;
     }
