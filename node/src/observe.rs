@@ -5,6 +5,8 @@
 //! disk when somebody reads `/metrics` (`process`, `health`).
 
 mod channels;
+#[cfg(test)]
+pub mod example;
 mod health;
 mod metrics;
 mod process;

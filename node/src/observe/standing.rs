@@ -112,6 +112,7 @@ mod tests {
     use domain::room::Census;
 
     use super::*;
+    use crate::observe::example::open_room;
 
     const ON: Steering = Steering {
         is_on: true,
@@ -120,15 +121,6 @@ mod tests {
 
     fn room(waiting: u64, at_the_desk: u64, free: u32) -> RoomView {
         RoomView {
-            applied_index: 1,
-            now_ms: 1,
-            sale_phase: Phase::Open,
-            phase: RoomPhase::Open,
-            is_paused: false,
-            is_closed: false,
-            lobby_at_ms: 0,
-            open_at_ms: 0,
-            pass_life_ms: 1,
             pass_tickets: 1,
             census: Census {
                 waiting,
@@ -137,9 +129,7 @@ mod tests {
                 ..Census::default()
             },
             free,
-            held: 2,
-            sold: 3,
-            finds_enough: true,
+            ..open_room()
         }
     }
 
