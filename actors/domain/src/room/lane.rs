@@ -151,6 +151,18 @@ impl Lane {
             .saturating_add(passed as u32)
     }
 
+    /// How many of this lane are let in until the turn comes, in another lane, of who stands there behind so
+    /// many.
+    pub(super) fn let_in_beside(&self, other: &Lane, ahead: u32) -> u32 {
+        // Turns of a lane are spread evenly: each stands in the middle of its share.
+        let half_turns = u64::from(ahead).saturating_mul(2).saturating_add(1);
+        let turns = half_turns
+            .saturating_mul(self.weight.unsigned_abs())
+            .checked_div(other.weight.unsigned_abs().saturating_mul(2));
+        let turns = turns.and_then(|turns| u32::try_from(turns).ok());
+        turns.unwrap_or(u32::MAX).min(self.waiting)
+    }
+
     /// While a lane is restored: the next who was let in; `false` if that was not their turn, which
     /// comes in sequence but for who was passed over.
     pub(super) fn restore_release(&mut self, number: u32, was_passed: bool) -> bool {

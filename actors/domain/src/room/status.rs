@@ -26,6 +26,8 @@ pub enum Turn {
         place: u32,
         /// Who waits in the lane before this place.
         ahead: u32,
+        /// Who is to be let in before, over all lanes: as the lanes' weights say, and if nobody else comes.
+        before: u32,
         /// So much was left, too little for the party, when others were let in before it.
         passed_with: Option<u8>,
     },
@@ -69,13 +71,31 @@ impl Room {
     fn waiting(&self, number: u32, known: &Visitor) -> Turn {
         let lane = self.lanes.get(usize::from(known.lane));
         match lane.and_then(|lane| Some((lane, lane.place(number)?))) {
-            Some((lane, place)) => Turn::Waiting {
-                place,
-                ahead: lane.ahead_of(place),
-                passed_with: known.passed_with(),
-            },
+            Some((lane, place)) => {
+                let ahead = lane.ahead_of(place);
+                Turn::Waiting {
+                    place,
+                    ahead,
+                    before: self.before(known.lane, ahead),
+                    passed_with: known.passed_with(),
+                }
+            }
             None => Turn::Lobby,
         }
+    }
+
+    /// How many are let in of all lanes before somebody with so many ahead of them in their own. Lanes where
+    /// somebody waits have turns by their weights, whichever others there are, so each lane counts by itself.
+    fn before(&self, own: u8, ahead: u32) -> u32 {
+        let Some(of) = self.lanes.get(usize::from(own)) else {
+            return ahead;
+        };
+        let others = (0_u8..)
+            .zip(&self.lanes)
+            .filter(|(number, _)| *number != own);
+        others.fold(ahead, |before, (_, lane)| {
+            before.saturating_add(lane.let_in_beside(of, ahead))
+        })
     }
 
     fn admitted(&self, number: u32) -> Turn {

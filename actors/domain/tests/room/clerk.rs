@@ -164,12 +164,13 @@ proptest! {
             prop_assert_eq!(verify(&room.evidence(), &lines), Ok(()));
             for number in 0..room.census().joined as u32 {
                 let (visitor, waits) = clerk.waits[number as usize];
-                if let Turn::Waiting { place, ahead, .. } = turn(&room, visitor) && waits {
+                if let Turn::Waiting { place, ahead, before: of_all, .. } = turn(&room, visitor) && waits {
                     let lane = lines[number as usize].lane;
                     let before = lines.iter().zip(&clerk.waits).filter(|(line, (_, waits))| {
                         *waits && line.lane == lane && line.place < place
                     }).count();
                     prop_assert_eq!(ahead as usize, before);
+                    prop_assert!(of_all >= ahead && u64::from(of_all) < room.census().waiting);
                 }
             }
         }

@@ -92,13 +92,14 @@ fn the_lobby_opens_gathers_and_is_shuffled_by_log_time_alone() {
     room.pass_time(OPEN_MS);
     let late = room.join(&arrival(5_000, 0), OPEN_MS).unwrap();
     assert_eq!((late.number, late.is_new), (1_000, true));
-    let (place, ahead) = (1_000, 1_000);
+    let (place, ahead, before) = (1_000, 1_000, 1_000);
     let passed_with = None;
     assert_eq!(
         turn(&room, 5_000),
         Turn::Waiting {
             place,
             ahead,
+            before,
             passed_with
         }
     );
@@ -208,6 +209,38 @@ fn lanes_are_served_by_weight_and_none_saves_turns_up() {
     let members = next.iter().filter(|number| **number >= 400).count();
     assert!((19..=21).contains(&members), "{members}");
     assert_eq!(room.set_weights(&[1]), Err(Refusal::PlanInvalid));
+}
+
+/// In a lane of which one in ten is let in, who has a hundred ahead waits behind a thousand.
+#[test]
+fn who_waits_is_told_how_many_come_in_before_over_all_lanes() {
+    let mut room = room(&[of_class(1, 6), of_class(2, 3), everybodys(1)]);
+    for visitor in 0..3_000 {
+        // 2,000 of class 1, 200 of class 2, 800 of none.
+        let class = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 0, 0, 0, 0][visitor as usize % 15];
+        room.join(&arrival(visitor, class), LOBBY_MS).unwrap();
+    }
+    room.pass_time(OPEN_MS);
+    // All lanes, then two of them, then one; and at the last not from the beginning.
+    for already in [0, 41, 900, 2_500] {
+        released(&mut room, already, OPEN_MS);
+        let told: Vec<Turn> = (0..3_000).map(|visitor| turn(&room, visitor)).collect();
+        let next = released(&mut room.clone(), 3_000, OPEN_MS);
+        assert_eq!(next.len() as u64, 3_000 - already);
+        let mut most_overtaken = 0;
+        for (comes_in, number) in (0_u32..).zip(next) {
+            let Turn::Waiting { ahead, before, .. } = told[number as usize] else {
+                panic!("{number} is let in and did not wait");
+            };
+            let off = before.abs_diff(comes_in);
+            // A turn of the rarest lane, more or less.
+            assert!(off <= 10, "{number}: told {before}, and was {comes_in}");
+            most_overtaken = most_overtaken.max(comes_in - ahead);
+        }
+        if already == 0 {
+            assert_eq!(most_overtaken, 2_200, "by all who are of a class");
+        }
+    }
 }
 
 #[test]

@@ -40,15 +40,16 @@ pub fn place(
         Turn::Waiting {
             place,
             ahead,
+            before,
             passed_with,
         } => {
             told.place = Some(place);
             told.ahead = Some(ahead);
             told.passed_over_with = passed_with.map(u32::from);
-            let wait = flow.and_then(|flow| flow.wait_ms(ahead));
+            let wait = flow.and_then(|flow| flow.wait_ms(before));
             told.wait_ms = wait.map(|(mean, _)| mean);
             told.wait_p90_ms = wait.map(|(_, p90)| p90);
-            told.out_of_reach = is_out_of_reach(room, ahead);
+            told.out_of_reach = is_out_of_reach(room, before);
             waiting(room)
         }
         Turn::Admitted {
@@ -85,8 +86,9 @@ fn waiting(room: &RoomView) -> VisitorPhase {
     }
 }
 
-/// Whether those ahead will take all that is left, if they buy as those before them did.
-fn is_out_of_reach(room: &RoomView, ahead: u32) -> bool {
+/// Whether those who come in before, of whichever lane, will take all that is left, if they buy as those
+/// before them did.
+fn is_out_of_reach(room: &RoomView, before: u32) -> bool {
     let census = room.census;
     let seen = census.released.saturating_sub(census.at_the_desk);
     if seen < SEEN_LEAST {
@@ -95,7 +97,7 @@ fn is_out_of_reach(room: &RoomView, ahead: u32) -> bool {
     let taken = u64::from(room.sold) + u64::from(room.held);
     let left = u64::from(room.free) + u64::from(room.held);
     // Of those at the desk the same is to be expected first.
-    let before = u64::from(ahead) + census.at_the_desk;
+    let before = u64::from(before) + census.at_the_desk;
     before.saturating_mul(taken) / seen > left
 }
 
@@ -113,22 +115,13 @@ pub fn is_last(place: &Place) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use domain::room::{Census, RoomPhase};
+    use domain::room::Census;
 
     use super::*;
+    use crate::observe::example::open_room;
 
     fn room() -> RoomView {
         RoomView {
-            applied_index: 1,
-            now_ms: 0,
-            sale_phase: Phase::Open,
-            phase: RoomPhase::Open,
-            is_paused: false,
-            is_closed: false,
-            lobby_at_ms: 1,
-            open_at_ms: 2,
-            pass_life_ms: 3,
-            pass_tickets: 4,
             census: Census {
                 joined: 1_000,
                 waiting: 800,
@@ -136,14 +129,12 @@ mod tests {
                 at_the_desk: 100,
                 ..Census::default()
             },
-            free: 500,
-            held: 100,
-            sold: 100,
-            finds_enough: true,
+            ..open_room()
         }
     }
 
-    fn waits(room: &RoomView, ahead: u32) -> Place {
+    /// In a lane that is one of three of the same weight.
+    fn waits(room: &RoomView, before: u32) -> Place {
         let status = Status {
             number: 5,
             partner: PartnerId(1),
@@ -151,11 +142,16 @@ mod tests {
             party: 4,
             turn: Turn::Waiting {
                 place: 300,
-                ahead,
+                ahead: before / 3,
+                before,
                 passed_with: Some(3),
             },
         };
-        place(room, None, PartnerId(1), Some(status))
+        let flow = Flow {
+            mean: 10.0,
+            slow: 5.0,
+        };
+        place(room, Some(flow), PartnerId(1), Some(status))
     }
 
     #[test]
@@ -187,6 +183,16 @@ mod tests {
         let told = waits(&closed, 1);
         assert_eq!(told.phase(), VisitorPhase::Closed);
         assert!(is_last(&told));
+    }
+
+    #[test]
+    fn the_wait_is_for_all_who_come_in_before() {
+        let told = waits(&room(), 300);
+        assert_eq!(told.ahead, Some(100));
+        assert_eq!(
+            (told.wait_ms, told.wait_p90_ms),
+            (Some(30_000), Some(60_000))
+        );
     }
 
     #[test]

@@ -103,8 +103,8 @@ impl Waits {
         self.forecasts.look(sale, now, released)
     }
 
-    /// How long who comes now is to wait behind all who wait, milliseconds; `None` where nobody is let in any
-    /// more or yet, or at no pace that is known.
+    /// How long who comes now is to wait behind all who wait, which is so in the lane that is the last to empty,
+    /// milliseconds; `None` where nobody is let in any more or yet, or at no pace that is known.
     pub fn of_newcomer_ms(&self, sale: SaleId, now: Instant, room: &RoomView) -> Option<u64> {
         let flow = self.flow(sale, now, room.census.released);
         let is_sold_out = room.free == 0 && room.held == 0;

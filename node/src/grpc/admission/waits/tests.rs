@@ -5,31 +5,19 @@ use domain::room::{Census, RoomPhase};
 use prometheus::proto::Metric;
 
 use super::*;
+use crate::observe::example::open_room;
 
 const SALE: SaleId = SaleId(1);
 
 fn room(waiting: u64, released: u64) -> RoomView {
     RoomView {
-        applied_index: 1,
-        now_ms: 1_000_000,
-        sale_phase: Phase::Open,
-        phase: RoomPhase::Open,
-        is_paused: false,
-        is_closed: false,
-        lobby_at_ms: 1,
-        open_at_ms: 2,
-        pass_life_ms: 600_000,
-        pass_tickets: 4,
         census: Census {
             joined: waiting + released,
             waiting,
             released,
             ..Census::default()
         },
-        free: 500,
-        held: 100,
-        sold: 100,
-        finds_enough: true,
+        ..open_room()
     }
 }
 
@@ -131,6 +119,7 @@ const ADMITTED: Turn = Turn::Admitted {
 const WAITING: Turn = Turn::Waiting {
     place: 9,
     ahead: 9,
+    before: 9,
     passed_with: None,
 };
 
