@@ -2,6 +2,7 @@
 //! spoken to as a partner or a person does.
 
 mod ask;
+mod boards;
 mod cli;
 mod creation;
 mod forecast;
