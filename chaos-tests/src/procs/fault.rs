@@ -1,4 +1,4 @@
-//! The kinds of fault, by name, and what each needs of the machine.
+//! The kinds of fault, by name, by what means each is brought about, and what it needs of the machine.
 
 use super::facility::Need;
 
@@ -33,6 +33,29 @@ pub enum Kind {
     ClockStrobe,
     MemoryLimit,
     CpuQuota,
+    RollingRestart,
+    LeaderTransfer,
+    JoinDrain,
+    LostDisk,
+    TwoVersions,
+}
+
+/// How a fault is begun and ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    Kill,
+    Pause,
+    /// Rules of the nodes' filters: one ends by lifting all of them.
+    Filter,
+    Relay,
+    Shaper,
+    PowerCut,
+    DiskFull,
+    DiskSlow,
+    DiskHung,
+    Clock,
+    Memory,
+    Cpu,
     RollingRestart,
     LeaderTransfer,
     JoinDrain,
@@ -114,6 +137,37 @@ impl Kind {
             Kind::JoinDrain => "join_drain",
             Kind::LostDisk => "lost_disk",
             Kind::TwoVersions => "two_versions",
+        }
+    }
+
+    pub fn means(self) -> Means {
+        match self {
+            Kind::KillLeader | Kind::KillFollower | Kind::KillMajority | Kind::KillAll => {
+                Means::Kill
+            }
+            Kind::PauseLeaderShort | Kind::PauseLeader | Kind::PauseFollower => Means::Pause,
+            Kind::PartitionHalves
+            | Kind::PartitionRing
+            | Kind::PartitionBridge
+            | Kind::PartitionOneWay
+            | Kind::LeaderIsolated
+            | Kind::ClientsCutOff
+            | Kind::ConnectionsReset
+            | Kind::PacketLoss => Means::Filter,
+            Kind::Delay | Kind::Duplicate | Kind::Reorder => Means::Relay,
+            Kind::Bandwidth => Means::Shaper,
+            Kind::PowerCutOne | Kind::PowerCutAll => Means::PowerCut,
+            Kind::DiskFull => Means::DiskFull,
+            Kind::DiskSlow => Means::DiskSlow,
+            Kind::DiskHung => Means::DiskHung,
+            Kind::ClockForward | Kind::ClockBackward | Kind::ClockStrobe => Means::Clock,
+            Kind::MemoryLimit => Means::Memory,
+            Kind::CpuQuota => Means::Cpu,
+            Kind::RollingRestart => Means::RollingRestart,
+            Kind::LeaderTransfer => Means::LeaderTransfer,
+            Kind::JoinDrain => Means::JoinDrain,
+            Kind::LostDisk => Means::LostDisk,
+            Kind::TwoVersions => Means::TwoVersions,
         }
     }
 

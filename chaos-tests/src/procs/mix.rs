@@ -11,7 +11,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::Trouble;
 use super::cluster::Plan;
 use super::facility::{Facilities, Need};
-use super::fault::Kind;
+use super::fault::{Kind, Means};
 use super::nemesis::Active;
 use super::scenario::Wishes;
 use super::stage::{Ending, Stage};
@@ -42,25 +42,12 @@ fn is_alone(kind: Kind) -> bool {
     )
 }
 
-/// Kinds that are rules of the nodes' filters: one ends by lifting all of them.
-fn is_filter(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::PartitionHalves
-            | Kind::PartitionRing
-            | Kind::PartitionBridge
-            | Kind::PartitionOneWay
-            | Kind::LeaderIsolated
-            | Kind::ClientsCutOff
-            | Kind::ConnectionsReset
-            | Kind::PacketLoss
-    )
-}
-
 /// Whether two faults may be there at once.
 fn goes_with(one: Kind, other: Kind) -> bool {
     let is_either_alone = is_alone(one) || is_alone(other);
-    let lift_each_other = is_filter(one) && is_filter(other);
+    let lift_each_other = [one, other]
+        .iter()
+        .all(|kind| kind.means() == Means::Filter);
     !is_either_alone && !lift_each_other
 }
 

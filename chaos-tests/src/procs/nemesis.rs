@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rand::seq::SliceRandom as _;
 
 use super::Trouble;
-use super::fault::Kind;
+use super::fault::{Kind, Means};
 use super::stage::Stage;
 
 /// A fault that has begun.
@@ -43,72 +43,45 @@ impl Stage {
             began: Instant::now(),
             before: 0,
         };
-        match kind {
-            Kind::KillLeader | Kind::KillFollower | Kind::KillMajority | Kind::KillAll => {
-                self.kill(&active)?;
-            }
-            Kind::PauseLeaderShort | Kind::PauseLeader | Kind::PauseFollower => {
-                self.pause(&active);
-            }
-            Kind::PartitionHalves
-            | Kind::PartitionRing
-            | Kind::PartitionBridge
-            | Kind::PartitionOneWay
-            | Kind::LeaderIsolated
-            | Kind::ClientsCutOff
-            | Kind::ConnectionsReset
-            | Kind::PacketLoss => self.filter(&active)?,
-            Kind::Delay | Kind::Duplicate | Kind::Reorder => self.twist(&active)?,
-            Kind::Bandwidth => self.shape(&active)?,
-            Kind::PowerCutOne | Kind::PowerCutAll => self.cut_power(&active)?,
-            Kind::DiskFull => self.fill_disk(&active)?,
-            Kind::DiskSlow => active.before = self.slow_disk(&active)?,
-            Kind::DiskHung => self.hang_disk(&active)?,
-            Kind::ClockForward | Kind::ClockBackward | Kind::ClockStrobe => {
-                self.turn_clock(&active)?;
-            }
-            Kind::MemoryLimit => self.limit_memory(&active)?,
-            Kind::CpuQuota => active.before = self.limit_cpu(&active)?,
-            Kind::RollingRestart => self.restart_rolling()?,
-            Kind::LeaderTransfer => self.transfer_leader(&active)?,
-            Kind::JoinDrain => self.join_and_drain(&active)?,
-            Kind::LostDisk => self.lose_disk(&active)?,
-            Kind::TwoVersions => self.mix_versions(&active)?,
+        match kind.means() {
+            Means::Kill => self.kill(&active)?,
+            Means::Pause => self.pause(&active),
+            Means::Filter => self.filter(&active)?,
+            Means::Relay => self.twist(&active)?,
+            Means::Shaper => self.shape(&active)?,
+            Means::PowerCut => self.cut_power(&active)?,
+            Means::DiskFull => self.fill_disk(&active)?,
+            Means::DiskSlow => active.before = self.slow_disk(&active)?,
+            Means::DiskHung => self.hang_disk(&active)?,
+            Means::Clock => self.turn_clock(&active)?,
+            Means::Memory => self.limit_memory(&active)?,
+            Means::Cpu => active.before = self.limit_cpu(&active)?,
+            Means::RollingRestart => self.restart_rolling()?,
+            Means::LeaderTransfer => self.transfer_leader(&active)?,
+            Means::JoinDrain => self.join_and_drain(&active)?,
+            Means::LostDisk => self.lose_disk(&active)?,
+            Means::TwoVersions => self.mix_versions(&active)?,
         }
         Ok(Some(active))
     }
 
     /// Ends it, and counts it if it happened.
     pub fn end(&mut self, active: Active) -> Result<(), Trouble> {
-        let times = match active.kind {
-            Kind::KillLeader | Kind::KillFollower | Kind::KillMajority | Kind::KillAll => {
-                self.raise(&active)?
-            }
-            Kind::PauseLeaderShort | Kind::PauseLeader | Kind::PauseFollower => {
-                self.resume(&active)
-            }
-            Kind::PartitionHalves
-            | Kind::PartitionRing
-            | Kind::PartitionBridge
-            | Kind::PartitionOneWay
-            | Kind::LeaderIsolated
-            | Kind::ClientsCutOff
-            | Kind::ConnectionsReset
-            | Kind::PacketLoss => self.unfilter(&active)?,
-            Kind::Delay | Kind::Duplicate | Kind::Reorder => self.untwist(&active)?,
-            Kind::Bandwidth => self.unshape(&active)?,
-            Kind::PowerCutOne | Kind::PowerCutAll => self.raise(&active)?,
-            Kind::DiskFull => self.empty_disk(&active)?,
-            Kind::DiskSlow => self.unslow_disk(&active)?,
-            Kind::DiskHung => self.thaw_disk(&active)?,
-            Kind::ClockForward | Kind::ClockBackward | Kind::ClockStrobe => {
-                self.right_clock(&active)?
-            }
-            Kind::MemoryLimit => self.unlimit_memory(&active)?,
-            Kind::CpuQuota => self.unlimit_cpu(&active)?,
-            Kind::TwoVersions => self.unmix_versions(&active)?,
+        let times = match active.kind.means() {
+            Means::Kill | Means::PowerCut => self.raise(&active)?,
+            Means::Pause => self.resume(&active),
+            Means::Filter => self.unfilter(&active)?,
+            Means::Relay => self.untwist(&active)?,
+            Means::Shaper => self.unshape(&active)?,
+            Means::DiskFull => self.empty_disk(&active)?,
+            Means::DiskSlow => self.unslow_disk(&active)?,
+            Means::DiskHung => self.thaw_disk(&active)?,
+            Means::Clock => self.right_clock(&active)?,
+            Means::Memory => self.unlimit_memory(&active)?,
+            Means::Cpu => self.unlimit_cpu(&active)?,
+            Means::TwoVersions => self.unmix_versions(&active)?,
             // These are over when they have begun.
-            Kind::RollingRestart | Kind::LeaderTransfer | Kind::JoinDrain | Kind::LostDisk => 1,
+            Means::RollingRestart | Means::LeaderTransfer | Means::JoinDrain | Means::LostDisk => 1,
         };
         let may_end: &[usize] = match active.kind {
             // A node whose syncs take too long ends itself, whatever it is that keeps them.
