@@ -116,6 +116,9 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
                 point.visitors.not_taken,
                 point.visitors.late,
             );
+            if let Some(shortfall) = &point.shortfall {
+                eprintln!("          {shortfall}");
+            }
         };
         report.curve =
             Some(curve::measure(&cluster, &scene, args.seed, seconds, &TIMES, &mut tell).await?);

@@ -14,6 +14,8 @@ use super::tally::Counts;
 pub const TIMES: [f64; 7] = [0.1, 0.5, 0.8, 1.0, 2.0, 10.0, 100.0];
 /// Goodput under the most that is offered, as a part of the best.
 pub const KEPT_MIN: f64 = 0.9;
+/// A point that put a smaller part on the wire of what it was to offer says so.
+const SENT_MIN: f64 = 0.8;
 /// A visitor who is told later has gone: as long as a node itself tries a call.
 const IN_TIME: Duration = Duration::from_secs(5);
 
@@ -40,6 +42,9 @@ pub struct Point {
     pub offered_per_s: f64,
     /// Calls that went out.
     pub sent_per_s: f64,
+    /// Of a point that could not offer what it was to: the cluster was never asked that much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shortfall: Option<String>,
     pub goodput_per_s: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
@@ -116,6 +121,7 @@ async fn point(
         times,
         offered_per_s: per_s(visitors.offered),
         sent_per_s: per_s(visitors.sent),
+        shortfall: shortfall(times, per_s(visitors.sent), capacity_per_s),
         goodput_per_s: tally.goodput_per_s(measured),
         p50_ms: tally.latency_ms(0.5),
         p99_ms: tally.latency_ms(0.99),
@@ -123,4 +129,29 @@ async fn point(
         visitors,
         resident_mib,
     })
+}
+
+fn shortfall(times: f64, sent_per_s: f64, capacity_per_s: f64) -> Option<String> {
+    let times_sent = sent_per_s / capacity_per_s.max(1.0);
+    (times_sent < SENT_MIN * times).then(|| {
+        format!(
+            "{times_sent:.1} times the capacity was sent and {times} were meant: connections or cores of the load \
+             were full"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_that_could_not_offer_its_load_says_so() {
+        assert_eq!(shortfall(2.0, 190.0, 100.0), None);
+        let told = shortfall(100.0, 2_310.0, 100.0).expect("a word");
+        assert!(
+            told.starts_with("23.1 times the capacity was sent and 100 were meant"),
+            "{told}"
+        );
+    }
 }
