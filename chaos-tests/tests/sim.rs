@@ -12,12 +12,13 @@ fn sim(args: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn passes(args: &[&str]) {
+fn passes(args: &[&str]) -> String {
     let output = sim(args);
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     // Some of the few seeds' faults may not come to pass; violations never may.
     assert!(text.contains(" 0 violations"), "{text}\n{errors}");
+    text.into_owned()
 }
 
 #[test]
@@ -33,6 +34,12 @@ fn power_cuts_of_all_nodes_lose_nothing_acknowledged() {
 #[test]
 fn waiting_rooms_keep_their_word() {
     passes(&["--rooms", "--seeds", "0..4"]);
+}
+
+#[test]
+fn two_processes_of_a_seed_are_compared() {
+    let output = passes(&["--seed", "1", "--twice"]);
+    assert!(output.contains("1 seeds in two processes"), "{output}");
 }
 
 /// Runs that once failed.

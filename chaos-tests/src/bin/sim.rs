@@ -43,6 +43,9 @@ struct Args {
     /// Nobody runs the waiting rooms while faults strike.
     #[arg(long)]
     no_operators: bool,
+    /// Each seed in two processes, which must leave the same trace.
+    #[arg(long, conflicts_with = "trace")]
+    twice: bool,
     /// Seeds run at once; as many as there are processors unless said.
     #[arg(long)]
     jobs: Option<usize>,
@@ -60,6 +63,8 @@ const SEED_LIMIT: Duration = Duration::from_secs(900);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Before the figures that a child tells.
 const FIGURES: &str = "figures ";
+/// Before the hash of its trace.
+const TRACE: &str = "trace of all ";
 
 fn range(text: &str) -> Result<Range<u64>, String> {
     let parts = text.split_once("..").ok_or("not A..B")?;
@@ -104,8 +109,9 @@ fn listen(args: &Args) -> std::io::Result<()> {
 
 fn simulate(args: &Args) -> std::io::Result<bool> {
     let sum = match args.seed {
+        Some(seed) if args.twice => many(args, seed..seed + 1)?,
         Some(seed) => one(args, seed)?,
-        None => many(args)?,
+        None => many(args, args.seeds.clone())?,
     };
     if args.child {
         println!("{FIGURES}{}", sum.figures());
@@ -123,6 +129,9 @@ fn one(args: &Args, seed: u64) -> std::io::Result<Sum> {
     let began = Instant::now();
     let outcome = run(plan.clone(), args.trace.as_deref())?;
     tell(args, &plan, &outcome, began.elapsed());
+    if args.child {
+        println!("{TRACE}{:016x} {}", outcome.hash, outcome.events);
+    }
     let mut sum = Sum::default();
     sum.add(&plan, &outcome, began.elapsed());
     Ok(sum)
@@ -130,22 +139,30 @@ fn one(args: &Args, seed: u64) -> std::io::Result<Sum> {
 
 /// Each seed in a process of its own: libraries keep counters for the whole process, and a seed that
 /// failed must fail again when it is run alone.
-fn many(args: &Args) -> std::io::Result<Sum> {
-    let next = AtomicU64::new(args.seeds.start);
+fn many(args: &Args, seeds: Range<u64>) -> std::io::Result<Sum> {
+    let next = AtomicU64::new(seeds.start);
     let sum = Mutex::new(Sum::default());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = args.jobs.unwrap_or(processors).max(1);
     let work = || -> std::io::Result<()> {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= args.seeds.end {
+            if seed >= seeds.end {
                 return Ok(());
             }
             let told = child(args, seed)?;
+            print!("{}", told.text);
+            let is_same = match args.twice {
+                true => Some(is_told_again(args, seed, &told)?),
+                false => None,
+            };
             let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
-            match told {
+            match told.sum {
                 Some(told) => sum.merge(&told),
                 None => sum.add_lost(seed),
+            }
+            if let Some(is_same) = is_same {
+                sum.add_twin(seed, is_same);
             }
         }
     };
@@ -159,8 +176,16 @@ fn many(args: &Args) -> std::io::Result<Sum> {
     Ok(sum.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// `None` of one that ended, or had to be ended, before it told what it came to.
-fn child(args: &Args, seed: u64) -> std::io::Result<Option<Sum>> {
+/// What a process told of its seed.
+struct Child {
+    text: String,
+    /// Hash and length.
+    trace: Option<String>,
+    /// `None` of one that ended, or had to be ended, before it told what it came to.
+    sum: Option<Sum>,
+}
+
+fn child(args: &Args, seed: u64) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--child", "--seed", &seed.to_string()]);
     command.args(choices(args));
@@ -177,15 +202,36 @@ fn child(args: &Args, seed: u64) -> std::io::Result<Option<Sum>> {
         }
         std::thread::sleep(LOOK_EVERY);
     };
-    let text = said.join().unwrap_or_default();
-    let (text, figures) = text.rsplit_once(FIGURES).unwrap_or((&text, ""));
-    print!("{text}");
-    let told = Sum::read(figures);
-    if told.is_none() {
+    let said = said.join().unwrap_or_default();
+    let (said, figures) = said.rsplit_once(FIGURES).unwrap_or((&said, ""));
+    let (text, trace) = match said.rsplit_once(TRACE) {
+        Some((text, trace)) => (text, Some(trace.trim().to_owned())),
+        None => (said, None),
+    };
+    let mut text = text.to_owned();
+    let sum = Sum::read(figures);
+    if sum.is_none() {
         let why = complained.join().unwrap_or_default();
-        println!("--- seed {seed} FAILED: {status}, it told no figures: {why}");
+        text.push_str(&format!(
+            "--- seed {seed} FAILED: {status}, it told no figures: {why}\n"
+        ));
     }
-    Ok(told)
+    Ok(Child { text, trace, sum })
+}
+
+/// Whether another process leaves the same trace of this seed.
+fn is_told_again(args: &Args, seed: u64, first: &Child) -> std::io::Result<bool> {
+    let second = child(args, seed)?;
+    let is_same = first.trace.is_some() && first.trace == second.trace;
+    if !is_same {
+        let (one, other) = (&first.trace, &second.trace);
+        let choices = choices(args).join(" ");
+        println!(
+            "--- seed {seed} FAILED: two processes leave two traces, {one:?} and {other:?}\n    \
+             again, each to a file: sim --seed {seed} {choices} --trace FILE"
+        );
+    }
+    Ok(is_same)
 }
 
 /// All that comes through a pipe, read beside whatever else goes on.

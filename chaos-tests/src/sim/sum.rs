@@ -25,6 +25,8 @@ pub struct Sum {
     /// Time of the threads that simulated.
     pub took: Duration,
     pub commands: u64,
+    /// Seeds that were run in two processes; a process of one seed knows of none.
+    pub twins: u64,
 }
 
 /// What happened of what might have.
@@ -148,6 +150,15 @@ impl Sum {
         self.failed.insert(seed);
     }
 
+    /// A seed that was run in two processes.
+    pub fn add_twin(&mut self, seed: u64, is_same: bool) {
+        self.twins += 1;
+        if !is_same {
+            self.violations += 1;
+            self.failed.insert(seed);
+        }
+    }
+
     pub fn merge(&mut self, other: &Sum) {
         let Sum {
             seeds,
@@ -158,6 +169,7 @@ impl Sum {
             simulated,
             took,
             commands,
+            twins,
         } = other;
         self.seeds += seeds;
         self.violations += violations;
@@ -167,6 +179,7 @@ impl Sum {
         self.simulated += *simulated;
         self.took += *took;
         self.commands += commands;
+        self.twins += twins;
     }
 
     /// On one line, for `read` in another process.
@@ -206,6 +219,7 @@ impl Sum {
             simulated: Duration::from_micros(simulated),
             took: Duration::from_micros(took),
             commands,
+            twins: 0,
         })
     }
 
@@ -232,6 +246,7 @@ impl Sum {
         let faults = self.faults.json();
         let json = json!({
             "seeds": self.seeds,
+            "seeds_run_twice": self.twins,
             "violations": self.violations,
             "failed_seeds": self.failed,
             "kinds": faults.len(),
@@ -259,6 +274,9 @@ impl fmt::Display for Sum {
             self.speedup(),
             self.commands
         )?;
+        if self.twins > 0 {
+            write!(f, ", {} seeds in two processes", self.twins)?;
+        }
         if !self.failed.is_empty() {
             write!(f, "\nfailed: {:?}", self.failed)?;
         }
