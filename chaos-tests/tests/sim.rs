@@ -36,6 +36,14 @@ fn waiting_rooms_keep_their_word() {
     passes(&["--rooms", "--seeds", "0..4"]);
 }
 
+/// A frozen sale and a replica that differs, amid what makes either harder.
+#[test]
+fn faults_of_the_logic_stop_what_they_strike_and_nothing_else() {
+    let faults = "poison_pill,replica_differs,kill_node,power_cut_one,leader_transfer";
+    let output = passes(&["--faults", faults, "--seeds", "0..4"]);
+    assert!(!output.contains("NEVER HAPPENED"), "{output}");
+}
+
 #[test]
 fn two_processes_of_a_seed_are_compared() {
     let output = passes(&["--seed", "1", "--twice"]);

@@ -46,6 +46,8 @@ pub struct Computer {
     pub log_disk: MemoryDisk,
     pub snapshot_disk: MemoryDisk,
     now: Now,
+    /// Its memory is a new one: processes that start from now on pass nothing over.
+    has_new_memory: AtomicBool,
     /// The process has ended itself: nothing it still does may be seen by anybody.
     mute: AtomicBool,
     state: Mutex<State>,
@@ -88,6 +90,7 @@ impl Computer {
             log_disk: MemoryDisk::new(seed ^ id << 8),
             snapshot_disk: MemoryDisk::new(seed ^ id << 8 ^ 1),
             now,
+            has_new_memory: AtomicBool::new(false),
             mute: AtomicBool::new(false),
             state: Mutex::default(),
         })
@@ -120,6 +123,14 @@ impl Computer {
     /// The clock is right again.
     pub fn mend_clock(&self) {
         self.lock().clock = WallState::default();
+    }
+
+    pub fn renew_memory(&self) {
+        self.has_new_memory.store(true, Ordering::Relaxed);
+    }
+
+    pub fn has_new_memory(&self) -> bool {
+        self.has_new_memory.load(Ordering::Relaxed)
     }
 
     /// A process starts; its number tells it from all before.

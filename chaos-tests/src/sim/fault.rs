@@ -1,6 +1,10 @@
-//! The kinds of faults, by name, and how often each one happened.
+//! The kinds of faults, by name, how often each one happened, and the keys of commands that bring some out.
+
+use cluster::types::NodeId;
+use domain::ids::IdempotencyKey;
 
 use super::counts::{self, kinds};
+use super::shop::key;
 
 /// How often each kind happened.
 pub type Counts = counts::Counts<Kind>;
@@ -46,16 +50,34 @@ kinds! {
     SnapshotInterrupted = "snapshot_interrupted",
     DuplicateCall = "duplicate_call",
     LeaderDeposed = "leader_deposed",
+    PoisonPill = "poison_pill",
+    ReplicaDiffers = "replica_differs",
 }
 
-/// Seeds draw from the kinds before this one. Later ones are asked for by name: one more to draw from
-/// would make another run of every seed.
+/// Seeds draw from the kinds before this one: one more to draw from would make another run of every
+/// seed. Later ones are asked for by name or drawn apart.
 pub const DRAWN: usize = Kind::LeaderDeposed as usize;
+
+/// Drawn apart, each by itself, of a run that has any fault.
+pub const DRAWN_APART: [Kind; 2] = [Kind::PoisonPill, Kind::ReplicaDiffers];
+
+/// On a command under this key the logic of every replica panics.
+pub const PILL: IdempotencyKey = IdempotencyKey(key(0, 1 << 42));
+
+/// A command under this key is passed over by this node, and by no other.
+pub const fn odd_key(node: NodeId) -> IdempotencyKey {
+    IdempotencyKey(key(0, (1 << 43) + node))
+}
 
 impl Kind {
     /// What a plan may draw. The others come with these: torn and lost writes with power cuts.
     pub fn is_drawn(self) -> bool {
         !matches!(self, Kind::TornWrites | Kind::LostWrites)
+    }
+
+    /// Leaves a group without one of its voters until an operator has seen to it: no two may do so at once.
+    pub fn takes_a_voter(self) -> bool {
+        self.needs_replacement() || self == Kind::ReplicaDiffers
     }
 
     /// Takes a computer out of the cluster for good: another takes its place.

@@ -2,6 +2,7 @@
 //! its own, all of them healed in the end. Counts what really happened.
 
 mod disks;
+mod logic;
 mod network;
 mod nodes;
 
@@ -19,6 +20,7 @@ use super::links::LinkFault;
 use super::plan::Plan;
 use super::replacement::Replacement;
 use super::world::World;
+use logic::Logic;
 
 pub struct Nemesis {
     plan: Arc<Plan>,
@@ -47,6 +49,7 @@ pub struct Nemesis {
     /// are replaced.
     damaged: BTreeMap<NodeId, Duration>,
     replacement: Option<Replacement>,
+    logic: Logic,
     /// Who was taken out for good.
     pub gone: BTreeSet<NodeId>,
     violations: Vec<String>,
@@ -114,6 +117,7 @@ impl Nemesis {
             suspects: BTreeSet::new(),
             damaged: BTreeMap::new(),
             replacement: None,
+            logic: Logic::default(),
             gone: BTreeSet::new(),
             violations: Vec::new(),
         }
@@ -127,6 +131,9 @@ impl Nemesis {
     /// Called between ticks while faults may strike.
     pub fn strike(&mut self, world: &mut World) {
         self.tend(world);
+        if self.logic.wants_quiet() {
+            return;
+        }
         let is_alone = self.active.is_empty() && self.deposed.is_none();
         if world.elapsed() < self.next || !(is_alone || self.plan.overlaps) {
             return;
@@ -182,6 +189,7 @@ impl Nemesis {
         self.see_snapshots(world);
         self.see_leaving(world);
         self.see_damaged(world);
+        self.tend_logic(world);
         if let Some(replacement) = &mut self.replacement
             && replacement.advance(world, &mut self.rng)
         {
@@ -194,6 +202,7 @@ impl Nemesis {
     pub fn heal(&mut self, world: &mut World) {
         self.cuts.clear();
         self.deposed = None;
+        self.heal_logic(world);
         for active in std::mem::take(&mut self.active) {
             let strobes = match active.undo {
                 // One more jump would begin another.
@@ -212,13 +221,17 @@ impl Nemesis {
 
     /// Nothing takes its course any more.
     pub fn is_done(&self) -> bool {
-        self.replacement.is_none() && self.leaving.is_empty() && self.damaged.is_empty()
+        self.replacement.is_none()
+            && self.leaving.is_empty()
+            && self.damaged.is_empty()
+            && self.logic.is_over()
     }
 
-    /// Where an unfinished replacement stands.
+    /// Where stands what is not done yet.
     pub fn unfinished(&self) -> Option<String> {
-        let replacement = self.replacement.as_ref()?;
-        Some(replacement.to_string())
+        let replacement = self.replacement.as_ref();
+        let replacement = replacement.map(|replacement| replacement.to_string());
+        replacement.or_else(|| self.logic.unfinished())
     }
 
     /// Kinds that are enabled and have not happened yet.
@@ -261,6 +274,9 @@ impl Nemesis {
 
     fn begin(&mut self, world: &mut World, kind: Kind) -> Option<String> {
         use Kind::*;
+        if kind.needs_replacement() && self.logic.lacks_a_voter() {
+            return None;
+        }
         match kind {
             PartitionHalves | PartitionRing | PartitionBridge | PartitionOneWay
             | LeaderInMinority | ClientsCutOff | LinksHeld | SwizzleClog | MessageLoss | Delay => {
@@ -271,6 +287,7 @@ impl Nemesis {
             | ClockForward | ClockBack | ClockDrift | ClockStrobe => self.harm_node(world, kind),
             SlowDisk | HungDisk | WriteError | ReadError | FailedSync | DiskFull | LogBitFlip
             | SnapshotBitFlip | MisdirectedWrite | LostDisk => self.harm_disk(world, kind),
+            PoisonPill | ReplicaDiffers => self.harm_logic(world, kind),
             TornWrites | LostWrites | DuplicateCall => None,
         }
     }
@@ -428,5 +445,7 @@ fn told_later(kind: Kind) -> bool {
             | Kind::LeaderTransfer
             | Kind::LeaderDeposed
             | Kind::SnapshotInterrupted
+            | Kind::PoisonPill
+            | Kind::ReplicaDiffers
     )
 }

@@ -32,7 +32,7 @@ impl Software {
     pub async fn run(self) -> turmoil::Result {
         let Software {
             computer,
-            settings,
+            mut settings,
             is_wary,
             seed,
             trace,
@@ -40,6 +40,9 @@ impl Software {
         } = self;
         let incarnation = computer.begin();
         let host = computer.name.clone();
+        if computer.has_new_memory() {
+            settings.faults.passed_over = None;
+        }
         trace.event(&host, "start", format_args!("incarnation {incarnation}"));
         let name = [computer.id.to_le_bytes(), incarnation.to_le_bytes()].concat();
         let seed = xxh3_64_with_seed(&name, seed);

@@ -4,9 +4,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use actors::faults::Faults as LogicFaults;
 use cluster::Founder;
 use cluster::disk::memory::Faults;
-use cluster::types::NodeId;
+use cluster::types::{GroupId, NodeId};
 use onsale::access::risk::RiskLimits;
 use onsale::grpc;
 use onsale::serve::engine::Settings;
@@ -16,7 +17,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::components::{PARTNER_PORT, PEER_PORT};
 use super::computer::name;
 use super::deed::Deed;
-use super::fault::{DRAWN, Kind};
+use super::fault::{DRAWN, DRAWN_APART, Kind, PILL, odd_key};
 use super::setup::room;
 
 /// Raft's times, in milliseconds.
@@ -84,8 +85,12 @@ pub struct Plan {
 /// Set for all nodes of all runs.
 const SECRET: &str = "between simulated peers";
 const FAULTS_MAX: usize = 7;
+/// Each kind that is drawn apart is in one run of so many.
+const ONE_IN_APART: u32 = 5;
 /// Faults are drawn apart from sizes: a new kind changes no other draw.
 const FAULTS_SEED: u64 = 0x6661_756c_7473_0000;
+/// And faults of the sales' logic apart from others.
+const LOGIC_SEED: u64 = 0x6c6f_6769_6300_0000;
 /// So are waiting rooms.
 const ROOMS_SEED: u64 = 0x726f_6f6d_7300_0000;
 /// And whether they have operators.
@@ -101,6 +106,7 @@ pub const WARY: RiskLimits = RiskLimits {
     abandoned_least: 3,
     abandoned_per_100: 50,
 };
+const DIGEST_ENTRIES: u64 = 16;
 /// Rows and places of a house before which parties are passed over.
 const SCARCE: (usize, u32) = (3, 8);
 /// Places that are free for those who try it.
@@ -311,6 +317,13 @@ impl Plan {
         (1..=self.sales).map(|sale| 4_700 + sale)
     }
 
+    /// The group that carries this event's sale.
+    pub fn group_of(&self, sale: u64) -> GroupId {
+        let mut sales = self.sale_ids();
+        let number = sales.position(|id| id == sale).unwrap_or(0);
+        1 + number as GroupId % self.sale_groups
+    }
+
     /// Events with a waiting room.
     pub fn room_ids(&self) -> impl Iterator<Item = u64> {
         self.sale_ids().take(self.rooms as usize)
@@ -343,6 +356,7 @@ impl Plan {
                 keep_entries: self.keep_entries,
                 snapshot_after_bytes: self.snapshot_after_bytes,
                 entry_bytes_max: 32 << 10,
+                digest_entries: self.digest_entries(),
                 log: cluster::log::Config {
                     segment_bytes: self.segment_bytes,
                     cache_bytes: self.cache_bytes,
@@ -358,7 +372,20 @@ impl Plan {
                 ..grpc::Config::default()
             },
             partner_address: partner_address(id),
+            faults: LogicFaults {
+                panic_in_change: Some(PILL),
+                passed_over: Some(odd_key(id)),
+                ..LogicFaults::default()
+            },
             ..Settings::default()
+        }
+    }
+
+    /// Runs are short: where a replica is to be found out, replicas compare more often.
+    fn digest_entries(&self) -> u64 {
+        match self.faults.contains(&Kind::ReplicaDiffers) {
+            true => DIGEST_ENTRIES,
+            false => cluster::Config::default().digest_entries,
         }
     }
 
@@ -381,6 +408,13 @@ fn draw_faults(seed: u64) -> Vec<Kind> {
         // A run replaces one computer at most: three nodes can spare one.
         let replaced = drawn.iter().any(|kind| kind.needs_replacement());
         if kind.is_drawn() && !drawn.contains(&kind) && !(replaced && kind.needs_replacement()) {
+            drawn.push(kind);
+        }
+    }
+    let mut apart = StdRng::seed_from_u64(seed ^ LOGIC_SEED);
+    for kind in DRAWN_APART {
+        let takes_another = kind.takes_a_voter() && drawn.iter().any(|kind| kind.takes_a_voter());
+        if apart.random_range(0..ONE_IN_APART) == 0 && !takes_another {
             drawn.push(kind);
         }
     }

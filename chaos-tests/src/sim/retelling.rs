@@ -1,10 +1,10 @@
 //! Everything that was delivered in a run once more, from the first entry on, by the domain alone: no
-//! snapshot, no restart, no node. What the replicas have in the end must be what comes of it. On the way
-//! a clerk looks over each command that lets visitors in: parties whole, in the sequence of their
-//! places, and whoever was passed over before all behind once there is enough. Called by `run` in the
-//! end.
+//! snapshot, no restart, no node; a sale that was given a pill does nothing until it is released. What the
+//! replicas have in the end must be what comes of it. On the way a clerk looks over each command that lets
+//! visitors in: parties whole, in the sequence of their places, and whoever was passed over before all
+//! behind once there is enough. Called by `run` in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actors::codec::command::Scratch;
 use actors::codec::record::{self, Records};
@@ -19,11 +19,14 @@ use proto::log::v1 as log;
 use proto::log::v1::part::Body;
 
 use super::deed::{Counts, Deed};
+use super::fault::PILL;
 use super::verdict::Replica;
 
 #[derive(Default)]
 pub struct Retold {
     sales: BTreeMap<u64, Sale>,
+    /// Those that were given a pill and not released yet: nothing is done by them.
+    frozen: BTreeSet<u64>,
     /// What comes behind it the replicas had not been asked about.
     last: BTreeMap<u64, u64>,
     pub deeds: Counts,
@@ -71,16 +74,22 @@ impl Retold {
                 }
             }
             Some(Body::Commands(log::Commands { records, .. })) => {
-                if let Some(sale) = self.sales.get_mut(&sale_id) {
-                    let found = apply(sale, at_ms, &records, &mut self.deeds);
-                    let found = found.into_iter();
+                let sale = self.sales.get_mut(&sale_id);
+                if let Some(sale) = sale.filter(|_| !self.frozen.contains(&sale_id)) {
+                    let applied = apply(sale, at_ms, &records, &mut self.deeds);
+                    let found = applied.found.into_iter();
                     self.violations.extend(
                         found.map(|found| format!("sale {sale_id}, entry {index}: {found}")),
                     );
+                    if applied.has_pill {
+                        self.frozen.insert(sale_id);
+                    }
                 }
             }
-            // A frozen sale is found elsewhere.
-            Some(Body::CreateSale(_) | Body::ReleaseSale(_)) | None => {}
+            Some(Body::ReleaseSale(_)) => {
+                self.frozen.remove(&sale_id);
+            }
+            Some(Body::CreateSale(_)) | None => {}
         }
     }
 
@@ -88,6 +97,7 @@ impl Retold {
     pub fn compare(self, replicas: &[Replica]) -> Vec<String> {
         let Retold {
             sales,
+            frozen: _,
             last: _,
             deeds: _,
             mut violations,
@@ -122,14 +132,25 @@ fn created(create: &log::CreateSale) -> Option<Sale> {
     Sale::new(&plan, rules, create.hash_seed).ok()
 }
 
-fn apply(sale: &mut Sale, at_ms: u64, records: &[u8], deeds: &mut Counts) -> Vec<String> {
+#[derive(Default)]
+struct Applied {
+    found: Vec<String>,
+    /// Nothing was done from there on.
+    has_pill: bool,
+}
+
+fn apply(sale: &mut Sale, at_ms: u64, records: &[u8], deeds: &mut Counts) -> Applied {
     let mut scratch = Scratch::default();
     let mut changes = Vec::new();
-    let mut found = Vec::new();
+    let mut applied = Applied::default();
     for bytes in Records::new(records) {
         let Ok(request) = record::decode(bytes, &mut scratch) else {
             continue;
         };
+        if request.key == PILL {
+            applied.has_pill = true;
+            break;
+        }
         let up_to = match request.command {
             Command::ReleaseVisitors { up_to } => Some(up_to),
             _ => None,
@@ -154,10 +175,10 @@ fn apply(sale: &mut Sale, at_ms: u64, records: &[u8], deeds: &mut Counts) -> Vec
                 free,
                 before,
             };
-            found.extend(clerk.look(up_to, deeds));
+            applied.found.extend(clerk.look(up_to, deeds));
         }
     }
-    found
+    applied
 }
 
 /// Looks over what one command let in.

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster::types::NodeId;
+
 use super::deed;
 use super::entropy::without_entropy;
 use super::fault::{self, Kind};
@@ -188,8 +190,11 @@ impl Course {
         })?;
         if !restored {
             let why = nemesis.unfinished();
-            let why = why.unwrap_or_else(|| "nodes are not ready".into());
-            return Err(format!("not restored: {why}"));
+            let why = why.unwrap_or_else(|| "nothing takes its course".into());
+            let lagging = not_ready(world);
+            return Err(format!(
+                "not restored: {why}; nodes that are not ready: {lagging:?}"
+            ));
         }
         nemesis.trust(world);
         shop.calm_down(world.up());
@@ -305,9 +310,14 @@ impl Course {
 }
 
 fn all_ready(world: &World) -> bool {
-    let up = world.up();
-    up.iter().all(|id| {
+    not_ready(world).is_empty()
+}
+
+fn not_ready(world: &World) -> Vec<NodeId> {
+    let mut up = world.up();
+    up.retain(|id| {
         let hands = world.hands(*id);
-        hands.is_some_and(|hands| hands.cluster.ready())
-    })
+        !hands.is_some_and(|hands| hands.cluster.ready())
+    });
+    up
 }

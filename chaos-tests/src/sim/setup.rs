@@ -71,9 +71,8 @@ pub fn set_up(world: &mut World, plan: &Arc<Plan>) -> Result<Bearers, String> {
         }
         change_map(world, room::pass_key(plan.seed, world.now.ms()))?;
     }
-    for (number, sale) in plan.sale_ids().enumerate() {
-        let group = 1 + (number as u32 % plan.sale_groups);
-        create(world, plan, sale, group)?;
+    for sale in plan.sale_ids() {
+        create(world, plan, sale, plan.group_of(sale))?;
     }
     Ok(bearers)
 }

@@ -204,6 +204,6 @@ impl Shop {
 }
 
 /// The key with this number made at this simulated time.
-pub fn key(now_ms: u64, number: u64) -> u128 {
-    u128::from(BEGIN_MS + now_ms) << 80 | 7 << 76 | 2 << 62 | u128::from(number)
+pub const fn key(now_ms: u64, number: u64) -> u128 {
+    ((BEGIN_MS + now_ms) as u128) << 80 | 7 << 76 | 2 << 62 | number as u128
 }

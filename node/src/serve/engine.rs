@@ -32,6 +32,8 @@ pub struct Settings {
     pub gateway: gateway::Config,
     pub partners: grpc::Config,
     pub tracing: trace::Settings,
+    /// None but in tests and the simulation: no configuration reaches them.
+    pub faults: Faults,
     /// `host:port` partners call.
     pub partner_address: String,
 }
@@ -79,6 +81,7 @@ impl Engine {
             gateway: gateway_config,
             partners: bounds,
             tracing,
+            faults,
             partner_address,
         } = settings;
         let clock = Arc::new(DisciplinedClock::new(components.wall.now_ms()));
@@ -86,7 +89,7 @@ impl Engine {
             sales_config,
             Arc::clone(&clock) as _,
             SaleMetrics::new(registry)?,
-            Faults::default(),
+            faults,
             components.seed,
         )
         .await

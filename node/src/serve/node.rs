@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::Sales;
+use actors::faults::Faults;
 use actors::feed::Fed;
 use anyhow::{Context as _, anyhow, bail};
 use cluster::Cluster;
@@ -361,6 +362,7 @@ fn engine_settings(config: &Config, seed: u64) -> Settings {
         },
         partner_address: config.node.partner_address.clone(),
         tracing: trace::Settings::from(&config.trace),
+        faults: Faults::default(),
         gateway: gateway::Config {
             slow_call: Duration::from_millis(config.partner.slow_call_ms),
             ..gateway::Config::default()
