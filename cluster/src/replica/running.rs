@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
@@ -72,7 +72,7 @@ pub(crate) async fn start<R: AsyncRuntime>(
     let metrics = starting.metrics.group(group);
     let (handle, queues) = Handle::new(group, node);
     let machine = machine(handle.clone());
-    let applying = machine.clone();
+    let applying = Arc::downgrade(&machine);
     let wall = starting.components.wall.clone();
     let progress = Progress::new(newest, metrics.clone(), wall);
     let lives = starting.started.fetch_add(1, Ordering::Relaxed);
@@ -157,7 +157,9 @@ struct Running<R: AsyncRuntime> {
     node: NodeId,
     raft: Raft<R>,
     handle: Arc<Handle>,
-    machine: Arc<dyn Machine>,
+    /// Not kept alive from here: it ends with openraft's part of the replica, and with it the actors,
+    /// while others may still hold this.
+    machine: Weak<dyn Machine>,
     progress: Arc<Progress>,
     digests: Arc<Digests>,
     ready: Arc<AtomicBool>,
@@ -183,7 +185,8 @@ impl<R: AsyncRuntime> Replica for Running<R> {
 
     fn behind(&self) -> u64 {
         let status = self.status();
-        status.committed.saturating_sub(status.applied) + self.machine.behind()
+        let waiting = self.machine.upgrade().map_or(0, |machine| machine.behind());
+        status.committed.saturating_sub(status.applied) + waiting
     }
 
     fn bytes_since_snapshot(&self) -> u64 {
