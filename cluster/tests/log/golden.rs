@@ -123,6 +123,7 @@ async fn the_metrics_have_their_names() {
             "onsale_log_fsyncs_total",
             "onsale_log_mark_fsyncs_total",
             "onsale_log_segments",
+            "onsale_log_write_under_way_seconds",
             "onsale_log_written_bytes_total",
         ]
     );
