@@ -50,8 +50,10 @@ pub trait Halt: Send + Sync + 'static {
 pub trait Lanes: Send + Sync + 'static {
     fn run(&self, name: &str, future: BoxFuture<'static, ()>);
 
-    /// As `run`, for long work that may wait: others have the processor first where that can be said.
-    fn run_behind(&self, name: &str, future: BoxFuture<'static, ()>) {
+    /// As `run`, for long work that may wait: others have the processor before it, the more the higher
+    /// its niceness (0 to 19), where that can be said.
+    fn run_behind(&self, name: &str, niceness: i32, future: BoxFuture<'static, ()>) {
+        let _ = niceness;
         self.run(name, future);
     }
 }

@@ -84,9 +84,6 @@ impl Halt for Abort {
     }
 }
 
-/// Niceness of work that may wait: a third of the processor beside one that may not.
-const BEHIND: i32 = 5;
-
 /// A thread for each lane, with the timers of the runtime it was started from.
 pub struct Threads;
 
@@ -100,10 +97,11 @@ impl Lanes for Threads {
         }
     }
 
-    fn run_behind(&self, name: &str, future: BoxFuture<'static, ()>) {
-        let behind = async {
-            // On Linux a priority belongs to a thread. Where it is refused the work is less polite.
-            let _refused = rustix::process::setpriority_process(None, BEHIND);
+    fn run_behind(&self, name: &str, niceness: i32, future: BoxFuture<'static, ()>) {
+        let behind = async move {
+            // On Linux a priority belongs to a thread, and threads that it starts inherit it. Where it is
+            // refused the work is merely less polite.
+            let _refused = rustix::process::setpriority_process(None, niceness);
             future.await;
         };
         self.run(name, Box::pin(behind));

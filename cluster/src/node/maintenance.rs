@@ -107,7 +107,7 @@ impl Inner {
 }
 
 /// Replicas of a group are fed alike: so that not all of them write their snapshots at one time, each
-/// node waits for up to a third more than another.
+/// node waits for up to a third less, by its number.
 fn in_turn(bytes: u64, node_id: u64) -> u64 {
     bytes - bytes / 9 * (node_id % 4)
 }

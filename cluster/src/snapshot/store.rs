@@ -19,6 +19,8 @@ type Job = Box<dyn FnOnce(Arc<dyn Disk>) -> BoxFuture<'static, ()> + Send>;
 
 /// Jobs waiting for the lane.
 const JOBS: usize = 64;
+/// The log waits for snapshots, so they are given a third of the processor beside one who answers.
+const NICENESS: i32 = 5;
 
 /// A cheap handle to the lane.
 #[derive(Clone)]
@@ -106,7 +108,7 @@ impl SnapshotStore {
                 job(disk.clone()).await;
             }
         };
-        lanes.run_behind("snapshots", Box::pin(work));
+        lanes.run_behind("snapshots", NICENESS, Box::pin(work));
         SnapshotStore {
             jobs,
             count: Arc::default(),

@@ -50,6 +50,11 @@ fn a_node_joins_takes_over_and_another_leaves() {
             .any(|status| status.voters.contains(&1));
         gone && left && !votes
     });
+    stage.until("its machines have ended", |stage| {
+        [1, 2]
+            .iter()
+            .all(|group| stage.node(1).toys.has_ended(*group))
+    });
     // What its replicas told last does not stand for ever.
     stage.until("the drained node tells nothing of them", |stage| {
         let gauges = ["onsale_raft_leader", "onsale_raft_commit_index"];

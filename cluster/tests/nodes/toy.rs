@@ -20,6 +20,13 @@ impl Toys {
     pub fn get(&self, group: GroupId) -> Option<Arc<Toy>> {
         self.toys.lock().unwrap().get(&group).cloned()
     }
+
+    /// Whether the group's replica has let go of it.
+    pub fn has_ended(&self, group: GroupId) -> bool {
+        let toys = self.toys.lock().unwrap();
+        toys.get(&group)
+            .is_none_or(|toy| Arc::strong_count(toy) == 1)
+    }
 }
 
 impl Machines for Toys {

@@ -44,8 +44,9 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 /// Batches of changes that may wait for the index.
 const FEED_MAX: usize = 4096;
 
-/// The politest a thread can be.
-const LOWEST_PRIORITY: libc::c_int = 19;
+/// Of what lets the sales have the processors first, takes what is left, and catches up later: the politest
+/// a thread can be.
+const NICENESS: i32 = 19;
 
 /// Runs until a signal, or until something without which a node is no node has failed.
 pub async fn run(config: Config, logs: Logs) -> anyhow::Result<()> {
@@ -243,7 +244,7 @@ fn forecast(
         forecast::ForecastMetrics::new(registry)?,
     );
     let lanes = &components.lanes;
-    lanes.run("forecast", Box::pin(in_the_background(working)));
+    lanes.run_behind("forecast", NICENESS, Box::pin(working));
     Ok(book)
 }
 
@@ -298,19 +299,10 @@ fn start_index(
         |worker| {
             components
                 .lanes
-                .run("index", Box::pin(in_the_background(worker)))
+                .run_behind("index", NICENESS, Box::pin(worker))
         },
     );
     Ok(Some(index))
-}
-
-/// Lets the sales have the processors first: this takes what is left, and catches up later.
-async fn in_the_background(work: impl Future<Output = ()>) {
-    // On Linux a priority belongs to a thread, and this runs on one of its own; the threads that
-    // sled starts inherit it. Where it is refused the index is merely less polite.
-    // SAFETY: the call takes three integers and touches no memory of ours.
-    let _refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LOWEST_PRIORITY) };
-    work.await;
 }
 
 /// Joining, or the first operator's key.

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use onsale::load::call::{Call, Line};
 use onsale::local::api;
 
 use super::node::Node;
@@ -20,15 +19,7 @@ async fn boards_and_alarms_name_what_a_node_tells_and_all_of_it() {
     }
     let node = Node::start(|_| {});
     let partner = node.api().partner("Shop").expect("is made");
-    let key = node.keys(1).make();
-    let call = Call::PlaceHold {
-        pass: String::new(),
-        hold: key,
-        buyer: key,
-        ttl_s: 600,
-        lines: vec![Line::best(1)],
-    };
-    node.ask_with(&partner.key, key, &call).await;
+    node.hold_best(&partner.key, node.keys(1).make()).await;
     // A node looks at its sales every other second.
     let until = Instant::now() + LOOK_LIMIT;
     while node.metric("onsale_sale_channel_seats") == 0.0 {

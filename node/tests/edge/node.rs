@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cluster::components::{Net, WallClock};
 use onsale::config::Config;
-use onsale::load::call::{Call, Id};
+use onsale::load::call::{Call, Id, Line};
 use onsale::load::connect::{self, Bearer, MachineClock, Tcp};
 use onsale::load::keys::Keys;
 use onsale::load::unary::{self, Sales};
@@ -156,11 +156,18 @@ impl Node {
         self.local.api()
     }
 
-    /// One unary call to the event, by whom this key belongs to.
-    pub async fn ask_with(&self, key: &str, idempotency_key: Id, call: &Call) {
+    /// A hold of the best seat by whom this key belongs to; `id` names the call, the hold and the buyer.
+    pub async fn hold_best(&self, key: &str, id: Id) {
+        let call = Call::PlaceHold {
+            pass: String::new(),
+            hold: id,
+            buyer: id,
+            ttl_s: 600,
+            lines: vec![Line::best(1)],
+        };
         let bearer = Bearer::new(key).expect("a key is text");
         let sales = Sales::new(InterceptedService::new(self.channel().await, bearer));
-        let done = unary::send(sales, self.event, idempotency_key, call).await;
+        let done = unary::send(sales, self.event, id, &call).await;
         done.expect("is done");
     }
 

@@ -195,15 +195,7 @@ async fn sell_through_channels(node: &Node) {
     for number in 0..CHANNELS {
         let partner = node.api().partner(&format!("Shop {number}"));
         let partner = partner.expect("is made");
-        let key = node.keys(number).make();
-        let call = Call::PlaceHold {
-            pass: String::new(),
-            hold: key,
-            buyer: key,
-            ttl_s: 600,
-            lines: vec![Line::best(1)],
-        };
-        node.ask_with(&partner.key, key, &call).await;
+        node.hold_best(&partner.key, node.keys(number).make()).await;
     }
 }
 

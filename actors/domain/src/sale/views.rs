@@ -173,7 +173,7 @@ impl Sale {
 }
 
 #[cfg(test)]
-// A test may panic.
+// The lint is for what decides sales: a test ends where something is not as it says.
 #[allow(clippy::expect_used)]
 mod tests {
     use super::*;
