@@ -84,9 +84,10 @@ pub async fn run<T>(
     Ok((shared, did?))
 }
 
-/// Visitors a second that the nodes serve when as many wait as they like.
+/// Visitors a second that the nodes serve when as many wait as they like, after they have done so for
+/// twice the time: a young sale remembers little, and a node that was just started takes no snapshot yet.
 pub async fn capacity(scene: &Rc<Scene>, seed: u64, time: Duration) -> anyhow::Result<f64> {
-    let warmup = time / 3;
+    let warmup = 2 * time;
     let load = Load {
         seed,
         steps: vec![Step {

@@ -2,7 +2,7 @@
 //! a partner's key, and cores that are kept apart.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -73,6 +73,14 @@ impl Cluster {
         Ok((Cluster { local, api }, scene))
     }
 
+    /// Starts a node that was killed, where the others are.
+    pub fn restart(&mut self, index: usize) -> anyhow::Result<()> {
+        pin(Cores::First);
+        let started = self.local.restart(index);
+        pin(Cores::Last);
+        started
+    }
+
     pub fn resident_mib(&self) -> Vec<f64> {
         let usage = self.local.usage().into_iter();
         usage
@@ -121,19 +129,55 @@ enum Cores {
 
 /// On a machine with one core nothing is kept apart.
 fn pin(cores: Cores) {
-    let count = std::thread::available_parallelism().map_or(1, usize::from);
-    if count < 2 {
+    // As the process found them: a pinned thread sees only its own.
+    static ALL: OnceLock<Vec<usize>> = OnceLock::new();
+    let all = ALL.get_or_init(allowed);
+    if all.len() < 2 {
         return;
     }
+    let (first, last) = all.split_at(all.len() / 2);
+    let mine = match cores {
+        Cores::First => first,
+        Cores::Last => last,
+    };
     // SAFETY: an all-zero set is an empty one; the macros only set bits of it; the call reads it.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
-        match cores {
-            // Half of the cores is for the nodes.
-            Cores::First => (0..count / 2).for_each(|core| libc::CPU_SET(core, &mut set)),
-            Cores::Last => (count / 2..count).for_each(|core| libc::CPU_SET(core, &mut set)),
-        }
+        mine.iter().for_each(|core| libc::CPU_SET(*core, &mut set));
         // Not being allowed to is a worse measurement, not a fault.
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
+    }
+}
+
+/// The cores that the calling thread may run on.
+fn allowed() -> Vec<usize> {
+    // SAFETY: an all-zero set is an empty one; the call writes no more than it; the macro reads it.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set);
+        let cores = 0..libc::CPU_SETSIZE as usize;
+        cores.filter(|core| libc::CPU_ISSET(*core, &set)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_and_load_have_cores_of_their_own_however_often_they_are_told_apart() {
+        let all = allowed();
+        if all.len() < 2 {
+            println!("SKIPPED: one core");
+            return;
+        }
+        for _ in 0..2 {
+            pin(Cores::First);
+            let nodes = allowed();
+            pin(Cores::Last);
+            let load = allowed();
+            assert!(!nodes.is_empty() && !load.is_empty());
+            assert_eq!([nodes, load].concat(), all);
+        }
     }
 }

@@ -9,6 +9,8 @@ use serde::Serialize;
 
 /// Length of a slot.
 pub const SLOT_US: u64 = 100_000;
+/// Who is served within this time has not waited.
+const AT_ONCE_US: u64 = 1_000_000;
 const LATENCY_MAX_US: u64 = 120_000_000;
 
 /// Visitors of a time. Each ends in one of: served, late, refused, sold out, unknown, not taken, given
@@ -23,6 +25,8 @@ pub struct Counts {
     pub retried: u64,
     /// Told that the place is held, in time.
     pub served: u64,
+    /// Of those, told within a second of coming.
+    pub at_once: u64,
     /// Told so when it was too late.
     pub late: u64,
     /// Told to come back.
@@ -44,6 +48,7 @@ impl Counts {
             sent,
             retried,
             served,
+            at_once,
             late,
             refused,
             sold_out,
@@ -55,6 +60,7 @@ impl Counts {
         self.sent += sent;
         self.retried += retried;
         self.served += served;
+        self.at_once += at_once;
         self.late += late;
         self.refused += refused;
         self.sold_out += sold_out;
@@ -95,7 +101,11 @@ impl Tally {
 
     /// A visitor was served.
     pub fn served(&self, came_us: u64, now_us: u64) {
-        self.count(came_us, |counts| counts.served += 1);
+        let at_once = now_us.saturating_sub(came_us) <= AT_ONCE_US;
+        self.count(came_us, |counts| {
+            counts.served += 1;
+            counts.at_once += u64::from(at_once);
+        });
         if self.measured_us.contains(&came_us) {
             let waited_us = now_us.saturating_sub(came_us).max(1);
             self.latency.borrow_mut().saturating_record(waited_us);
@@ -148,5 +158,14 @@ mod tests {
         assert_eq!(tally.goodput_per_s(0..SLOT_US), 0.0);
         assert_eq!(tally.goodput_per_s(SLOT_US..SLOT_US * 4), 10.0);
         assert_eq!(tally.latency_ms(0.5).round(), 100.0);
+    }
+
+    #[test]
+    fn who_has_waited_for_longer_than_a_second_was_not_served_at_once() {
+        let tally = Tally::new(0..1).expect("bounds that are good");
+        tally.served(7, 7 + AT_ONCE_US);
+        tally.served(7, 8 + AT_ONCE_US);
+        let counts = tally.sum(0..SLOT_US);
+        assert_eq!((counts.served, counts.at_once), (2, 1));
     }
 }
