@@ -12,6 +12,12 @@ cluster::deliberate_bugs! {
     RefusedUnproved => "a refusal without proof of leadership",
     /// A call that is under way when its deadline passes is told to have failed.
     OverdueIsFailed => "a call under way at its deadline is reported as failed",
+    /// A panic is written down, and the sale goes on with what it left.
+    PanicPassesBy => "a sale goes on after its logic panicked",
+    /// A frozen sale's last good state is taken for the sale.
+    FrostNotInSnapshot => "snapshots forget that a sale is frozen",
+    /// A released sale goes on from its last checkpoint, without what followed.
+    JournalForgotten => "a released sale forgets its journal",
 }
 
 /// Gives every record in `records` another key, the same for the same `salt`.

@@ -11,8 +11,8 @@ pub struct Config {
     pub in_flight: usize,
     /// Changes kept for watchers at most; a small sale keeps eight a seat, 4,096 at least.
     pub changes_kept: usize,
-    /// Applied bytes a sale keeps beside its last good state at most before it exports the state
-    /// anew; a small sale does it at twice its state, 256 KiB at least.
+    /// Applied bytes a sale keeps beside the image of its last good state at most before it takes
+    /// another; a small sale does it at twice its state, 64 KiB at least.
     pub journal_bytes: usize,
 }
 
@@ -24,7 +24,7 @@ impl Default for Config {
             batch_bytes: 64 << 10,
             in_flight: 4,
             changes_kept: 65_536,
-            journal_bytes: 256 << 20,
+            journal_bytes: 64 << 20,
         }
     }
 }

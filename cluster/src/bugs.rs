@@ -84,4 +84,8 @@ deliberate_bugs! {
     SnapshotUnsynced => "a snapshot is not synced",
     /// As above, of a snapshot that a leader sent.
     InstalledUnsynced => "an installed snapshot is not synced",
+    /// A replica whose digest is not the majority's is written down, and goes on.
+    DifferenceUnheeded => "a replica that differs goes on",
+    /// That a replica was stopped is known to the process alone.
+    StopForgotten => "a restart takes a stopped replica up again",
 }

@@ -7,22 +7,26 @@
 use core::hint::black_box;
 
 use crate::digest::hash_id;
+use crate::pieces::Pieces;
 use crate::tag_index::TagIndex;
+
+/// The records by place, with their ids; a vacant place has none.
+pub(crate) type Slab<V> = Pieces<Option<(u128, V)>>;
 
 #[derive(Clone, Debug)]
 pub(crate) struct IdTable<V> {
     seed: u64,
     index: TagIndex,
-    slab: Vec<Option<(u128, V)>>,
+    slab: Slab<V>,
     vacant: Vec<u32>,
 }
 
-impl<V> IdTable<V> {
+impl<V: Clone> IdTable<V> {
     pub(crate) fn new(seed: u64) -> IdTable<V> {
         IdTable {
             seed,
             index: TagIndex::default(),
-            slab: Vec::new(),
+            slab: Slab::default(),
             vacant: Vec::new(),
         }
     }
@@ -33,6 +37,12 @@ impl<V> IdTable<V> {
         self.index.warm(0);
         black_box(self.slab.last().map(Option::is_some));
         black_box(self.vacant.last().copied());
+    }
+
+    /// As `warm`, for a record that is about to be asked for.
+    #[inline]
+    pub(crate) fn warm_id(&self, id: u128) {
+        self.index.warm(hash_id(self.seed, id));
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -66,6 +76,11 @@ impl<V> IdTable<V> {
             .get_mut(reference as usize)?
             .as_mut()
             .map(|(_, value)| value)
+    }
+
+    /// All records as they are now.
+    pub(crate) fn slab(&self) -> Slab<V> {
+        self.slab.clone()
     }
 
     /// Adds a record under an id that is not in use.

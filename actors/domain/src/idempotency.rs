@@ -14,12 +14,12 @@
 mod slot;
 
 use core::hint::black_box;
-use std::collections::VecDeque;
 
 use crate::bugs::{Bug, planted};
 use crate::digest::{hash_id, mix};
 use crate::ids::{IdempotencyKey, PartnerId};
 use crate::outcome::Outcome;
+use crate::pieces::Pieces;
 use crate::rejection::Rejection;
 use crate::state::{RememberedRejection, RememberedSuccess, Watermark};
 use crate::tag_index::TagIndex;
@@ -51,14 +51,36 @@ pub(crate) enum Recall {
 pub(crate) struct Idempotency {
     seed: u64,
     successes_max: usize,
-    successes: VecDeque<SuccessSlot>,
+    successes: Pieces<SuccessSlot>,
     /// The number of the oldest success; numbers count up and wrap.
     first_success: u32,
-    rejections: VecDeque<RejectionSlot>,
+    rejections: Pieces<RejectionSlot>,
     first_rejection: u32,
     index: TagIndex,
     /// By partner: the latest time of a key that was evicted.
     watermarks: Vec<Watermark>,
+}
+
+/// What is remembered at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Remembered {
+    successes: Pieces<SuccessSlot>,
+    rejections: Pieces<RejectionSlot>,
+    pub(crate) watermarks: Vec<Watermark>,
+}
+
+impl Remembered {
+    pub(crate) fn len(&self) -> usize {
+        self.successes.len().saturating_add(self.rejections.len())
+    }
+
+    pub(crate) fn successes(&self) -> Vec<RememberedSuccess> {
+        self.successes.iter().map(SuccessSlot::export).collect()
+    }
+
+    pub(crate) fn rejections(&self) -> Vec<RememberedRejection> {
+        self.rejections.iter().map(RejectionSlot::export).collect()
+    }
 }
 
 /// A reference into the index: the slot's number, and which queue in the lowest bit.
@@ -77,9 +99,9 @@ impl Idempotency {
         Idempotency {
             seed,
             successes_max: (seats as usize).saturating_mul(4).max(RING),
-            successes: VecDeque::new(),
+            successes: Pieces::default(),
             first_success: 0,
-            rejections: VecDeque::new(),
+            rejections: Pieces::default(),
             first_rejection: 0,
             index: TagIndex::default(),
             watermarks: Vec::new(),
@@ -89,8 +111,8 @@ impl Idempotency {
     /// See `Sale::warm`.
     #[inline]
     pub(crate) fn warm(&self) {
-        black_box(self.successes.front().map(|slot| slot.at_ms));
-        black_box(self.successes.back().map(|slot| slot.at_ms));
+        black_box(self.successes.first().map(|slot| slot.at_ms));
+        black_box(self.successes.last().map(|slot| slot.at_ms));
     }
 
     /// As `warm`, for a key that is about to be recalled.
@@ -184,7 +206,7 @@ impl Idempotency {
                 }
                 let number = self.first_success.wrapping_add(self.successes.len() as u32);
                 self.successes
-                    .push_back(SuccessSlot::new(key, request_hash, now_ms, done));
+                    .push(SuccessSlot::new(key, request_hash, now_ms, done));
                 success_reference(number)
             }
             Outcome::Rejected(rejection) => {
@@ -194,7 +216,7 @@ impl Idempotency {
                 let number = self
                     .first_rejection
                     .wrapping_add(self.rejections.len() as u32);
-                self.rejections.push_back(RejectionSlot {
+                self.rejections.push(RejectionSlot {
                     key,
                     request_hash,
                     rejection: *rejection,
@@ -215,7 +237,7 @@ impl Idempotency {
 
     /// Whether something is to be forgotten, which may make other keys ones that nobody knows of.
     pub(crate) fn has_old(&self, now_ms: u64) -> bool {
-        let oldest = self.successes.front();
+        let oldest = self.successes.first();
         oldest.is_some_and(|oldest| oldest.at_ms.saturating_add(REMEMBERED_MS) <= now_ms)
     }
 
@@ -238,22 +260,22 @@ impl Idempotency {
     }
 
     fn evict_success(&mut self) {
-        if let Some(slot) = self.successes.pop_front() {
+        if let Some(key) = self.successes.first().map(|slot| slot.key) {
+            self.successes.drop_first();
             self.index
-                .remove(self.hash(slot.key), success_reference(self.first_success));
+                .remove(self.hash(key), success_reference(self.first_success));
             self.first_success = self.first_success.wrapping_add(1);
-            self.raise_watermark(slot.key);
+            self.raise_watermark(key);
         }
     }
 
     fn evict_rejection(&mut self) {
-        if let Some(slot) = self.rejections.pop_front() {
-            self.index.remove(
-                self.hash(slot.key),
-                rejection_reference(self.first_rejection),
-            );
+        if let Some(key) = self.rejections.first().map(|slot| slot.key) {
+            self.rejections.drop_first();
+            self.index
+                .remove(self.hash(key), rejection_reference(self.first_rejection));
             self.first_rejection = self.first_rejection.wrapping_add(1);
-            self.raise_watermark(slot.key);
+            self.raise_watermark(key);
         }
     }
 
@@ -307,16 +329,13 @@ impl Idempotency {
         self.successes_max.saturating_add(EVICTED_AT_ONCE)
     }
 
-    pub(crate) fn export(
-        &self,
-    ) -> (
-        Vec<RememberedSuccess>,
-        Vec<RememberedRejection>,
-        Vec<Watermark>,
-    ) {
-        let successes = self.successes.iter().map(SuccessSlot::export).collect();
-        let rejections = self.rejections.iter().map(RejectionSlot::export).collect();
-        (successes, rejections, self.watermarks.clone())
+    /// All that is remembered now.
+    pub(crate) fn remembered(&self) -> Remembered {
+        Remembered {
+            successes: self.successes.clone(),
+            rejections: self.rejections.clone(),
+            watermarks: self.watermarks.clone(),
+        }
     }
 
     /// Fills an empty table. `false` if what is given cannot have been a table.

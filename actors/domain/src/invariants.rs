@@ -273,7 +273,9 @@ fn check_usage(sale: &Sale, claim: &mut Claim<'_>) {
 }
 
 fn check_memory(sale: &Sale, claim: &mut Claim<'_>) {
-    let (successes, rejections, watermarks) = sale.memory.export();
+    let memory = sale.memory.remembered();
+    let (successes, rejections) = (memory.successes(), memory.rejections());
+    let watermarks = &memory.watermarks;
     let remembered = successes.len() + rejections.len();
     claim(
         "the key index covers the table",

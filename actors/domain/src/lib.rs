@@ -10,7 +10,7 @@
 //!                                      │
 //!                            best_available (one tournament tree per party size)
 //!   room (who waits, who was let in, how fast): asked before a hold, if the sale has one
-//!   state: export, restore, full hash        invariants: what must always be true
+//!   image: as it is now ──► state: restore, full hash        invariants: what must always be true
 //! ```
 
 #![forbid(unsafe_code)]
@@ -42,9 +42,11 @@ pub mod hold;
 mod id_table;
 mod idempotency;
 pub mod ids;
+mod image;
 pub mod invariants;
 pub mod order;
 pub mod outcome;
+mod pieces;
 pub mod rejection;
 pub mod room;
 pub mod rules;
@@ -55,5 +57,6 @@ mod tag_index;
 pub mod venue;
 mod warm;
 
+pub use image::SaleImage;
 pub use sale::Sale;
 pub use seats::SectionPlanes;

@@ -89,7 +89,7 @@ pub(crate) async fn spawn(
     };
     let revision = match &state {
         State::Live { sale, .. } => sale.revision(),
-        State::Frozen(frozen) => frozen.checkpoint.revision,
+        State::Frozen(frozen) => frozen.checkpoint.revision(),
     };
     if state.is_frozen() {
         around.metrics.observe_frozen();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use bytes::Bytes;
 use cluster::group::{BarrierFailure, Group};
 use cluster::types::{GroupId, Term};
+use domain::SaleImage;
 use domain::change::Change;
 use domain::ids::{HoldId, OrderId, Revision, SaleId, VisitorId};
 use domain::order::Order;
@@ -147,12 +148,26 @@ impl SaleHandle {
 
     /// Holds and orders, for rebuilding what is derived from them.
     pub async fn bookings(&self) -> Result<Bookings, ReadFailure> {
-        self.ask(Read::Bookings).await?.ok_or(ReadFailure::Frozen)
+        let (_, image) = self.image().await?;
+        Ok(Bookings {
+            revision: image.revision(),
+            holds: image.holds(),
+            orders: image.orders(),
+        })
     }
 
     /// The whole state.
     pub async fn export(&self) -> Result<Exported, ReadFailure> {
-        self.ask(Read::Export).await?.ok_or(ReadFailure::Frozen)
+        let (applied_index, image) = self.image().await?;
+        Ok(Exported {
+            applied_index,
+            state: image.state(),
+        })
+    }
+
+    /// What takes long of these two is done by who asks.
+    async fn image(&self) -> Result<(u64, SaleImage), ReadFailure> {
+        self.ask(Read::Image).await?.ok_or(ReadFailure::Frozen)
     }
 
     /// Where visitors stand on this replica's copy; `None`: the sale has no room.

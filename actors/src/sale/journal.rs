@@ -2,22 +2,21 @@
 //! that command and taken up again: the bytes of a half-changed sale are never read.
 //!
 //! The journal copies the committed bytes, because they are parts of entries and frames that would
-//! all have to be kept for one sale's part. It is cut by exporting the state anew once it is twice
-//! as long as what it follows, so a small sale keeps little and no sale exports often. An idle sale
-//! keeps only what it was created with.
+//! all have to be kept for one sale's part. It is cut by an image of the present sale once it is twice
+//! as long as what it follows, so a small sale keeps little: an image keeps what the sale has left
+//! behind since. An idle sale keeps only what it was created with.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
-use domain::Sale;
-use domain::state::SaleState;
+use domain::{Sale, SaleImage};
 
 use super::view::Frost;
 
 /// What a sale is on this replica.
 pub(crate) enum Body {
-    Live(Arc<SaleState>),
+    Live(Arc<SaleImage>),
     Frozen(Frozen),
 }
 
@@ -25,7 +24,7 @@ pub(crate) enum Body {
 #[derive(Clone)]
 pub(crate) struct Frozen {
     pub frost: Frost,
-    pub checkpoint: Arc<SaleState>,
+    pub checkpoint: Arc<SaleImage>,
     pub journal: Vec<JournalEntry>,
 }
 
@@ -37,14 +36,19 @@ pub(crate) struct JournalEntry {
 }
 
 pub(crate) struct Journal {
-    checkpoint: Arc<SaleState>,
-    /// One after the other: `at_ms` u64 and length u32, little-endian, then the records.
-    entries: Vec<u8>,
+    checkpoint: Arc<SaleImage>,
+    /// One after the other: `at_ms` u64 and length u32, little-endian, then the records. In chunks,
+    /// because one array that grows is copied as a whole now and then, and the sale waits.
+    chunks: Vec<Vec<u8>>,
+    /// Bytes of all of them.
+    len: usize,
     bytes_max: usize,
     cut_at: usize,
 }
 
 const ENTRY_HEADER_LEN: usize = 12;
+/// No chunk grows beyond this, unless a single entry is longer.
+const CHUNK_BYTES: usize = 1 << 20;
 /// A journal is not cut below this.
 const CUT_MIN_BYTES: usize = 64 << 10;
 /// A row of a checkpoint takes about so many bytes.
@@ -52,14 +56,15 @@ const ROW_BYTES: usize = 96;
 
 impl Journal {
     pub fn new(sale: &Sale, bytes_max: usize) -> Journal {
-        Journal::behind(Arc::new(sale.export()), Vec::new(), bytes_max)
+        Journal::behind(Arc::new(sale.image()), bytes_max)
     }
 
-    fn behind(checkpoint: Arc<SaleState>, entries: Vec<u8>, bytes_max: usize) -> Journal {
-        let cut_at = (2 * ROW_BYTES * rows(&checkpoint)).max(CUT_MIN_BYTES);
+    fn behind(checkpoint: Arc<SaleImage>, bytes_max: usize) -> Journal {
+        let cut_at = (2 * ROW_BYTES * checkpoint.rows()).max(CUT_MIN_BYTES);
         Journal {
             checkpoint,
-            entries,
+            chunks: Vec::new(),
+            len: 0,
             bytes_max,
             cut_at: cut_at.min(bytes_max),
         }
@@ -67,62 +72,51 @@ impl Journal {
 
     /// See `Sale::warm`.
     pub fn warm(&self) {
-        black_box(self.entries.last().copied());
+        black_box(self.chunks.last().map(|chunk| chunk.last().copied()));
     }
 
     pub fn add(&mut self, at_ms: u64, records: &[u8]) {
-        self.entries.extend_from_slice(&at_ms.to_le_bytes());
+        let len = ENTRY_HEADER_LEN + records.len();
+        let begun = self.chunks.last();
+        if begun.is_none_or(|chunk| chunk.len() + len > CHUNK_BYTES) {
+            // The first begins small, as most sales are.
+            let room = begun.map_or(len, |_| CHUNK_BYTES.max(len));
+            self.chunks.push(Vec::with_capacity(room));
+        }
+        let Some(chunk) = self.chunks.last_mut() else {
+            return;
+        };
+        chunk.extend_from_slice(&at_ms.to_le_bytes());
         // The records of one entry: far below 4 GiB.
-        self.entries
-            .extend_from_slice(&(records.len() as u32).to_le_bytes());
-        self.entries.extend_from_slice(records);
+        chunk.extend_from_slice(&(records.len() as u32).to_le_bytes());
+        chunk.extend_from_slice(records);
+        self.len += len;
     }
 
     /// Starts anew from the present state once the journal is long.
     pub fn cut_when_long(&mut self, sale: &Sale) {
-        if self.entries.len() > self.cut_at {
-            self.begin_anew(Arc::new(sale.export()));
+        if self.len > self.cut_at {
+            *self = Journal::new(sale, self.bytes_max);
         }
     }
 
-    /// The present state was exported for another reason: a journal that would soon need one too takes
+    /// An image of the present was made for another reason: a journal that would soon need one too takes
     /// it along. Others keep what they have, so that a sale at rest is not kept twice.
-    pub fn take_along(&mut self, present: &Arc<SaleState>) {
-        if self.entries.len() > self.cut_at / 4 {
-            self.begin_anew(Arc::clone(present));
+    pub fn take_along(&mut self, present: &Arc<SaleImage>) {
+        if self.len > self.cut_at / 4 {
+            *self = Journal::behind(Arc::clone(present), self.bytes_max);
         }
-    }
-
-    fn begin_anew(&mut self, present: Arc<SaleState>) {
-        let mut entries = std::mem::take(&mut self.entries);
-        entries.clear();
-        *self = Journal::behind(present, entries, self.bytes_max);
     }
 
     pub fn freeze(&mut self, frost: Frost) -> Frozen {
+        self.len = 0;
+        let chunks = std::mem::take(&mut self.chunks).into_iter();
         Frozen {
             frost,
             checkpoint: Arc::clone(&self.checkpoint),
-            journal: split(std::mem::take(&mut self.entries).into()),
+            journal: chunks.flat_map(|chunk| split(chunk.into())).collect(),
         }
     }
-}
-
-/// Visitors are shared with the room: of a state that is kept they cost next to nothing, and to hash
-/// them little.
-const VISITORS_A_ROW: usize = 48;
-
-/// What makes a state large.
-fn rows(state: &SaleState) -> usize {
-    state.successes.len()
-        + state.rejections.len()
-        + state.orders.len()
-        + state.holds.len()
-        + state.ended.len()
-        + state
-            .room
-            .as_ref()
-            .map_or(0, |room| room.visitors.len() / VISITORS_A_ROW)
 }
 
 fn split(mut entries: Bytes) -> Vec<JournalEntry> {
@@ -178,6 +172,26 @@ mod tests {
     }
 
     #[test]
+    fn a_journal_of_many_chunks_comes_back_as_it_was() {
+        let mut journal = Journal::new(&sale(), 1 << 30);
+        let lens = [1, CHUNK_BYTES / 2, CHUNK_BYTES / 2, 3 * CHUNK_BYTES, 0, 7];
+        let entry = |number: usize| vec![number as u8; lens[number % lens.len()]];
+        for number in 0..20 {
+            journal.add(number as u64, &entry(number));
+        }
+        let len: usize = (0..20)
+            .map(|number| ENTRY_HEADER_LEN + entry(number).len())
+            .sum();
+        assert_eq!(journal.len, len);
+        assert!(journal.chunks.len() > 6, "{}", journal.chunks.len());
+        let back = journal.freeze(frost()).journal;
+        assert_eq!(back.len(), 20);
+        for (number, JournalEntry { at_ms, records }) in back.iter().enumerate() {
+            assert!(*at_ms == number as u64 && records[..] == entry(number));
+        }
+    }
+
+    #[test]
     fn a_long_journal_begins_anew_from_the_present_state() {
         let mut sale = sale();
         let mut journal = Journal::new(&sale, 1 << 20);
@@ -197,15 +211,15 @@ mod tests {
         journal.cut_when_long(&sale);
         let frozen = journal.freeze(frost());
         assert!(frozen.journal.is_empty());
-        assert_eq!(frozen.checkpoint.now_ms, 77);
-        assert_eq!(frozen.checkpoint.hash(), sale.full_hash());
+        assert_eq!(frozen.checkpoint.now_ms(), 77);
+        assert_eq!(frozen.checkpoint.state().hash(), sale.full_hash());
     }
 
     #[test]
-    fn a_state_exported_for_another_reason_cuts_a_journal_that_is_not_short() {
+    fn an_image_made_for_another_reason_cuts_a_journal_that_is_not_short() {
         let sale = sale();
         let mut journal = Journal::new(&sale, 1 << 20);
-        let present = Arc::new(sale.export());
+        let present = Arc::new(sale.image());
         let short = CUT_MIN_BYTES / 4 - ENTRY_HEADER_LEN;
         journal.add(1, &vec![0; short]);
         journal.take_along(&present);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cluster::group::BarrierFailure;
 use cluster::types::Term;
+use domain::SaleImage;
 use domain::change::Change;
 use domain::ids::{HoldId, OrderId, Revision, SaleId, VisitorId};
 use domain::order::Order;
@@ -16,7 +17,7 @@ use super::change_log::WatchFailure;
 use super::handle::ReadFailure;
 use super::journal::Body;
 use super::room::{Places, Proof, Published, RoomLook, RoomReport};
-use super::view::{Bookings, Exported, Figures, SeatsView, Summary};
+use super::view::{Figures, SeatsView, Summary};
 use crate::calls::Calls;
 use crate::codec::answer::FailureReason;
 
@@ -52,8 +53,8 @@ pub(crate) enum Read {
         after: Revision,
         reply: oneshot::Sender<Result<Arc<[Change]>, WatchFailure>>,
     },
-    Bookings(oneshot::Sender<Option<Bookings>>),
-    Export(oneshot::Sender<Option<Exported>>),
+    /// Answered with `None` while it is frozen; with the last index that is in it.
+    Image(oneshot::Sender<Option<(u64, SaleImage)>>),
 }
 
 pub(crate) enum ReadRoom {

@@ -23,7 +23,8 @@ use super::message::{Creation, Message, Note, Read, SalePart};
 use super::refuse::Refusals;
 use super::time::SaleTime;
 use super::turnstile::Turnstile;
-use super::view::{Bookings, Exported, Figures, Frost, Summary, seats_view};
+use super::view::{Figures, Frost, Summary, seats_view};
+use crate::bugs::{Bug, planted};
 use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::codec::answer::FailureReason;
@@ -307,9 +308,12 @@ impl Owner {
     pub(super) fn part(&mut self) -> SalePart {
         let body = match &mut self.state {
             State::Live { sale, journal } => {
-                let state = Arc::new(sale.export());
-                journal.take_along(&state);
-                Body::Live(state)
+                let image = Arc::new(sale.image());
+                journal.take_along(&image);
+                Body::Live(image)
+            }
+            State::Frozen(frozen) if planted(Bug::FrostNotInSnapshot) => {
+                Body::Live(Arc::clone(&frozen.checkpoint))
             }
             State::Frozen(frozen) => Body::Frozen((**frozen).clone()),
         };
@@ -373,7 +377,7 @@ impl Owner {
     pub(super) fn revision(&self) -> Revision {
         match &self.state {
             State::Live { sale, .. } => sale.revision(),
-            State::Frozen(frozen) => frozen.checkpoint.revision,
+            State::Frozen(frozen) => frozen.checkpoint.revision(),
         }
     }
 
@@ -410,25 +414,10 @@ impl Owner {
             (Read::Changes { after, reply }, _) => {
                 let _ = reply.send(self.change_log.after(after));
             }
-            (Read::Export(reply), State::Live { sale, .. }) => {
-                let exported = Exported {
-                    applied_index: self.applied_index,
-                    state: sale.export(),
-                };
-                let _ = reply.send(Some(exported));
+            (Read::Image(reply), State::Live { sale, .. }) => {
+                let _ = reply.send(Some((self.applied_index, sale.image())));
             }
-            (Read::Bookings(reply), State::Live { sale, .. }) => {
-                let bookings = Bookings {
-                    revision: sale.revision(),
-                    holds: sale.holds().cloned().collect(),
-                    orders: sale.orders().cloned().collect(),
-                };
-                let _ = reply.send(Some(bookings));
-            }
-            (Read::Bookings(reply), State::Frozen(_)) => {
-                let _ = reply.send(None);
-            }
-            (Read::Export(reply), State::Frozen(_)) => {
+            (Read::Image(reply), State::Frozen(_)) => {
                 let _ = reply.send(None);
             }
         }
@@ -475,14 +464,14 @@ impl Owner {
             },
             // Of a frozen sale only the last good state is told, and no counts.
             Err(checkpoint) => Summary {
-                phase: checkpoint.phase,
+                phase: checkpoint.phase(),
                 counts: Default::default(),
-                revision: checkpoint.revision,
+                revision: checkpoint.revision(),
                 applied_index,
-                digest: checkpoint.digest,
-                now_ms: checkpoint.now_ms,
+                digest: checkpoint.digest(),
+                now_ms: checkpoint.now_ms(),
                 next_deadline_ms: None,
-                rules: checkpoint.rules.clone(),
+                rules: checkpoint.rules().clone(),
                 frozen,
                 leads,
                 waiting_commands,
@@ -509,7 +498,7 @@ impl State {
     pub fn now_ms(&self) -> u64 {
         match self {
             State::Live { sale, .. } => sale.now_ms(),
-            State::Frozen(frozen) => frozen.checkpoint.now_ms,
+            State::Frozen(frozen) => frozen.checkpoint.now_ms(),
         }
     }
 
@@ -524,9 +513,9 @@ impl State {
     pub fn from_body(body: Body, journal_bytes: usize) -> State {
         match body {
             Body::Frozen(frozen) => State::Frozen(Box::new(frozen)),
-            Body::Live(state) => {
+            Body::Live(image) => {
                 // The part was made from a sale that was restored and checked a moment ago.
-                match Sale::restore(Arc::unwrap_or_clone(state)) {
+                match Sale::restore(image.state()) {
                     Ok(sale) => State::live(sale, journal_bytes),
                     Err(fault) => unreachable!("a checked state was refused: {fault:?}"),
                 }

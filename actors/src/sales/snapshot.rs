@@ -31,7 +31,7 @@ pub(super) fn part_to_proto(part: &SalePart) -> log::SaleSnapshot {
         body,
     } = part;
     let (contents, frozen) = match body {
-        Body::Live(state) => (to_proto(state), None),
+        Body::Live(image) => (to_proto(&image.state()), None),
         Body::Frozen(Frozen {
             frost,
             checkpoint,
@@ -55,7 +55,7 @@ pub(super) fn part_to_proto(part: &SalePart) -> log::SaleSnapshot {
                 why: why.clone(),
                 journal,
             };
-            (to_proto(checkpoint), Some(frozen))
+            (to_proto(&checkpoint.state()), Some(frozen))
         }
     };
     log::SaleSnapshot {
@@ -78,9 +78,9 @@ pub(super) fn part_from_proto(snapshot: log::SaleSnapshot) -> Result<SalePart, U
     } = snapshot;
     let contents = contents.ok_or(Unreadable::Field("contents"))?;
     let sale = restore(&contents)?;
-    let state = Arc::new(sale.export());
+    let image = Arc::new(sale.image());
     let body = match frozen {
-        None => Body::Live(state),
+        None => Body::Live(image),
         Some(log::FrozenSale {
             log_index,
             command,
@@ -92,7 +92,7 @@ pub(super) fn part_from_proto(snapshot: log::SaleSnapshot) -> Result<SalePart, U
                 command,
                 why,
             },
-            checkpoint: state,
+            checkpoint: image,
             journal: journal
                 .into_iter()
                 .map(|log::JournalEntry { at_ms, records }| JournalEntry { at_ms, records })

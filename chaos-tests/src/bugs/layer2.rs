@@ -104,6 +104,8 @@ impl Bug {
                 DiscardedIsFailed => Ground::Shaped(&[Kind::LeaderDeposed], shape::hurried),
                 BarrierLate => Ground::Faults(&[Kind::KillNode]),
                 InstalledUnsynced => Ground::Faults(&[Kind::PowerCutOne, Kind::PowerCutAll]),
+                DifferenceUnheeded => Ground::Faults(&[Kind::ReplicaDiffers]),
+                StopForgotten => Ground::Faults(&[Kind::ReplicaDiffers, Kind::KillNode]),
             },
             Bug::Actors(bug) => match bug {
                 Actors::ExpiryByOwnClock => Ground::Drawn,
@@ -114,6 +116,10 @@ impl Bug {
                 ),
                 Actors::RefusedUnproved => Ground::Shaped(&[Kind::LeaderDeposed], shape::sold_out),
                 Actors::OverdueIsFailed => Ground::Shaped(&[Kind::SlowDisk], shape::impatient),
+                Actors::PanicPassesBy | Actors::JournalForgotten => {
+                    Ground::Faults(&[Kind::PoisonPill])
+                }
+                Actors::FrostNotInSnapshot => Ground::Faults(&[Kind::PoisonPill, Kind::KillNode]),
             },
             Bug::Gateway(bug) => match bug {
                 Gateway::OrderUnproved => Ground::Shaped(&[Kind::LeaderDeposed], shape::deposed),

@@ -15,6 +15,7 @@ use proto::cluster::v1 as pb;
 use tokio::time::{Instant, timeout};
 
 use super::Inner;
+use crate::bugs::{Bug, planted};
 use crate::metrics::ClusterMetrics;
 use crate::replica::registry::Replicas;
 use crate::types::{GroupId, NodeId};
@@ -226,6 +227,9 @@ impl CrossCheck {
                     "this replica's digest differs from the majority's: it stops until it is rebuilt"
                 );
                 self.metrics.group(group).count_digest_mismatch();
+                if planted(Bug::DifferenceUnheeded) {
+                    return false;
+                }
                 Standing::Stopped
             }
         };
@@ -302,7 +306,9 @@ impl Inner {
                 continue;
             }
             // Before all else: a node that ends now must not take the replica up again.
-            if let Err(error) = self.snapshots.mark_stopped(group).await {
+            if !planted(Bug::StopForgotten)
+                && let Err(error) = self.snapshots.mark_stopped(group).await
+            {
                 tracing::error!(group, %error, "the stop is not on the disk");
             }
             self.replicas.remove(group);

@@ -8,7 +8,11 @@ use crate::change::{Change, Fact, SeatState};
 use crate::digest::mix;
 use crate::ended::Ending;
 use crate::hold::KeptHold;
+use crate::ids::HoldId;
 use crate::sale::Sale;
+
+/// Holds that are looked at before the first of them ends, a power of two: their reads overlap.
+const AHEAD: usize = 16;
 
 impl Sale {
     #[inline]
@@ -30,7 +34,10 @@ impl Sale {
             let place = |id: u128| self.holds.entries().position(|(other, _)| other == id);
             due.sort_by_key(|(_, id)| place(id.0));
         }
-        for (_, id) in due {
+        for (at, (_, id)) in due.iter().enumerate() {
+            if at & AHEAD.wrapping_sub(1) == 0 {
+                self.warm_due(due.iter().skip(at).take(AHEAD));
+            }
             let Some(KeptHold { hold, .. }) = self.holds.remove(id.0) else {
                 continue;
             };
@@ -43,10 +50,22 @@ impl Sale {
             self.usage
                 .give_back(hold.buyer, hold.channel, hold.seats.seats());
             self.give_pass_back(hold.buyer, hold.partner, hold.seats.seats());
-            self.ended.record(id, Ending::Expired);
-            self.emit(changes, Fact::HoldExpired { hold: id });
+            self.ended.record(*id, Ending::Expired);
+            self.emit(changes, Fact::HoldExpired { hold: *id });
             self.digest = mix(self.digest ^ id.0 as u64, hold.deadline_ms);
         }
         self.changing = false;
+    }
+
+    /// See `Sale::warm`: one pass for each read that waits for the one before.
+    fn warm_due<'a>(&self, due: impl Iterator<Item = &'a (u64, HoldId)> + Clone) {
+        for (_, id) in due.clone() {
+            self.holds.warm_id(id.0);
+        }
+        for (_, id) in due {
+            if let Some(hold) = self.hold(*id) {
+                self.usage.warm_buyer(hold.buyer);
+            }
+        }
     }
 }

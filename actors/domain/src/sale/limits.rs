@@ -51,6 +51,14 @@ impl Usage {
         }
     }
 
+    /// As `warm`, for a buyer who is about to be counted.
+    #[inline]
+    pub(crate) fn warm_buyer(&self, buyer: BuyerId) {
+        if self.counts_buyers {
+            self.buyers.warm_id(buyer.0);
+        }
+    }
+
     pub(crate) fn of_channels(&self) -> &[(ChannelId, u32)] {
         &self.channels
     }

@@ -92,13 +92,19 @@ fn a_key_that_is_about_to_be_forgotten_is_not_hopeless() {
 fn rejections_are_a_ring_of_65536() {
     let mut sale = sale();
     let mut steps = Vec::new();
+    let mut taken = None;
     // Up to 64 more are kept, then 64 are forgotten at once.
     for n in 0..65_536 + 65_u64 {
         let step = step(1_000 + n, n + 1, Action::Release { hold: 7 });
         let outcome = apply(&mut sale, 1_000 + n, &step);
         assert_eq!(outcome, Outcome::Rejected(Rejection::UnknownHold));
         steps.push(step);
+        if n == 65_000 {
+            taken = Some((sale.image(), sale.export()));
+        }
     }
+    // What an image shows is not forgotten with what the sale forgets.
+    assert!(taken.is_some_and(|(image, state)| image.state() == state));
     let now = sale.now_ms();
     for (n, step) in steps.iter().enumerate() {
         let expected = if n < 64 {

@@ -9,6 +9,7 @@
 mod best;
 mod draw;
 mod eviction;
+mod image;
 mod reference;
 mod seating;
 mod steps;

@@ -257,6 +257,7 @@ fn walk(seed: u64, steps: usize) {
     let mut replica = sale.clone();
     let mut reference = Reference::new(&venue, rules);
     let mut past: Vec<Step> = Vec::new();
+    let mut taken = None;
     let mut at_ms = 1_000_000_u64;
     for number in 0..steps as u64 {
         at_ms = match draw.below(60) {
@@ -307,6 +308,11 @@ fn walk(seed: u64, steps: usize) {
         agree(&sale, &reference, &context);
         assert_eq!(invariants::check(&sale), [], "{context}");
 
+        if draw.one_in(20)
+            && let Some((image, state)) = taken.replace((sale.image(), sale.export()))
+        {
+            assert!(image.state() == state, "an image changed: {context}");
+        }
         if draw.one_in(12) {
             replica = Sale::restore(replica.export())
                 .unwrap_or_else(|fault| panic!("{fault:?} {context}"));
