@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use domain::change::Change;
-use domain::ids::{BuyerId, HoldId};
 use domain::outcome::Outcome;
 use domain::rejection::Rejection;
 use domain::{Sale, SaleImage};
@@ -107,21 +106,13 @@ impl Owner {
         let mut broken: Option<(u32, String)> = None;
         let mut count = OutcomeCount::default();
         if let State::Live { sale, journal } = &mut self.state {
-            sale.warm();
+            warm(sale, &records);
             journal.warm();
             self.change_log.warm();
             let watches = self.term.is_some() && sale.room().is_some();
             // Counted once in the cluster, where somebody is told.
             let tells = answering.has_callers();
-            let mut ahead = Records::new(&records);
-            ahead
-                .by_ref()
-                .take(AHEAD)
-                .for_each(|bytes| warm(sale, bytes));
             for (number, bytes) in (0..).zip(Records::new(&records)) {
-                if let Some(bytes) = ahead.next() {
-                    warm(sale, bytes);
-                }
                 let before = sale.revision();
                 match apply_one(
                     sale,
@@ -226,19 +217,16 @@ impl Owner {
     }
 }
 
-/// How many commands ahead it is seen to that what they need is near.
-const AHEAD: usize = 16;
+/// Commands whose keys are worth a look ahead.
+const WARMED_MAX: usize = 16;
 
-/// See `Sale::warm`. Most bodies begin with a hold, and a buyer behind it; what else is there warms
-/// nothing that is needed.
-fn warm(sale: &Sale, bytes: &[u8]) {
-    let Some((header, body)) = record::split(bytes) else {
-        return;
-    };
-    sale.warm_key(header.partner, header.key);
-    if let Some((hold, rest)) = body.split_first_chunk() {
-        let buyer = rest.first_chunk().map_or(0, |id| u128::from_be_bytes(*id));
-        sale.warm_hold(HoldId(u128::from_be_bytes(*hold)), BuyerId(buyer));
+/// See `Sale::warm`.
+fn warm(sale: &Sale, records: &[u8]) {
+    sale.warm();
+    for bytes in Records::new(records).take(WARMED_MAX) {
+        if let Some((header, _)) = record::split(bytes) {
+            sale.warm_key(header.partner, header.key);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::command::{Command, Request};
 use crate::digest::mix;
 use crate::digest_words::rejection_words;
 use crate::idempotency::Recall;
-use crate::ids::{BuyerId, HoldId, IdempotencyKey, PartnerId};
+use crate::ids::{IdempotencyKey, PartnerId};
 use crate::outcome::{Done, Outcome, SeatRuns};
 use crate::rejection::Rejection;
 use crate::sale::Sale;
@@ -54,12 +54,6 @@ impl Sale {
     /// As `warm`, for one command among those that come together.
     pub fn warm_key(&self, partner: PartnerId, key: IdempotencyKey) {
         self.memory.warm_key(partner, key);
-    }
-
-    /// As `warm_key`, of a command that names a hold, and a buyer or not.
-    pub fn warm_hold(&self, hold: HoldId, buyer: BuyerId) {
-        self.holds.warm_id(hold.0);
-        self.usage.warm_buyer(buyer);
     }
 
     /// Whether the last command was cut off (by a panic) while it was changing the sale. Then the
