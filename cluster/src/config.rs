@@ -31,6 +31,9 @@ pub struct Config {
     pub heartbeat_ms: u64,
     pub election_min_ms: u64,
     pub election_max_ms: u64,
+    /// A sync of the log that takes longer, and longer than an election, ends the process. Leaderships are handed over long before,
+    /// so this may outlast what a busy or shared disk does now and then.
+    pub sync_max_ms: u64,
     /// Entries of the log kept behind a snapshot, for followers a little behind.
     pub keep_entries: u64,
     /// A group is snapshotted after so many bytes of entries.
@@ -56,6 +59,7 @@ impl Default for Config {
             heartbeat_ms: 250,
             election_min_ms: 1_000,
             election_max_ms: 1_500,
+            sync_max_ms: 2_000,
             keep_entries: 500,
             snapshot_after_bytes: 128 << 20,
             in_flight_entries: 6,
@@ -77,6 +81,10 @@ impl Config {
 
     pub(crate) fn election_max(&self) -> Duration {
         Duration::from_millis(self.election_max_ms)
+    }
+
+    pub(crate) fn sync_max(&self) -> Duration {
+        Duration::from_millis(self.sync_max_ms.max(self.election_max_ms))
     }
 
     /// How long a peer may take to answer before its connection is given up.

@@ -138,6 +138,8 @@ pub struct LogConfig {
     pub segment_mib: u64,
     /// Recent entries kept in memory for followers, all groups together.
     pub cache_mib: u64,
+    /// A sync that takes longer ends the process.
+    pub sync_max_ms: u64,
 }
 
 impl Default for LogConfig {
@@ -145,6 +147,7 @@ impl Default for LogConfig {
         LogConfig {
             segment_mib: 64,
             cache_mib: 128,
+            sync_max_ms: 2000,
         }
     }
 }

@@ -319,6 +319,9 @@ impl Local {
         let node = &self.nodes[index];
         let mut config = self.base.clone();
         config.node.id = node.id;
+        // All nodes share one disk and nobody starts them again: a long pause of it must not end them
+        // all at once.
+        config.log.sync_max_ms = config.log.sync_max_ms.max(SYNC_MAX_MS);
         config.node.data_dir = self.folder.join(format!("node-{}", node.id));
         config.node.peer_address.clone_from(&node.peer_address);
         config
@@ -341,7 +344,7 @@ impl Local {
         let Ok(text) = std::fs::read_to_string(log) else {
             return String::new();
         };
-        let lines: Vec<&str> = text.lines().rev().take(8).collect();
+        let lines: Vec<&str> = text.lines().rev().take(LAST_WORDS).collect();
         let mut words = format!("; the end of {}:", log.display());
         for line in lines.iter().rev() {
             words.push_str("\n  ");
@@ -364,14 +367,30 @@ impl Node {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        for node in &mut self.nodes {
-            if let Some(process) = node.process.take() {
+        for index in 0..self.nodes.len() {
+            // Who fails for its nodes' sake takes their folder along: what they said is told first.
+            if std::thread::panicking() {
+                let id = self.nodes[index].id;
+                let standing = match &mut self.nodes[index].process {
+                    None => "is not running".to_owned(),
+                    Some(process) => match process.ended() {
+                        Ok(None) => "runs".to_owned(),
+                        Ok(Some(status)) => format!("ended with {status}"),
+                        Err(error) => error.to_string(),
+                    },
+                };
+                eprintln!("node {id} {standing}{}", self.last_words(index));
+            }
+            if let Some(process) = self.nodes[index].process.take() {
                 process.kill();
             }
         }
     }
 }
 
+const SYNC_MAX_MS: u64 = 20_000;
+/// Lines of a node's log that tell why it ended.
+const LAST_WORDS: usize = 12;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Recovery of a long log may take a while on a busy machine.
 pub const READY_WITHIN: Duration = Duration::from_secs(60);

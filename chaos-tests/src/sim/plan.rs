@@ -353,6 +353,8 @@ impl Plan {
                 heartbeat_ms: heartbeat,
                 election_min_ms: election_min,
                 election_max_ms: election_max,
+                // Runs are short: a disk that hangs is to be found out in them.
+                sync_max_ms: election_max,
                 keep_entries: self.keep_entries,
                 snapshot_after_bytes: self.snapshot_after_bytes,
                 entry_bytes_max: 32 << 10,

@@ -48,26 +48,32 @@ impl Inner {
         let mut tick = interval(self.config.heartbeat() / 2);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sized = Instant::now();
-        let mut retreated = false;
+        // How long the sync had hung when leaderships were last handed over for it.
+        let mut retreated: Option<Duration> = None;
         let mut watch = Watch::begin(Instant::now(), self.config.heartbeat());
         loop {
             tick.tick().await;
             let hangs = watch.look(Instant::now(), self.log.writing_for());
             self.log.metrics().set_under_way(hangs);
-            if hangs > self.config.election_max() {
+            if hangs > self.config.sync_max() {
                 // A leader with a hung disk must not go on, and a follower is of no use.
                 self.components.halt.halt("the log's sync hangs");
                 return;
             }
             let slow = hangs > self.config.election_min() / 2;
-            if slow && !retreated {
+            // Again when it did not succeed: an heir may have been behind for a moment.
+            let due = retreated.is_none_or(|at| hangs >= at + self.config.election_max());
+            if slow && due {
+                retreated = Some(hangs);
                 tracing::warn!(?hangs, "the log's sync hangs: handing leaderships over");
                 // In a task of its own: this loop must go on watching.
                 let inner = self.clone();
                 self.components
                     .spawn(async move { inner.hand_all_over().await });
             }
-            retreated = slow;
+            if !slow {
+                retreated = None;
+            }
             if sized.elapsed() >= SIZES_PERIOD {
                 sized = Instant::now();
                 self.shorten_log().await;

@@ -214,7 +214,8 @@ impl Config {
                 ),
             ));
         }
-        range("log.cache_mib", self.log.cache_mib, 1..=65_536)
+        range("log.cache_mib", self.log.cache_mib, 1..=65_536)?;
+        range("log.sync_max_ms", self.log.sync_max_ms, 100..=120_000)
     }
 
     fn check_sale(&self) -> Result<(), Fault> {

@@ -109,6 +109,10 @@ fn a_value_out_of_range_is_refused_by_its_key() {
             "raft.election_max_ms: must be more than raft.election_min_ms (1000), is 1000",
         ),
         (
+            "[log]\nsync_max_ms = 99",
+            "log.sync_max_ms: must be 100 to 120000, is 99",
+        ),
+        (
             "[node]\npeer_address = \"7300\"",
             "node.peer_address: must be host:port with a port from 1 to 65535, is \"7300\"",
         ),

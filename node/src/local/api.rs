@@ -284,9 +284,12 @@ impl Api {
         Ok(())
     }
 
+    /// Also when it was removed by an attempt whose answer was lost.
     pub fn remove(&self, node: u64) -> anyhow::Result<()> {
-        self.persist_raw(Method::Delete, &format!("/v1/nodes/{node}"), b"")?;
-        Ok(())
+        match self.persist_raw(Method::Delete, &format!("/v1/nodes/{node}"), b"") {
+            Err(refused) if self.nodes()?.iter().any(|known| known.node_id == node) => Err(refused),
+            Err(_) | Ok(_) => Ok(()),
+        }
     }
 
     /// The raw snapshot of the replica on one node, of no other.

@@ -382,6 +382,7 @@ fn cluster_config(config: &Config, seed: u64) -> cluster::Config {
         heartbeat_ms: raft.heartbeat_ms,
         election_min_ms: raft.election_min_ms,
         election_max_ms: raft.election_max_ms,
+        sync_max_ms: config.log.sync_max_ms,
         keep_entries: raft.keep_entries,
         snapshot_after_bytes: raft.snapshot_after_mib << 20,
         in_flight_entries: raft.in_flight_entries,
