@@ -52,7 +52,10 @@ impl Outcomes {
                 partner,
                 ..
             } => {
-                self.held.touch((sale, hold), || (partner, buyer));
+                // Who names no buyer is nobody in particular.
+                if buyer != BuyerId(0) {
+                    self.held.insert((sale, hold), (partner, buyer));
+                }
             }
             Fact::HoldReleased { hold } | Fact::HoldExpired { hold } => {
                 self.end(sale, hold, Fate::Abandoned);

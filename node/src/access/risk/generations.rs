@@ -1,13 +1,18 @@
 //! A table with a bound: when half of it is new since the last time, what was not touched since then
 //! is forgotten. Costs two look-ups and no list of who came when.
+//!
+//! Every hold of a rush passes through such a table on every node, and the standard library's hash was
+//! most of what that cost. Keys come from partners, who see no hash and no time of a look-up.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
+use foldhash::quality::RandomState;
+
 pub struct Generations<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: HashMap<K, V, RandomState>,
+    old: HashMap<K, V, RandomState>,
     half: usize,
 }
 
@@ -15,8 +20,8 @@ impl<K: Hash + Eq, V> Generations<K, V> {
     /// Keeps `most` entries at most, and at least the half that was touched last.
     pub fn new(most: usize) -> Generations<K, V> {
         Generations {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: HashMap::default(),
+            old: HashMap::default(),
             half: (most / 2).max(1),
         }
     }
@@ -28,8 +33,8 @@ impl<K: Hash + Eq, V> Generations<K, V> {
 
     /// What is known of the key, or what `begin` makes.
     pub fn touch(&mut self, key: K, begin: impl FnOnce() -> V) -> &mut V {
-        if !self.young.contains_key(&key) && self.young.len() >= self.half {
-            self.old = std::mem::take(&mut self.young);
+        if self.young.len() >= self.half && !self.young.contains_key(&key) {
+            self.turn();
         }
         match self.young.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
@@ -38,6 +43,20 @@ impl<K: Hash + Eq, V> Generations<K, V> {
                 vacant.insert(known.unwrap_or_else(begin))
             }
         }
+    }
+
+    /// Of a key that is not there.
+    pub fn insert(&mut self, key: K, value: V) {
+        if self.young.len() >= self.half {
+            self.turn();
+        }
+        self.young.insert(key, value);
+    }
+
+    /// What is young is old, and what was old is forgotten; its memory is used again.
+    fn turn(&mut self) {
+        std::mem::swap(&mut self.old, &mut self.young);
+        self.young.clear();
     }
 
     pub fn remove(&mut self, key: &K) -> Option<V> {
@@ -67,5 +86,13 @@ mod tests {
         assert_eq!(table.get(&99), Some(&0));
         assert_eq!(table.remove(&0), Some(99));
         assert_eq!(table.remove(&0), None);
+        for new in 100..200 {
+            table.insert(new, new);
+            assert!(table.kept() <= 8);
+            assert_eq!(
+                table.get(&(new - 3)),
+                Some(&(new - 3)).filter(|old| **old >= 100)
+            );
+        }
     }
 }
