@@ -54,7 +54,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// mimalloc's `mi_option_purge_delay`, which the bindings do not name.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
-const PURGE_DELAY_MS: std::ffi::c_long = 10;
+const PURGE_DELAY_MS: std::ffi::c_long = 100;
 
 /// Of a thousand sales' small blocks, spread over pages of 2 MiB, little is on each; and what idle
 /// threads freed would be kept for seconds.
