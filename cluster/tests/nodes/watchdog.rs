@@ -47,7 +47,7 @@ fn a_leader_whose_sync_hangs_loses_its_leaderships_and_then_its_life() {
 
 #[test]
 fn a_disk_that_all_share_may_pause_for_longer_than_an_election() {
-    let mut stage = Stage::new(3, |config| config.sync_max_ms = 60_000);
+    let stage = Stage::new(3, |config| config.sync_max_ms = 60_000);
     stage.commit(1, 1);
     let pauses = Faults {
         sync_ms: Some(2_000..2_001),
