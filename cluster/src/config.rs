@@ -31,8 +31,8 @@ pub struct Config {
     pub heartbeat_ms: u64,
     pub election_min_ms: u64,
     pub election_max_ms: u64,
-    /// A sync of the log that takes longer, and longer than an election, ends the process. Leaderships are handed over long before,
-    /// so this may outlast what a busy or shared disk does now and then.
+    /// A sync of the log that takes longer, and longer than an election, ends the process. Leaderships
+    /// are handed over long before, so this may outlast what a busy or shared disk does now and then.
     pub sync_max_ms: u64,
     /// Entries of the log kept behind a snapshot, for followers a little behind.
     pub keep_entries: u64,
