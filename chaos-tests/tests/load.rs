@@ -68,6 +68,7 @@ fn the_shapes_run_on_three_nodes() {
             .expect("a capacity")
             / 4.0;
         let times = Times {
+            calm: storm::CALM,
             before: seconds(2),
             trigger: seconds(3),
             after: seconds(12),

@@ -24,6 +24,12 @@ struct Args {
     /// Measured time of each point of the curve, and of each part of a storm.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
+    /// Only the storm that this starts.
+    #[arg(long, value_enum)]
+    trigger: Option<Trigger>,
+    /// The part of the capacity that comes before and after a storm.
+    #[arg(long, default_value_t = storm::CALM)]
+    calm: f64,
     /// Time of the soak.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(2..=86_400))]
     soak_seconds: u64,
@@ -124,10 +130,13 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
             Some(curve::measure(&cluster, &scene, args.seed, seconds, &TIMES, &mut tell).await?);
     }
     if asked(Shape::Storm) {
-        for trigger in [Trigger::LeaderKilled, Trigger::Overload] {
+        let all = [Trigger::Nothing, Trigger::LeaderKilled, Trigger::Overload];
+        let triggers = args.trigger.as_ref().map_or(&all[..], std::slice::from_ref);
+        for &trigger in triggers {
             let (mut cluster, scene) = start(args).await?;
             let per_s = capacity(&scene, args.seed, seconds / 2).await?;
             let times = Times {
+                calm: args.calm,
                 before: seconds,
                 trigger: seconds / 2,
                 after: 3 * seconds,

@@ -21,10 +21,12 @@ pub enum Trigger {
     LeaderKilled,
     /// Ten times as many come.
     Overload,
+    /// The same load and the same time with nothing to recover from: what the others are to be read beside.
+    Nothing,
 }
 
-/// How much of the capacity comes when nothing is wrong.
-const CALM: f64 = 0.7;
+/// How much of the capacity comes when nothing is wrong, unless said.
+pub const CALM: f64 = 0.5;
 const OVERLOAD: f64 = 10.0;
 /// Goodput counts as back when this part of who comes is served within a second of coming.
 pub const BACK: f64 = 0.95;
@@ -44,6 +46,8 @@ pub struct Storm {
     pub worst_per_s: f64,
     /// From the release until who came was served at once again, for good; absent when it never was so.
     pub recovered_s: Option<f64>,
+    /// Each second after the release, and how many of a hundred who came in it were served at once.
+    pub at_once_percent: Vec<u64>,
     /// From the release until the last second with too few answers. Not judged: a pause that is made up
     /// for within a second, as when a disk is slow for a moment, puts answers from one second into the
     /// next, before a storm as after it.
@@ -55,9 +59,10 @@ pub struct Storm {
     pub accepted: bool,
 }
 
-/// How long each part lasts.
+/// How long each part lasts, and how much of the capacity comes.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
+    pub calm: f64,
     pub before: Duration,
     pub trigger: Duration,
     pub after: Duration,
@@ -71,14 +76,14 @@ pub async fn measure(
     times: Times,
     capacity_per_s: f64,
 ) -> anyhow::Result<Storm> {
-    let offered_per_s = capacity_per_s * CALM;
+    let offered_per_s = capacity_per_s * times.calm;
     let step = |time, factor: f64| Step {
         time,
         per_s: offered_per_s * factor,
     };
     let during = match trigger {
-        Trigger::LeaderKilled => 1.0,
-        Trigger::Overload => OVERLOAD / CALM,
+        Trigger::LeaderKilled | Trigger::Nothing => 1.0,
+        Trigger::Overload => OVERLOAD / times.calm,
     };
     let load = Load {
         seed,
@@ -145,6 +150,13 @@ pub async fn measure(
         worst_per_s,
         recovered_s,
         even_s,
+        at_once_percent: (released..end)
+            .step_by(WINDOW_US as usize)
+            .map(|from| {
+                let came = who_came(from);
+                came.at_once * 100 / came.offered.max(1)
+            })
+            .collect(),
         within_s: WITHIN.as_secs_f64(),
         each_s: (0..end)
             .step_by(WINDOW_US as usize)
