@@ -14,6 +14,7 @@ use proto::channel::v1::session_service_client::SessionServiceClient;
 use proto::channel::v1::*;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 use tonic::{Code, Streaming};
 
 use super::house::{EVENT, House};
@@ -27,17 +28,26 @@ pub struct Session {
 
 impl Session {
     pub async fn open(house: &House) -> Session {
-        Session::open_for(house, None).await
+        Session::open_as(0, house, house.channel.clone(), None).await
     }
 
     /// A stream that its partner gives so much time.
-    async fn open_for(house: &House, timeout: Option<Duration>) -> Session {
+    async fn open_for(house: &House, timeout: Duration) -> Session {
+        Session::open_as(0, house, house.channel.clone(), Some(timeout)).await
+    }
+
+    async fn open_as(
+        partner: usize,
+        house: &House,
+        connection: Channel,
+        timeout: Option<Duration>,
+    ) -> Session {
         let (requests, outgoing) = mpsc::channel(16);
-        let mut request = house.ask(ReceiverStream::new(outgoing));
+        let mut request = house.ask_as(partner, ReceiverStream::new(outgoing));
         if let Some(timeout) = timeout {
             request.set_timeout(timeout);
         }
-        let responses = SessionServiceClient::new(house.channel.clone())
+        let responses = SessionServiceClient::new(connection)
             .session(request)
             .await
             .expect("opens")
@@ -290,6 +300,54 @@ async fn who_is_refused_is_read_no_faster_than_the_node_refuses() {
     assert!(began.elapsed() >= least, "{:?}", began.elapsed());
 }
 
+/// Half a minute's worth of refusals lies before one partner; the other does not wait for it.
+#[tokio::test]
+async fn who_is_refused_at_length_slows_nobody_else() {
+    let config = Config {
+        refusals_per_s: 100,
+        ..Config::default()
+    };
+    let actors_config = actors::Config {
+        queue_commands: 10,
+        ..actors::Config::default()
+    };
+    let house = House::open_with(config, actors_config, 10, 5).await;
+    let mut flood = Session::open(&house).await;
+    let requests = flood.requests.clone();
+    let messages: Vec<Vec<u8>> = (0..30)
+        .map(|message| {
+            let calls = (0..100).flat_map(|id| hold_one(message * 100 + id, &house.key()));
+            calls.collect()
+        })
+        .collect();
+    let sending = tokio::spawn(async move {
+        for packed in messages {
+            let request = SessionRequest {
+                calls: vec![],
+                packed: packed.into(),
+            };
+            // It ends with the test.
+            if requests.send(request).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut refused = 0;
+    while refused < 100 {
+        let response = flood.responses.message().await.expect("well");
+        refused += decode(&response.expect("goes on").packed).count();
+    }
+    let mut other = Session::open_as(1, &house, house.connect().await, None).await;
+    other.send(vec![], hold_one(1, &house.key())).await;
+    let (answers, _) = tokio::select! {
+        biased;
+        answers = other.receive(1, 0) => answers,
+        _ = flood.receive(3_000 - refused, 0) => panic!("the other waited for all of it"),
+    };
+    assert!(matches!(answers[0].1, Answer::Done { .. }), "{answers:?}");
+    sending.abort();
+}
+
 #[tokio::test]
 async fn a_full_sale_is_busy() {
     let actors_config = actors::Config {
@@ -339,7 +397,7 @@ async fn a_revoked_key_ends_its_streams() {
 async fn what_is_outstanding_at_the_deadline_of_the_stream_is_answered_by_then() {
     let second = Duration::from_secs(1);
     let house = House::open(2, 5).await;
-    let mut session = Session::open_for(&house, Some(second)).await;
+    let mut session = Session::open_for(&house, second).await;
     house.lead(false).await;
     let nested = SessionCall {
         call_id: 1,
