@@ -222,7 +222,7 @@ impl Local {
         };
         let id = self.nodes[index].id;
         match process.terminate(within)? {
-            Some(status) if status.success() => Ok(()),
+            Some(status) if status.success() && !self.has_panicked(index)? => Ok(()),
             Some(status) => bail!("node {id} ended with {status}{}", self.last_words(index)),
             None => bail!("node {id} did not end within {} s", within.as_secs()),
         }
@@ -336,6 +336,12 @@ impl Local {
         let text = toml::to_string(&config).context("cannot write the configuration")?;
         std::fs::write(&node.config, text)
             .with_context(|| format!("cannot write {}", node.config.display()))
+    }
+
+    /// Whether a thread of any of its processes did, which by itself ends none.
+    fn has_panicked(&self, index: usize) -> anyhow::Result<bool> {
+        let log = std::fs::read_to_string(&self.nodes[index].log)?;
+        Ok(log.contains("panicked at"))
     }
 
     /// The end of a node's log, for a message about why it ended.

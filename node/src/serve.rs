@@ -49,7 +49,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(node::run(config, logs))
+    let served = runtime.block_on(node::run(config, logs));
+    // The lanes' threads sleep by its timers, and would panic once they are gone. The process ends now.
+    std::mem::forget(runtime);
+    served
 }
 
 /// mimalloc's `mi_option_purge_delay`, which the bindings do not name.
