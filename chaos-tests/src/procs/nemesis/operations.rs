@@ -1,5 +1,6 @@
 //! What operators do while a sale runs: restarts, transfers, new nodes for old ones, upgrades.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Active, Stage};
@@ -115,8 +116,7 @@ impl Stage {
         let other = other.ok_or_else(|| trouble("there is no second binary"))?;
         let half = active.nodes.len().div_ceil(2);
         for at in &active.nodes[..half] {
-            self.cluster.nodes[*at].binary.clone_from(&other);
-            self.change_version(*at)?;
+            self.change_version(*at, &other)?;
         }
         Ok(())
     }
@@ -126,15 +126,15 @@ impl Stage {
         let first = self.cluster.plan.binary.clone();
         for at in &active.nodes {
             if self.cluster.nodes[*at].binary != first {
-                self.cluster.nodes[*at].binary.clone_from(&first);
-                self.change_version(*at)?;
+                self.change_version(*at, &first)?;
             }
         }
         Ok(1)
     }
 
-    fn change_version(&mut self, at: usize) -> Result<(), Trouble> {
+    fn change_version(&mut self, at: usize, binary: &Path) -> Result<(), Trouble> {
         self.cluster.terminate(at, LEAVES_WITHIN)?;
+        self.cluster.nodes[at].binary = binary.to_owned();
         self.cluster.launch(at)?;
         self.cluster.wait_one_ready(at, READY_WITHIN)?;
         self.pass(REST)
