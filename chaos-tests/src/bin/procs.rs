@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chaos_tests::history::record;
 use chaos_tests::procs::cluster::{self, Plan};
-use chaos_tests::procs::facility::Facilities;
+use chaos_tests::procs::facility::{Facilities, Need};
 use chaos_tests::procs::scenario::{self, Scenario, Wishes};
 use chaos_tests::procs::sum::{Outcome, Sum};
 use chaos_tests::procs::{Trouble, leftovers, words};
@@ -100,8 +100,8 @@ fn act(args: &Args) -> Result<bool, Trouble> {
     let wishes = wishes(args)?;
     println!("procs: the node is {}", wishes.plan.binary.display());
     let facilities = Facilities::find(&wishes.plan.work, args.second_binary.is_some())?;
-    if !facilities.isolates() {
-        println!("procs: no namespaces: nodes stand on loopback, buyers come through a proxy");
+    if let Some(lack) = facilities.lacks(Need::Namespaces) {
+        println!("procs: {lack}: nodes stand on loopback, buyers come through a proxy");
     }
     let mut sum = Sum::default();
     for scenario in chosen {
